@@ -7,3 +7,7 @@
 pub mod clock;
 pub mod reason;
 pub mod secret;
+
+// Floor 1.
+pub mod decision;
+pub mod principal;

@@ -315,7 +315,10 @@ fn split_key_id(sealed: &[u8]) -> Result<(KeyId, &[u8]), UnsealError> {
 }
 
 fn join(fields: &[&[u8]]) -> Vec<u8> {
-    fields.iter().flat_map(|field| (field.len() as u64).to_be_bytes().into_iter().chain(field.iter().copied())).collect()
+    fields
+        .iter()
+        .flat_map(|field| (field.len() as u64).to_be_bytes().into_iter().chain(field.iter().copied()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -323,7 +326,8 @@ mod tests {
     use super::*;
 
     fn ring(keys: &[u8]) -> RootKeyRing {
-        let keys: Vec<_> = keys.iter().map(|seed| SecretBytes::new((0..32).map(|byte| byte ^ seed).collect())).collect();
+        let keys: Vec<_> =
+            keys.iter().map(|seed| SecretBytes::new((0..32).map(|byte| byte ^ seed).collect())).collect();
         RootKeyRing::new(&keys).unwrap()
     }
 

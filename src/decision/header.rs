@@ -1,0 +1,147 @@
+//! Headers that we send: validated, never empty, and never both set and removed.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+/// A header's name in lower case (RFC 9110 section 5.1).
+pub type HeaderName = http::HeaderName;
+
+/// Why a text cannot be a header's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum HeaderTextError {
+    /// An empty value means different things to different proxies: remove the header instead.
+    #[error("a header's value must not be empty")]
+    Empty,
+    /// A control would end the header or the message.
+    #[error("a header's value must not hold a control character")]
+    Control,
+    /// Proxies trim such spaces.
+    #[error("a header's value must not begin or end with a space")]
+    Space,
+}
+
+/// The value of a header that we send: not empty, no control (so no CR, LF or NUL), no space at its ends.
+///
+/// Envoy does not check the values of a denial: a CR LF in one would be a second header on the client's wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderText(String);
+
+impl HeaderText {
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// Where it is empty, holds a control or begins or ends with white space.
+    pub fn parse(text: impl Into<String>) -> Result<Self, HeaderTextError> {
+        let text = text.into();
+        if text.is_empty() {
+            return Err(HeaderTextError::Empty);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(HeaderTextError::Control);
+        }
+        if text.trim() == text { Ok(Self(text)) } else { Err(HeaderTextError::Space) }
+    }
+
+    /// A value that is written in the source.
+    ///
+    /// # Panics
+    /// Where the value is none that [`HeaderText::parse`] takes.
+    #[must_use]
+    pub fn from_static(text: &'static str) -> Self {
+        Self::parse(text).expect("a value written in the source is a valid one")
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Mutation {
+    Set(HeaderText),
+    Remove,
+}
+
+/// What happens to the headers of a request that goes on, and to those of the upstream's response.
+///
+/// A name is either set or removed, never both: Envoy and agentgateway carry the two out in opposite orders.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mutations {
+    // Keyed by the name in lower case. Removals may name what is no valid header to us but was received.
+    request: BTreeMap<String, Mutation>,
+    response: BTreeMap<String, HeaderText>,
+}
+
+impl Mutations {
+    /// No change.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces every value of the request's header `name` by this one.
+    pub fn set(&mut self, name: &HeaderName, value: HeaderText) {
+        self.request.insert(name.as_str().to_owned(), Mutation::Set(value));
+    }
+
+    /// Removes the request's header `name`, unless it is set.
+    pub fn remove(&mut self, name: &str) {
+        self.request.entry(name.to_ascii_lowercase()).or_insert(Mutation::Remove);
+    }
+
+    /// Replaces every value of the upstream response's header `name` by this one.
+    pub fn set_response(&mut self, name: &HeaderName, value: HeaderText) {
+        self.response.insert(name.as_str().to_owned(), value);
+    }
+
+    /// The request headers to set, by name in lower case.
+    pub fn sets(&self) -> impl Iterator<Item = (&str, &HeaderText)> {
+        self.request.iter().filter_map(|(name, mutation)| match mutation {
+            Mutation::Set(value) => Some((name.as_str(), value)),
+            Mutation::Remove => None,
+        })
+    }
+
+    /// The request headers to remove, by name in lower case.
+    pub fn removes(&self) -> impl Iterator<Item = &str> {
+        self.request.iter().filter(|(_, mutation)| **mutation == Mutation::Remove).map(|(name, _)| name.as_str())
+    }
+
+    /// The response headers to set, by name in lower case.
+    pub fn response_sets(&self) -> impl Iterator<Item = (&str, &HeaderText)> {
+        self.response.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_set_or_removed_never_both() {
+        let name = HeaderName::from_static("kubeflow-userid");
+        for set_first in [true, false] {
+            let mut mutations = Mutations::new();
+            if set_first {
+                mutations.set(&name, HeaderText::from_static("a"));
+            }
+            mutations.remove("Kubeflow-UserID");
+            mutations.set(&name, HeaderText::from_static("a"));
+            assert_eq!(mutations.sets().count(), 1);
+            assert_eq!(mutations.removes().count(), 0);
+        }
+    }
+
+    #[test]
+    fn values_cannot_split_a_response() {
+        for bad in ["a\r\nb", "a\nb", "a\0", "\u{85}", "a\u{7f}"] {
+            assert_eq!(HeaderText::parse(bad), Err(HeaderTextError::Control), "{bad:?}");
+        }
+        assert_eq!(HeaderText::parse(""), Err(HeaderTextError::Empty));
+        assert_eq!(HeaderText::parse(" a"), Err(HeaderTextError::Space));
+        assert!(HeaderText::parse("Größe, b").is_ok());
+    }
+}

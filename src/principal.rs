@@ -1,0 +1,127 @@
+//! Who was authenticated, and the rules that names must keep.
+//!
+//! What a provider says never lands in a namespace that is not its own: `system:` is Kubernetes' in any case.
+
+mod names;
+
+pub use names::{Email, Group, Groups, NameError, ProviderName, Userid};
+
+use serde::{Deserialize, Serialize};
+
+/// Who was authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// A person, signed in at an identity provider.
+    User(User),
+    /// A Kubernetes service account.
+    ServiceAccount(ServiceAccount),
+}
+
+/// A person, as an identity provider knows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The provider's name in the configuration.
+    pub provider: ProviderName,
+    /// The provider's issuer identifier (OpenID Connect Core section 2, `iss`).
+    pub issuer: String,
+    /// The subject identifier at that issuer (`sub`).
+    pub subject: String,
+    /// The name that services know the person by, with the provider's prefix.
+    pub userid: Userid,
+    /// The e-mail address, where the provider vouches for it.
+    pub email: Option<Email>,
+    /// The groups that may be used.
+    pub groups: Groups,
+}
+
+/// A Kubernetes service account, as TokenReview told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAccount {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// The pod that the token is bound to, where there is one.
+    pub pod: Option<BoundPod>,
+    /// The token's id (`authentication.kubernetes.io/credential-id`), for example `JTI=…`.
+    pub credential_id: Option<String>,
+    /// The groups that the API server told.
+    pub groups: Groups,
+}
+
+/// The pod that a ServiceAccount token is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundPod {
+    /// The pod's name.
+    pub name: String,
+    /// The pod's uid.
+    pub uid: String,
+}
+
+/// How a principal was authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// By a session's cookie.
+    Session,
+    /// By a bearer token.
+    Bearer,
+}
+
+impl Method {
+    /// The value of the method header: what oidc-authservice's clients know.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "cookie",
+            Self::Bearer => "header",
+        }
+    }
+}
+
+impl ServiceAccount {
+    /// The Kubernetes user name, `system:serviceaccount:<namespace>:<name>`.
+    #[must_use]
+    pub fn username(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.name)
+    }
+}
+
+impl Principal {
+    /// The name that services know this principal by.
+    #[must_use]
+    pub fn userid(&self) -> String {
+        match self {
+            Self::User(user) => user.userid.as_str().to_owned(),
+            Self::ServiceAccount(account) => account.username(),
+        }
+    }
+
+    /// The subject of the assertion: unlike the user id, it never means two principals.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match self {
+            Self::User(user) => format!("user:{}:{}", user.provider.as_str(), user.subject),
+            Self::ServiceAccount(account) => account.username(),
+        }
+    }
+
+    /// The principal's groups.
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        match self {
+            Self::User(user) => &user.groups,
+            Self::ServiceAccount(account) => &account.groups,
+        }
+    }
+
+    /// The e-mail address, of people only.
+    #[must_use]
+    pub fn email(&self) -> Option<&Email> {
+        match self {
+            Self::User(user) => user.email.as_ref(),
+            Self::ServiceAccount(_) => None,
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Names as strict types: parsed once, trusted afterwards.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The longest user id, in bytes.
+const MAX_USERID_BYTES: usize = 320;
+/// The longest e-mail address, in bytes (RFC 5321 section 4.5.3.1.3, less the angle brackets).
+const MAX_EMAIL_BYTES: usize = 254;
+/// The longest group name, in bytes.
+const MAX_GROUP_BYTES: usize = 256;
+/// The namespace that is Kubernetes' own.
+const KUBERNETES_PREFIX: &[u8] = b"system:";
+
+/// Why a name cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NameError {
+    /// Nothing is there.
+    #[error("it is empty")]
+    Empty,
+    /// It is too long.
+    #[error("it is longer than {0} bytes")]
+    TooLong(usize),
+    /// It holds a character that it must not hold.
+    #[error("it holds a character that is not allowed")]
+    Character,
+    /// It stands in Kubernetes' namespace.
+    #[error("it begins with `system:`, which is Kubernetes' own")]
+    Reserved,
+    /// It is no e-mail address.
+    #[error("it is no plain ASCII e-mail address")]
+    NotAnEmail,
+}
+
+/// The name of a provider in the configuration: `[a-z0-9-]{1,63}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProviderName(String);
+
+impl ProviderName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// Where it is empty, longer than 63 bytes or holds anything but `[a-z0-9-]`.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        refuse_length(text, 63)?;
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if text.bytes().all(plain) { Ok(Self(text.to_owned())) } else { Err(NameError::Character) }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name that services know a person by: visible ASCII, at most 320 bytes, never in Kubernetes' namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Userid(String);
+
+impl Userid {
+    /// Reads a user id, prefix included.
+    ///
+    /// # Errors
+    /// Where it is empty, too long, holds anything but visible ASCII, or begins with `system:` in any case.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        refuse_length(text, MAX_USERID_BYTES)?;
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(NameError::Character);
+        }
+        if is_reserved(text) { Err(NameError::Reserved) } else { Ok(Self(text.to_owned())) }
+    }
+
+    /// The user id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An e-mail address: ASCII, one `@`, at most 254 bytes, folded to lower case as ASCII (never by Unicode's rules, which
+/// turn the Kelvin sign into a `k`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Email(String);
+
+impl Email {
+    /// Reads an address and folds it.
+    ///
+    /// # Errors
+    /// Where it is no plain ASCII address.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        refuse_length(text, MAX_EMAIL_BYTES)?;
+        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b',' | b'"' | b'\'' | b'<' | b'>');
+        let (local, domain) = text.split_once('@').ok_or(NameError::NotAnEmail)?;
+        let acceptable = text.bytes().all(plain) && !local.is_empty() && !domain.is_empty() && !domain.contains('@');
+        if acceptable { Ok(Self(text.to_ascii_lowercase())) } else { Err(NameError::NotAnEmail) }
+    }
+
+    /// The address, in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What follows the `@`, in lower case.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.split_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+/// A group's name: 1 to 256 bytes without a comma or a control, never in Kubernetes' namespace unless the API server
+/// said it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Group(String);
+
+impl Group {
+    /// Reads a group that Kubernetes told: `system:` is its own to give.
+    ///
+    /// # Errors
+    /// Where it is empty, over 256 bytes, or holds a comma or a control.
+    pub fn parse_kubernetes(text: &str) -> Result<Self, NameError> {
+        refuse_length(text, MAX_GROUP_BYTES)?;
+        let trimmed = text.trim() == text;
+        if trimmed && !text.chars().any(|character| character == ',' || character.is_control()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::Character)
+        }
+    }
+
+    /// Reads a group that an identity provider told.
+    ///
+    /// # Errors
+    /// As for [`Group::parse_kubernetes`], and where it begins with `system:` in any case.
+    pub fn parse_provider(text: &str) -> Result<Self, NameError> {
+        let group = Self::parse_kubernetes(text)?;
+        if is_reserved(text) { Err(NameError::Reserved) } else { Ok(group) }
+    }
+
+    /// The group's name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The groups of a principal that may be used; those that may not are counted, never escaped and never split.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Groups {
+    names: Vec<Group>,
+    dropped: usize,
+}
+
+impl Groups {
+    /// The usable ones of what an identity provider said, in its order, each once.
+    pub fn from_provider<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::collect(names.into_iter().map(Group::parse_provider))
+    }
+
+    /// The usable ones of what the API server said, in its order, each once.
+    pub fn from_kubernetes<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::collect(names.into_iter().map(Group::parse_kubernetes))
+    }
+
+    fn collect(names: impl Iterator<Item = Result<Group, NameError>>) -> Self {
+        let mut groups = Self::default();
+        let mut seen = std::collections::HashSet::new();
+        for name in names {
+            match name {
+                Ok(group) if seen.insert(group.clone()) => groups.names.push(group),
+                Ok(_) => {}
+                Err(_) => groups.dropped += 1,
+            }
+        }
+        groups
+    }
+
+    /// The usable groups.
+    #[must_use]
+    pub fn names(&self) -> &[Group] {
+        &self.names
+    }
+
+    /// How many were dropped as unusable.
+    #[must_use]
+    pub const fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// Whether the principal is in the group of exactly this name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.names.iter().any(|group| group.as_str() == name)
+    }
+}
+
+macro_rules! conversions {
+    ($($name:ident by $parse:ident,)+) => {$(
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::$parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+    )+};
+}
+
+conversions! {
+    ProviderName by parse,
+    Userid by parse,
+    Email by parse,
+    Group by parse_kubernetes,
+}
+
+fn refuse_length(text: &str, most: usize) -> Result<(), NameError> {
+    match text.len() {
+        0 => Err(NameError::Empty),
+        length if length > most => Err(NameError::TooLong(most)),
+        _ => Ok(()),
+    }
+}
+
+fn is_reserved(text: &str) -> bool {
+    text.as_bytes().get(..KUBERNETES_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(KUBERNETES_PREFIX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_userid_is_visible_ascii_outside_kubernetes_namespace() {
+        assert_eq!(Userid::parse("user@example.com").unwrap().as_str(), "user@example.com");
+        for reserved in ["system:masters", "SYSTEM:admin", "System:serviceaccount:a:b"] {
+            assert_eq!(Userid::parse(reserved), Err(NameError::Reserved), "{reserved}");
+        }
+        for bad in ["a b", "a\r\nb", "\u{212a}elvin", "a\u{0}"] {
+            assert_eq!(Userid::parse(bad), Err(NameError::Character), "{bad:?}");
+        }
+        assert_eq!(Userid::parse(""), Err(NameError::Empty));
+        assert_eq!(Userid::parse(&"a".repeat(321)), Err(NameError::TooLong(320)));
+    }
+
+    #[test]
+    fn an_email_folds_as_ascii_and_has_one_at() {
+        assert_eq!(Email::parse("User@Example.COM").unwrap().as_str(), "user@example.com");
+        for bad in ["a@x@corp", "@x", "a@", "plain", "a b@c", "a,b@c", "\"a\"@c", "<a@c>", "\u{212a}@c"] {
+            assert_eq!(Email::parse(bad), Err(NameError::NotAnEmail), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn unusable_groups_are_dropped_and_counted() {
+        let groups = Groups::from_provider(["dev", "system:masters", "a,b", "", "dev", "Größe", "x\u{7f}"]);
+        assert_eq!(groups.names().iter().map(Group::as_str).collect::<Vec<_>>(), ["dev", "Größe"]);
+        assert_eq!(groups.dropped(), 4);
+        assert!(groups.contains("dev") && !groups.contains("system:masters"));
+        assert!(Groups::from_kubernetes(["system:authenticated"]).contains("system:authenticated"));
+    }
+
+    #[test]
+    fn names_are_checked_when_they_are_read_from_a_store() {
+        assert!(serde_json::from_str::<Userid>("\"system:masters\"").is_err());
+        assert!(serde_json::from_str::<ProviderName>("\"A\"").is_err());
+    }
+}
