@@ -1,1 +1,24 @@
-//! x
+//! The ground on which Portcullis is tested against real parts.
+//!
+//! Every part that can be real is real (Envoy, the API server, the identity providers, the
+//! browser). What a real part cannot be made to show, such as a provider that lies or an API server
+//! that hangs, is played by the small scripted servers `provider` and `review_api`; their honest
+//! mode also serves the demo.
+//!
+//! The product is always a child process: nothing here links against it.
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "every error here is the failure of a test, told in full by its own message"
+)]
+#![expect(clippy::missing_panics_doc, reason = "a panic here fails a test, and its message says why")]
+
+pub mod check_client;
+pub mod envoy;
+pub mod http;
+pub mod parts;
+pub mod pki;
+pub mod ports;
+pub mod process;
+pub mod raw_client;
+pub mod upstream;
+pub mod wire;
