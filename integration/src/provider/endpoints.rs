@@ -1,0 +1,312 @@
+//! The provider's endpoints.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use axum::extract::{Form, Query, State as Extract};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
+
+use super::{Code, Shared, Signature, State, login_page};
+use crate::faults::Edit;
+use crate::jwt;
+
+/// How long a code may wait for its exchange.
+const CODE_LIFETIME: Duration = Duration::from_mins(1);
+/// How long an ID token is valid, in seconds.
+const TOKEN_LIFETIME: i64 = 300;
+
+type Parameters = HashMap<String, String>;
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/.well-known/openid-configuration", get(discovery))
+        .route("/jwks", get(jwks))
+        .route("/authorize", get(authorize))
+        .route("/login", post(login))
+        .route("/token", post(token))
+        .route("/userinfo", get(userinfo).post(userinfo))
+        .route("/end-session", get(end_session).post(end_session))
+        .with_state(shared)
+}
+
+async fn discovery(Extract(shared): Extract<Arc<Shared>>) -> Response {
+    let fault = {
+        let mut state = shared.state();
+        state.calls.discovery += 1;
+        state.faults.discovery.clone()
+    };
+    if let Some(lie) = fault.answer().await {
+        return lie;
+    }
+    let state = shared.state();
+    let mut document = shared.discovery(state.signing_key().algorithm());
+    apply(state.faults.edit_discovery.as_ref(), &mut document);
+    Json(document).into_response()
+}
+
+async fn jwks(Extract(shared): Extract<Arc<Shared>>) -> Response {
+    let fault = {
+        let mut state = shared.state();
+        state.calls.jwks += 1;
+        state.faults.jwks.clone()
+    };
+    if let Some(lie) = fault.answer().await {
+        return lie;
+    }
+    let state = shared.state();
+    let keys: Vec<Value> = state.keys.iter().map(jwt::SigningKey::jwk).collect();
+    let mut set = json!({ "keys": keys });
+    apply(state.faults.edit_jwks.as_ref(), &mut set);
+    Json(set).into_response()
+}
+
+/// Shows the page on which a user is chosen.
+async fn authorize(Extract(shared): Extract<Arc<Shared>>, Query(request): Query<Parameters>) -> Response {
+    let mut state = shared.state();
+    state.calls.authorize += 1;
+    match check_authorization(&state, &request) {
+        Ok(_) => Html(login_page::render(&state.settings.users, &request)).into_response(),
+        Err(problem) => (StatusCode::BAD_REQUEST, format!("{problem:#}\n")).into_response(),
+    }
+}
+
+/// Takes the choice, and sends the user back with a code.
+async fn login(Extract(shared): Extract<Arc<Shared>>, Form(mut request): Form<Parameters>) -> Response {
+    let chosen = request.remove("user").unwrap_or_default();
+    let mut state = shared.state();
+    state.calls.login += 1;
+    let redirect_uri = match check_authorization(&state, &request) {
+        Ok(redirect_uri) => redirect_uri,
+        Err(problem) => return (StatusCode::BAD_REQUEST, format!("{problem:#}\n")).into_response(),
+    };
+    let Some(user) = state.user(chosen.trim()).cloned() else {
+        let page = login_page::render_unknown(&state.settings.users, &request, &chosen);
+        return (StatusCode::FORBIDDEN, Html(page)).into_response();
+    };
+
+    let code = jwt::random_id();
+    let mut answer = json!({ "code": code, "iss": shared.issuer });
+    if let Some(value) = request.get("state") {
+        answer["state"] = value.as_str().into();
+    }
+    apply(state.faults.edit_callback.as_ref(), &mut answer);
+    let get = |name: &str| request.get(name).cloned();
+    state.codes.retain(|_, code| code.issued.elapsed() < CODE_LIFETIME);
+    state.codes.insert(
+        code,
+        Code {
+            user,
+            client_id: get("client_id").unwrap_or_default(),
+            redirect_uri: redirect_uri.to_string(),
+            challenge: get("code_challenge").unwrap_or_default(),
+            nonce: get("nonce"),
+            issued: Instant::now(),
+        },
+    );
+    see_other(&with_query(redirect_uri, &answer))
+}
+
+/// Checks an authorization request, and gives its redirect URI.
+fn check_authorization(state: &State, request: &Parameters) -> Result<Url> {
+    let get = |name: &str| request.get(name).map_or("", String::as_str);
+    let client = state.client(get("client_id")).context("client_id: no such client")?;
+    let redirect_uri = get("redirect_uri");
+    let registered = &client.redirect_uris;
+    anyhow::ensure!(
+        registered.is_empty() || registered.iter().any(|uri| uri == redirect_uri),
+        "redirect_uri: {redirect_uri:?} is not registered"
+    );
+    anyhow::ensure!(get("response_type") == "code", "response_type: only code");
+    anyhow::ensure!(get("scope").split(' ').any(|scope| scope == "openid"), "scope: openid is missing");
+    anyhow::ensure!(
+        get("code_challenge_method") == "S256" && !get("code_challenge").is_empty(),
+        "code_challenge: PKCE with S256 is required"
+    );
+    Url::parse(redirect_uri).context("redirect_uri: not a URL")
+}
+
+async fn token(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap, Form(request): Form<Parameters>) -> Response {
+    let fault = {
+        let mut state = shared.state();
+        state.calls.token += 1;
+        state.faults.token.clone()
+    };
+    if let Some(lie) = fault.answer().await {
+        return lie;
+    }
+    let mut state = shared.state();
+    match exchange(&shared.issuer, &mut state, &headers, &request) {
+        Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response(),
+        Err(Refusal::Client) => refuse(StatusCode::UNAUTHORIZED, "invalid_client"),
+        Err(Refusal::Grant) => refuse(StatusCode::BAD_REQUEST, "invalid_grant"),
+        Err(Refusal::GrantType) => refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+    }
+}
+
+/// RFC 6749 section 5.2.
+enum Refusal {
+    Client,
+    Grant,
+    GrantType,
+}
+
+fn exchange(issuer: &str, state: &mut State, headers: &HeaderMap, request: &Parameters) -> Result<Value, Refusal> {
+    let client_id = authenticate_client(state, headers, request).ok_or(Refusal::Client)?;
+    let get = |name: &str| request.get(name).map_or("", String::as_str);
+    if get("grant_type") != "authorization_code" {
+        return Err(Refusal::GrantType);
+    }
+    // A code works once, whatever comes of it.
+    let code = state.codes.remove(get("code")).ok_or(Refusal::Grant)?;
+    let fits = code.client_id == client_id
+        && code.redirect_uri == get("redirect_uri")
+        && code.challenge == jwt::pkce_challenge(get("code_verifier"))
+        && code.issued.elapsed() < CODE_LIFETIME;
+    if !fits {
+        return Err(Refusal::Grant);
+    }
+
+    let access_token = jwt::random_id();
+    let id_token = id_token(issuer, state, &code, &access_token);
+    state.access_tokens.insert(access_token.clone(), code.user);
+    let mut answer = json!({
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": TOKEN_LIFETIME,
+        "id_token": id_token,
+    });
+    apply(state.faults.edit_token.as_ref(), &mut answer);
+    Ok(answer)
+}
+
+/// The client's id, by `client_secret_basic`, `client_secret_post` or none (OIDC Core 9).
+fn authenticate_client(state: &State, headers: &HeaderMap, request: &Parameters) -> Option<String> {
+    let (id, secret) = match headers.get(header::AUTHORIZATION) {
+        Some(value) => {
+            let encoded = value.to_str().ok()?.strip_prefix("Basic ")?;
+            let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+            let (id, secret) = pair.split_once(':')?;
+            (form_decoded(id), Some(form_decoded(secret)))
+        }
+        None => (request.get("client_id")?.clone(), request.get("client_secret").cloned()),
+    };
+    (state.client(&id)?.secret == secret).then_some(id)
+}
+
+/// Both parts of the Basic scheme are form-encoded (RFC 6749 section 2.3.1).
+fn form_decoded(text: &str) -> String {
+    form_urlencoded::parse(format!("v={text}").as_bytes()).map(|(_, value)| value.into_owned()).collect()
+}
+
+fn id_token(issuer: &str, state: &State, code: &Code, access_token: &str) -> String {
+    let key = state.signing_key();
+    let now = jwt::now();
+    let mut claims = json!({
+        "iss": issuer,
+        "sub": code.user.subject,
+        "aud": code.client_id,
+        "iat": now,
+        "exp": now + TOKEN_LIFETIME,
+        "auth_time": now,
+        "at_hash": jwt::half_hash(access_token),
+    });
+    if let Some(nonce) = &code.nonce {
+        claims["nonce"] = nonce.as_str().into();
+    }
+    if state.settings.claims_in_id_token {
+        for (name, value) in code.user.profile() {
+            claims[name] = value;
+        }
+    }
+    apply(state.faults.edit_claims.as_ref(), &mut claims);
+
+    let mut header = key.header();
+    match state.faults.signature {
+        Signature::Unsigned => header["alg"] = "none".into(),
+        Signature::PublicKeyAsSecret => header["alg"] = "HS256".into(),
+        Signature::Honest | Signature::UnknownKey | Signature::Zeros => {}
+    }
+    apply(state.faults.edit_header.as_ref(), &mut header);
+    let (header, claims) = (header.to_string(), claims.to_string());
+    let (header, claims) = (header.as_bytes(), claims.as_bytes());
+    match state.faults.signature {
+        Signature::Honest => key.sign_bytes(header, claims),
+        Signature::UnknownKey => {
+            jwt::SigningKey::generate(key.algorithm()).and_then(|other| other.sign_bytes(header, claims))
+        }
+        Signature::Unsigned => Ok(jwt::unsigned(header, claims, b"")),
+        Signature::Zeros => Ok(jwt::unsigned(header, claims, &[0; 64])),
+        Signature::PublicKeyAsSecret => key.public_pem().map(|pem| jwt::hmac_signed(pem.as_bytes(), header, claims)),
+    }
+    .expect("a key that was made here signs")
+}
+
+async fn userinfo(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let fault = {
+        let mut state = shared.state();
+        state.calls.userinfo += 1;
+        state.faults.userinfo.clone()
+    };
+    if let Some(lie) = fault.answer().await {
+        return lie;
+    }
+    let state = shared.state();
+    let user = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+        .and_then(|token| state.access_tokens.get(token));
+    let Some(user) = user else {
+        return refuse(StatusCode::UNAUTHORIZED, "invalid_token");
+    };
+    let mut claims = Value::Object(user.profile());
+    claims["sub"] = user.subject.as_str().into();
+    apply(state.faults.edit_userinfo.as_ref(), &mut claims);
+    Json(claims).into_response()
+}
+
+/// OpenID Connect RP-Initiated Logout 1.0; nothing is remembered here, so nothing ends.
+async fn end_session(Extract(shared): Extract<Arc<Shared>>, Query(request): Query<Parameters>) -> Response {
+    shared.state().calls.end_session += 1;
+    match request.get("post_logout_redirect_uri").map(|uri| Url::parse(uri)) {
+        Some(Ok(uri)) => {
+            let mut answer = json!({});
+            if let Some(value) = request.get("state") {
+                answer["state"] = value.as_str().into();
+            }
+            see_other(&with_query(uri, &answer))
+        }
+        Some(Err(_)) => (StatusCode::BAD_REQUEST, "post_logout_redirect_uri\n").into_response(),
+        None => Html(login_page::signed_out()).into_response(),
+    }
+}
+
+fn apply(edit: Option<&Edit>, value: &mut Value) {
+    if let Some(edit) = edit {
+        edit(value);
+    }
+}
+
+fn refuse(status: StatusCode, error: &str) -> Response {
+    (status, Json(json!({ "error": error }))).into_response()
+}
+
+fn see_other(to: &Url) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, to.as_str())]).into_response()
+}
+
+/// Adds an object's texts to a URL's query.
+fn with_query(mut url: Url, values: &Value) -> Url {
+    let texts = values.as_object().into_iter().flatten();
+    let texts = texts.filter_map(|(name, value)| Some((name, value.as_str()?)));
+    url.query_pairs_mut().extend_pairs(texts);
+    url
+}
