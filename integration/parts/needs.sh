@@ -22,7 +22,7 @@ check_pip() {
 check_npm() {
   local found
   if ! found=$(node --version 2>/dev/null) || ! npm --version >/dev/null 2>&1; then
-    echo "needs node >= $node_minimum and npm: install them (Debian: apt-get install nodejs npm) or set PATH"
+    echo "needs node >= $node_minimum and npm: install them or set PATH"
     return 1
   fi
   at_least "${found#v}" "$node_minimum" && return

@@ -49,7 +49,7 @@ describe() {
     h2load) packages=nghttp2-client files=h2load ;;
     *) return 1 ;;
   esac
-  if [ "$needs" = go ]; then pins="go/$1/go.mod go/$1/go.sum"; fi
+  if [ "$needs" = go ]; then pins="go/$1/go.mod go/$1/go.sum recipes/go.sh"; fi
 }
 
 # folder PART: where a part lies, after `describe PART`.
