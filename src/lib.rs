@@ -5,6 +5,7 @@
 
 // Floor 0: no imports from this crate.
 pub mod clock;
+pub mod http_client;
 pub mod reason;
 pub mod secret;
 
