@@ -12,3 +12,4 @@ pub mod secret;
 // Floor 1.
 pub mod decision;
 pub mod principal;
+pub mod request;

@@ -1,0 +1,256 @@
+//! Our view of a request: what may be believed of it, parsed once and strictly.
+//!
+//! `ext_authz` makes a [`Request`] of either of Envoy's header encodings. Nothing here trusts the scheme, any
+//! `X-Forwarded-*` header or the query.
+
+mod authorization;
+mod cookies;
+mod headers;
+mod host;
+mod kind;
+mod path;
+mod provenance;
+mod query;
+
+use std::fmt;
+
+use thiserror::Error;
+
+pub use authorization::{Authorization, BearerToken};
+pub use cookies::{CookieHeader, Stripped};
+pub use headers::{Headers, variant_form};
+pub use host::{Host, HostError};
+pub use kind::Kind;
+pub use path::{CanonicalPath, Path, PathError};
+pub use provenance::Provenance;
+pub use query::{Query, QueryError};
+
+use crate::secret;
+
+/// The longest request target that is read, in bytes. Envoy's own limit for all headers is 60 KiB.
+const MAX_TARGET_BYTES: usize = 16 * 1024;
+/// The longest request id that is taken over.
+const MAX_REQUEST_ID_BYTES: usize = 64;
+
+/// What `ext_authz` read from the wire, before anything of it is believed.
+#[derive(Clone, Debug, Default)]
+pub struct RawRequest {
+    /// The method, as it came.
+    pub method: String,
+    /// The authority, as it came.
+    pub host: String,
+    /// The path with its query, byte for byte what the upstream gets.
+    pub path: String,
+    /// Every header line, in order, without pseudo-headers.
+    pub headers: Vec<(String, String)>,
+    /// The peer's address, never from `X-Forwarded-For`.
+    pub source: Option<String>,
+}
+
+/// Why a request cannot be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RequestError {
+    /// The method is missing or no token (RFC 9110 section 9.1).
+    #[error("the method is missing or malformed")]
+    Method,
+    /// The host is missing or not one plain authority.
+    #[error("the host is missing or not one plain authority")]
+    Host,
+    /// The path is missing, too long or not in origin form (RFC 9112 section 3.2.1).
+    #[error("the path is missing, too long or not in origin form")]
+    Path,
+}
+
+/// A request that can be judged.
+#[derive(Clone, Debug)]
+pub struct Request {
+    method: String,
+    host: Host,
+    path: Path,
+    query: Query,
+    headers: Headers,
+    source: Option<String>,
+    request_id: RequestId,
+}
+
+impl Request {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// Where host, path or method are missing, or cannot be read in one way.
+    pub fn parse(raw: RawRequest) -> Result<Self, RequestError> {
+        let headers = Headers::new(raw.headers);
+        if !is_method(&raw.method) {
+            return Err(RequestError::Method);
+        }
+        let host = Host::parse(&raw.host).map_err(|_| RequestError::Host)?;
+        if raw.path.len() > MAX_TARGET_BYTES || !raw.path.starts_with('/') {
+            return Err(RequestError::Path);
+        }
+        let (path, query) =
+            raw.path.split_once('?').map_or((raw.path.as_str(), None), |(path, query)| (path, Some(query)));
+        Ok(Self {
+            method: raw.method,
+            host,
+            path: Path::new(path),
+            query: Query::new(query),
+            request_id: RequestId::of(&headers),
+            headers,
+            source: raw.source,
+        })
+    }
+
+    /// The method, as it came. Methods are case-sensitive (RFC 9110 section 9.1).
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The host that was asked for.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The path, without its query.
+    #[must_use]
+    pub const fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The query. It decides nothing but inside our own endpoints.
+    #[must_use]
+    pub const fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// The path with its query, as it came.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match self.query.raw() {
+            Some(query) => format!("{}?{query}", self.path.raw()),
+            None => self.path.raw().to_owned(),
+        }
+    }
+
+    /// The header lines.
+    #[must_use]
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The peer's address, where the proxy told it.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
+    }
+
+    /// The id that logs, answers and people share.
+    #[must_use]
+    pub const fn request_id(&self) -> &RequestId {
+        &self.request_id
+    }
+
+    /// What the `authorization` header holds.
+    #[must_use]
+    pub fn authorization(&self) -> Authorization<'_> {
+        Authorization::of(&self.headers)
+    }
+
+    /// The cookies.
+    #[must_use]
+    pub fn cookies(&self) -> CookieHeader<'_> {
+        CookieHeader::of(&self.headers)
+    }
+
+    /// Who asks: a browser's navigation, a script, gRPC.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        Kind::of(&self.method, &self.headers)
+    }
+
+    /// Whether the request comes from a page of this host. `origin` is this host's own origin, where it is configured,
+    /// and `allowed` are those that the rule names.
+    #[must_use]
+    pub fn provenance(&self, origin: Option<&str>, allowed: &[String]) -> Provenance {
+        Provenance::of(&self.headers, &self.host, origin, allowed)
+    }
+}
+
+/// The id of a request: Envoy's `x-request-id` where it is plain, else one of ours.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RequestId(String);
+
+impl RequestId {
+    fn of(headers: &Headers) -> Self {
+        let plain = |id: &&str| {
+            (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        headers.single("x-request-id").filter(plain).map_or_else(Self::generate, |id| Self(id.to_owned()))
+    }
+
+    /// A new id, for a request that brings none.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(secret::random_id().replace('_', "-"))
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+fn is_method(text: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    (1..=32).contains(&text.len()) && text.bytes().all(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(method: &str, host: &str, path: &str) -> RawRequest {
+        RawRequest { method: method.into(), host: host.into(), path: path.into(), ..RawRequest::default() }
+    }
+
+    #[test]
+    fn a_request_needs_a_method_a_host_and_a_path() {
+        assert_eq!(Request::parse(raw("", "kf", "/")).unwrap_err(), RequestError::Method);
+        assert_eq!(Request::parse(raw("GE T", "kf", "/")).unwrap_err(), RequestError::Method);
+        assert_eq!(Request::parse(raw("GET", "", "/")).unwrap_err(), RequestError::Host);
+        for path in ["", "*", "x", "https://kf/", "?a"] {
+            assert_eq!(Request::parse(raw("GET", "kf", path)).unwrap_err(), RequestError::Path, "{path}");
+        }
+        let long = format!("/{}", "a".repeat(MAX_TARGET_BYTES));
+        assert_eq!(Request::parse(raw("GET", "kf", &long)).unwrap_err(), RequestError::Path);
+    }
+
+    #[test]
+    fn the_target_is_kept_byte_for_byte() {
+        let request = Request::parse(raw("GET", "kf", "/a%2Fb?x=1?y&z")).unwrap();
+        assert_eq!((request.path().raw(), request.query().raw()), ("/a%2Fb", Some("x=1?y&z")));
+        assert_eq!(request.target(), "/a%2Fb?x=1?y&z");
+    }
+
+    #[test]
+    fn a_strange_request_id_is_replaced() {
+        for (given, kept) in
+            [("abc-123", true), ("a b", false), ("", false), ("a\u{e9}", false), (&"a".repeat(65), false)]
+        {
+            let mut raw = raw("GET", "kf", "/");
+            raw.headers = vec![("x-request-id".into(), given.to_owned())];
+            let request = Request::parse(raw).unwrap();
+            assert_eq!(request.request_id().as_str() == given, kept, "{given:?}");
+            assert!(!request.request_id().as_str().is_empty());
+        }
+    }
+}

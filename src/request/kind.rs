@@ -1,0 +1,124 @@
+//! Who asks: a browser that goes to a page, a script, gRPC, a WebSocket.
+
+use super::Headers;
+
+/// The kind of a request, which decides how a refusal looks. It decides nothing about who may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A browser goes to a page at top level: it can be sent to sign in.
+    Navigation,
+    /// A browser loads a page into a frame: sign-in must leave the frame.
+    FramedNavigation,
+    /// A browser loads what nobody asked for yet.
+    Prefetch,
+    /// A WebSocket's handshake (RFC 6455 section 4.1, RFC 8441).
+    WebSocket,
+    /// A gRPC call.
+    Grpc,
+    /// A CORS preflight (Fetch standard section 3.3): it never carries credentials.
+    Preflight,
+    /// Everything else.
+    Script,
+}
+
+impl Kind {
+    pub(super) fn of(method: &str, headers: &Headers) -> Self {
+        if is_grpc(headers) {
+            Self::Grpc
+        } else if is_websocket(headers) {
+            Self::WebSocket
+        } else if is_preflight(method, headers) {
+            Self::Preflight
+        } else if method != "GET" {
+            Self::Script
+        } else if is_prefetch(headers) {
+            Self::Prefetch
+        } else {
+            by_destination(headers)
+        }
+    }
+
+    /// Whether a page answers this request, rather than a document for a program.
+    #[must_use]
+    pub const fn wants_page(self) -> bool {
+        matches!(self, Self::Navigation | Self::FramedNavigation)
+    }
+}
+
+fn is_grpc(headers: &Headers) -> bool {
+    // Envoy treats exactly these as gRPC; `application/grpc-web` is ordinary HTTP to it.
+    headers
+        .single("content-type")
+        .is_some_and(|value| value == "application/grpc" || value.starts_with("application/grpc+"))
+}
+
+fn is_websocket(headers: &Headers) -> bool {
+    headers.values("upgrade").any(|value| value.to_ascii_lowercase().contains("websocket"))
+}
+
+fn is_preflight(method: &str, headers: &Headers) -> bool {
+    method == "OPTIONS" && headers.contains("origin") && headers.contains("access-control-request-method")
+}
+
+fn is_prefetch(headers: &Headers) -> bool {
+    ["sec-purpose", "purpose", "x-moz"]
+        .iter()
+        .flat_map(|name| headers.values(name))
+        .any(|value| value.to_ascii_lowercase().contains("prefetch"))
+}
+
+fn by_destination(headers: &Headers) -> Kind {
+    if !headers.contains("sec-fetch-mode") && !headers.contains("sec-fetch-dest") {
+        return if looks_like_a_browser(headers) { Kind::Navigation } else { Kind::Script };
+    }
+    if headers.single("sec-fetch-mode") != Some("navigate") {
+        return Kind::Script;
+    }
+    match headers.single("sec-fetch-dest") {
+        Some("document") => Kind::Navigation,
+        Some("iframe" | "frame" | "embed" | "object" | "fencedframe") => Kind::FramedNavigation,
+        _ => Kind::Script,
+    }
+}
+
+/// For browsers without Fetch Metadata.
+fn looks_like_a_browser(headers: &Headers) -> bool {
+    headers.values("accept").any(|value| value.to_ascii_lowercase().contains("text/html"))
+        && !headers.contains("x-requested-with")
+        && !headers.contains("upgrade")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(method: &str, lines: &[(&str, &str)]) -> Kind {
+        let lines = lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Kind::of(method, &Headers::new(lines))
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        let navigate = ("sec-fetch-mode", "navigate");
+        for (method, lines, expected) in [
+            ("GET", &[navigate, ("sec-fetch-dest", "document")][..], Kind::Navigation),
+            ("POST", &[navigate, ("sec-fetch-dest", "document")], Kind::Script),
+            ("GET", &[navigate, ("sec-fetch-dest", "iframe")], Kind::FramedNavigation),
+            ("GET", &[navigate, ("sec-fetch-dest", "document"), ("sec-purpose", "prefetch;prerender")], Kind::Prefetch),
+            ("GET", &[navigate, ("sec-fetch-dest", "document"), ("x-moz", "prefetch")], Kind::Prefetch),
+            ("GET", &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("accept", "text/html")], Kind::Script),
+            ("GET", &[navigate, ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "document")], Kind::Script),
+            ("GET", &[("accept", "text/html,*/*")], Kind::Navigation),
+            ("GET", &[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")], Kind::Script),
+            ("GET", &[("accept", "*/*")], Kind::Script),
+            ("GET", &[], Kind::Script),
+            ("GET", &[("upgrade", "websocket"), ("accept", "text/html")], Kind::WebSocket),
+            ("POST", &[("content-type", "application/grpc+proto")], Kind::Grpc),
+            ("POST", &[("content-type", "application/grpc-web")], Kind::Script),
+            ("OPTIONS", &[("origin", "https://a"), ("access-control-request-method", "PUT")], Kind::Preflight),
+            ("OPTIONS", &[("origin", "https://a")], Kind::Script),
+        ] {
+            assert_eq!(kind(method, lines), expected, "{method} {lines:?}");
+        }
+    }
+}
