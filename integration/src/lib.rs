@@ -2,7 +2,7 @@
 //!
 //! Every part that can be real is real (Envoy, the API server, the identity providers, the
 //! browser). What a real part cannot be made to show, such as a provider that lies or an API server
-//! that hangs, is played by the small scripted servers [`provider`] and `review_api`; their honest
+//! that hangs, is played by the small scripted servers [`provider`] and [`review_api`]; their honest
 //! mode also serves the demo.
 //!
 //! The product is always a child process: nothing here links against it.
@@ -23,5 +23,6 @@ pub mod ports;
 pub mod process;
 pub mod provider;
 pub mod raw_client;
+pub mod review_api;
 pub mod upstream;
 pub mod wire;

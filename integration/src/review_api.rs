@@ -1,0 +1,211 @@
+//! The little of a Kubernetes API server that Portcullis asks: TokenReview and the keys of
+//! ServiceAccount tokens. Honest unless a test makes it misbehave; it also issues the tokens.
+//!
+//! What the real one does is tested against the real one; this serves the demo, and shows what the
+//! real one cannot be made to show.
+
+mod endpoints;
+mod token;
+
+use std::collections::{HashMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use self::token::TokenBuilder;
+use crate::faults::{Edit, Fault};
+use crate::jwt::{self, Algorithm, SigningKey};
+
+/// The issuer of its tokens unless another is chosen.
+pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// How the server misbehaves. The default is honest.
+#[derive(Clone, Default)]
+pub struct Faults {
+    /// Of the TokenReview endpoint.
+    pub reviews: Fault,
+    /// Of the JWKS endpoint.
+    pub jwks: Fault,
+    /// Changes a TokenReview's `status` before it is sent.
+    pub edit_status: Option<Edit>,
+    /// Changes the JWKS.
+    pub edit_jwks: Option<Edit>,
+}
+
+/// What was asked so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// TokenReviews.
+    pub reviews: u64,
+    /// Fetches of the keys.
+    pub jwks: u64,
+    /// The most TokenReviews that were ever answered at once.
+    pub most_reviews_at_once: u64,
+    /// Requests without the right credential of the client.
+    pub unauthorized: u64,
+}
+
+/// A running server. It stops when it is dropped.
+#[derive(Debug)]
+pub struct ReviewApi {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+/// What the endpoints share.
+struct Shared {
+    issuer: String,
+    /// What a client must present as bearer.
+    client_token: String,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The last one signs, all are published.
+    keys: Vec<SigningKey>,
+    /// The claims of every token that was issued here.
+    issued: HashMap<String, Value>,
+    /// `sub` of deleted accounts, and uid of deleted pods.
+    deleted: HashSet<String>,
+    faults: Faults,
+    calls: Calls,
+    reviews_now: u64,
+}
+
+impl ReviewApi {
+    /// Starts a server on a free loopback port.
+    pub async fn start() -> Result<Self> {
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), Algorithm::Rs256).await
+    }
+
+    /// Starts a server whose tokens are signed with the given algorithm.
+    pub async fn start_at(address: SocketAddr, algorithm: Algorithm) -> Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            issuer: ISSUER.to_owned(),
+            client_token: jwt::random_id(),
+            state: Mutex::new(State {
+                keys: vec![SigningKey::generate(algorithm)?],
+                issued: HashMap::new(),
+                deleted: HashSet::new(),
+                faults: Faults::default(),
+                calls: Calls::default(),
+                reviews_now: 0,
+            }),
+        });
+        let router = endpoints::router(Arc::clone(&shared));
+        let server = tokio::spawn(async move {
+            // Serving ends only with the task.
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { address, shared, server })
+    }
+
+    /// Where it listens, in clear text.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The issuer of its tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.shared.issuer
+    }
+
+    /// Writes a kubeconfig for its only client, and gives the path.
+    pub fn write_kubeconfig(&self, folder: &Path) -> Result<PathBuf> {
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "clusters": [{
+                "name": "test",
+                "cluster": { "server": format!("http://{}", self.address) },
+            }],
+            "users": [{ "name": "portcullis", "user": { "token": self.shared.client_token } }],
+            "contexts": [{
+                "name": "test",
+                "context": { "cluster": "test", "user": "portcullis" },
+            }],
+        });
+        let path = folder.join("kubeconfig");
+        std::fs::write(&path, serde_json::to_vec_pretty(&config)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Begins a token of a ServiceAccount.
+    #[must_use]
+    pub fn token(&self, namespace: &str, name: &str) -> TokenBuilder<'_> {
+        TokenBuilder::new(self, namespace, name)
+    }
+
+    /// Deletes a ServiceAccount: its tokens are no longer authenticated.
+    pub fn delete_account(&self, namespace: &str, name: &str) {
+        let subject = token::subject(namespace, name);
+        self.shared.state().deleted.insert(subject);
+    }
+
+    /// Deletes a pod by its name: the tokens that are bound to it are no longer authenticated.
+    pub fn delete_pod(&self, name: &str) {
+        self.shared.state().deleted.insert(token::uid(name));
+    }
+
+    /// Signs with a new key from now on; the old ones stay published.
+    pub fn rotate_keys(&self, algorithm: Algorithm) -> Result<()> {
+        let key = SigningKey::generate(algorithm)?;
+        self.shared.state().keys.push(key);
+        Ok(())
+    }
+
+    /// Changes how it misbehaves, from the next request on.
+    pub fn misbehave(&self, change: impl FnOnce(&mut Faults)) {
+        change(&mut self.shared.state().faults);
+    }
+
+    /// Makes it honest again.
+    pub fn be_honest(&self) {
+        self.shared.state().faults = Faults::default();
+    }
+
+    /// What was asked so far.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        self.shared.state().calls
+    }
+}
+
+impl Drop for ReviewApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl State {
+    fn signing_key(&self) -> &SigningKey {
+        self.keys.last().expect("there is always a key")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! ServiceAccount tokens as the TokenRequest API makes them.
+
+use aws_lc_rs::digest;
+use serde_json::{Map, Value, json};
+
+use super::ReviewApi;
+use crate::jwt;
+
+/// A ServiceAccount token that is about to be issued.
+#[derive(Debug)]
+pub struct TokenBuilder<'a> {
+    api: &'a ReviewApi,
+    namespace: String,
+    name: String,
+    audiences: Vec<String>,
+    pod: Option<String>,
+    lifetime: i64,
+    changes: Map<String, Value>,
+}
+
+impl<'a> TokenBuilder<'a> {
+    pub(super) fn new(api: &'a ReviewApi, namespace: &str, name: &str) -> Self {
+        Self {
+            api,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            audiences: Vec::new(),
+            pod: None,
+            lifetime: 3600,
+            changes: Map::new(),
+        }
+    }
+
+    /// Adds an audience. A token without one is for the API server itself.
+    #[must_use]
+    pub fn audience(mut self, audience: &str) -> Self {
+        self.audiences.push(audience.to_owned());
+        self
+    }
+
+    /// Binds the token to a pod.
+    #[must_use]
+    pub fn pod(mut self, name: &str) -> Self {
+        self.pod = Some(name.to_owned());
+        self
+    }
+
+    /// Ends the token after so many seconds, or before now.
+    #[must_use]
+    pub fn lifetime(mut self, seconds: i64) -> Self {
+        self.lifetime = seconds;
+        self
+    }
+
+    /// Sets a claim to something else; null removes it.
+    #[must_use]
+    pub fn claim(mut self, name: &str, value: Value) -> Self {
+        self.changes.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The claims.
+    #[must_use]
+    pub fn claims(&self) -> Value {
+        let now = jwt::now();
+        let audiences =
+            if self.audiences.is_empty() { std::slice::from_ref(&self.api.shared.issuer) } else { &self.audiences };
+        let subject = subject(&self.namespace, &self.name);
+        let mut kubernetes = json!({
+            "namespace": self.namespace,
+            "serviceaccount": { "name": self.name, "uid": uid(&subject) },
+        });
+        if let Some(pod) = &self.pod {
+            kubernetes["pod"] = json!({ "name": pod, "uid": uid(pod) });
+        }
+        let mut claims = json!({
+            "aud": audiences,
+            "exp": now + self.lifetime,
+            "iat": now,
+            "iss": self.api.shared.issuer,
+            "jti": uid(&jwt::random_id()),
+            "kubernetes.io": kubernetes,
+            "nbf": now,
+            "sub": subject,
+        });
+        let claims_map = claims.as_object_mut().expect("claims are an object");
+        for (name, value) in &self.changes {
+            if value.is_null() {
+                claims_map.remove(name);
+            } else {
+                claims_map.insert(name.clone(), value.clone());
+            }
+        }
+        claims
+    }
+
+    /// Issues the token: the server knows it from now on.
+    #[must_use]
+    pub fn issue(&self) -> String {
+        let claims = self.claims();
+        let mut state = self.api.shared.state();
+        let token = sign(&state, &claims);
+        state.issued.insert(token.clone(), claims);
+        token
+    }
+
+    /// Signs the token with the server's key, but the server does not know it.
+    #[must_use]
+    pub fn signed_unknown(&self) -> String {
+        sign(&self.api.shared.state(), &self.claims())
+    }
+
+    /// A forgery: issuer, audience and expiry as they should be, a known `kid`, a signature that is
+    /// not the server's.
+    #[must_use]
+    pub fn forged(&self) -> String {
+        let header = self.api.shared.state().signing_key().header().to_string();
+        let payload = self.claims().to_string();
+        let mut signature = [0; 256];
+        aws_lc_rs::rand::fill(&mut signature).expect("the system has randomness");
+        jwt::unsigned(header.as_bytes(), payload.as_bytes(), &signature)
+    }
+}
+
+fn sign(state: &super::State, claims: &Value) -> String {
+    // The API server's own tokens have no `typ`.
+    let key = state.signing_key();
+    let header = json!({ "alg": key.algorithm().name(), "kid": key.kid() });
+    key.sign_bytes(header.to_string().as_bytes(), claims.to_string().as_bytes())
+        .expect("a key that was made here signs")
+}
+
+/// `sub` of a ServiceAccount.
+pub(super) fn subject(namespace: &str, name: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{name}")
+}
+
+/// A uid that is always the same for the same thing.
+pub(super) fn uid(of: &str) -> String {
+    use std::fmt::Write as _;
+
+    let hash = digest::digest(&digest::SHA256, of.as_bytes());
+    let mut uid = String::new();
+    for (index, byte) in hash.as_ref()[..16].iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            uid.push('-');
+        }
+        write!(uid, "{byte:02x}").expect("writing to a string cannot fail");
+    }
+    uid
+}
