@@ -15,14 +15,17 @@
 pub mod check_client;
 pub mod envoy;
 pub mod faults;
+pub mod gateway;
 pub mod http;
 pub mod jwt;
 pub mod parts;
 pub mod pki;
+pub mod portcullis;
 pub mod ports;
 pub mod process;
 pub mod provider;
 pub mod raw_client;
 pub mod review_api;
 pub mod upstream;
+pub mod visitor;
 pub mod wire;
