@@ -13,3 +13,6 @@ pub mod secret;
 pub mod decision;
 pub mod principal;
 pub mod request;
+
+// Floor 2.
+pub mod pages;

@@ -1,0 +1,213 @@
+//! The HTML pages: they work without JavaScript, fetch nothing, follow light and dark, and fit a phone.
+//!
+//! Every value from outside is escaped by the templates' engine; every address is a [`Location`], so that no page can
+//! link to `javascript:`. The style stands in the page, and the policy allows it by its hash alone.
+
+mod words;
+
+use std::{sync::LazyLock, time::Duration};
+
+use askama::Template;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use url::Url;
+
+use crate::{
+    decision::{Disposition, HeaderText, Location, Page},
+    reason::Reason,
+};
+
+/// The one style of all pages, as it stands between `<style>` and `</style>`.
+const STYLE: &str = include_str!("pages/style.css");
+
+/// The style as a source of Content-Security-Policy (CSP Level 3 section 2.3.1): quoted, base64 with padding.
+static STYLE_SOURCE: LazyLock<String> =
+    LazyLock::new(|| format!("'sha256-{}'", BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes()))));
+
+/// What the problem page tells about a refusal.
+#[derive(Clone, Debug)]
+pub struct Problem<'a> {
+    /// The kind of the answer: it chooses the heading.
+    pub disposition: Disposition,
+    /// Why.
+    pub reason: Reason,
+    /// The request's id, to find it in the logs.
+    pub request_id: Option<&'a str>,
+    /// Who is signed in.
+    pub signed_in_as: Option<&'a str>,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
+    /// Where "Try again" leads.
+    pub try_again: Option<&'a Location>,
+    /// Where "Use another account" leads.
+    pub use_another_account: Option<&'a Location>,
+    /// Where "Go to the start page" leads.
+    pub home: Option<&'a Location>,
+}
+
+impl Problem<'_> {
+    /// A refusal of which nothing more is known.
+    #[must_use]
+    pub const fn new(disposition: Disposition, reason: Reason) -> Self {
+        Self {
+            disposition,
+            reason,
+            request_id: None,
+            signed_in_as: None,
+            retry_after: None,
+            try_again: None,
+            use_another_account: None,
+            home: None,
+        }
+    }
+}
+
+/// What the "who am I" page tells. Times are texts for people.
+#[derive(Clone, Debug)]
+pub struct WhoAmI<'a> {
+    /// The name that services are told.
+    pub user: &'a str,
+    /// The e-mail address, where the provider gave one that counts.
+    pub email: Option<&'a str>,
+    /// The groups that services are told.
+    pub groups: &'a [String],
+    /// How the user was authenticated.
+    pub method: &'a str,
+    /// When the session began.
+    pub created: &'a str,
+    /// When the session was last used.
+    pub last_seen: &'a str,
+    /// When the session ends at the latest.
+    pub expires: &'a str,
+    /// The button that signs out.
+    pub logout: LogoutForm<'a>,
+}
+
+/// A form that signs out: a POST without a body, its token in the query of `action`.
+#[derive(Clone, Copy, Debug)]
+pub struct LogoutForm<'a> {
+    /// Where it is sent: an address of this origin.
+    pub action: &'a Location,
+    /// Where the answer leads. Browsers hold redirects to `form-action` too, so another origin must be named there.
+    pub leads_to: Option<&'a Location>,
+}
+
+/// A refusal: what happened, the reason and the request's id to hand on, and what to do next.
+#[must_use]
+pub fn problem(problem: &Problem<'_>) -> Page {
+    page(
+        &ProblemPage {
+            heading: words::heading(problem.disposition, problem.reason),
+            tone: words::tone(problem.disposition).class(),
+            happened: problem.reason.summary(),
+            advice: words::advice(problem.disposition, problem.reason),
+            wait: problem.retry_after.map(words::wait),
+            problem,
+        },
+        &Policy::STRICT,
+    )
+}
+
+/// The session has ended; `sign_in` is a page that asks for sign-in, mostly the origin's start page.
+#[must_use]
+pub fn signed_out(sign_in: &Location) -> Page {
+    page(&SignedOutPage { sign_in }, &Policy::STRICT)
+}
+
+/// Nobody is signed in, and the page is to show inside a frame, where sign-in cannot run: the link opens `sign_in` at
+/// top level. Pages of the same origin may frame it, no others.
+#[must_use]
+pub fn sign_in_in_frame(sign_in: &Location) -> Page {
+    page(&SignInInFramePage { sign_in }, &Policy { frame_ancestors: "'self'", ..Policy::STRICT })
+}
+
+/// Who is signed in, as services are told.
+#[must_use]
+pub fn who_am_i(who: &WhoAmI<'_>) -> Page {
+    page(&WhoAmIPage { who }, &Policy { form: Some(who.logout), ..Policy::STRICT })
+}
+
+/// A page with a button that signs out, for whoever came by a link; `stay` is where the other button leads.
+#[must_use]
+pub fn confirm_logout(logout: LogoutForm<'_>, signed_in_as: Option<&str>, stay: &Location) -> Page {
+    page(&ConfirmLogoutPage { logout, signed_in_as, stay }, &Policy { form: Some(logout), ..Policy::STRICT })
+}
+
+#[derive(Template)]
+#[template(config = "src/pages/askama.toml", path = "problem.html")]
+struct ProblemPage<'a> {
+    heading: &'static str,
+    tone: &'static str,
+    happened: &'static str,
+    advice: &'static str,
+    wait: Option<String>,
+    problem: &'a Problem<'a>,
+}
+
+#[derive(Template)]
+#[template(config = "src/pages/askama.toml", path = "signed_out.html")]
+struct SignedOutPage<'a> {
+    sign_in: &'a Location,
+}
+
+#[derive(Template)]
+#[template(config = "src/pages/askama.toml", path = "sign_in_in_frame.html")]
+struct SignInInFramePage<'a> {
+    sign_in: &'a Location,
+}
+
+#[derive(Template)]
+#[template(config = "src/pages/askama.toml", path = "who_am_i.html")]
+struct WhoAmIPage<'a> {
+    who: &'a WhoAmI<'a>,
+}
+
+#[derive(Template)]
+#[template(config = "src/pages/askama.toml", path = "confirm_logout.html")]
+struct ConfirmLogoutPage<'a> {
+    logout: LogoutForm<'a>,
+    signed_in_as: Option<&'a str>,
+    stay: &'a Location,
+}
+
+/// What a page's Content-Security-Policy allows beyond its own style.
+struct Policy<'a> {
+    frame_ancestors: &'static str,
+    form: Option<LogoutForm<'a>>,
+}
+
+impl Policy<'_> {
+    const STRICT: Self = Self { frame_ancestors: "'none'", form: None };
+
+    fn header(&self) -> HeaderText {
+        let style = &*STYLE_SOURCE;
+        let frames = self.frame_ancestors;
+        let mut forms = "'self'".to_owned();
+        if let Some(elsewhere) = self.form.and_then(|form| other_origin(&form)) {
+            forms.push(' ');
+            forms.push_str(&elsewhere);
+        }
+        HeaderText::parse(format!(
+            "default-src 'none'; style-src {style}; form-action {forms}; frame-ancestors {frames}; base-uri 'none'"
+        ))
+        .expect("hash, keywords and serialised origins are visible ASCII")
+    }
+}
+
+/// The origin that a form's answer leads to, where it is not the form's own.
+fn other_origin(form: &LogoutForm<'_>) -> Option<String> {
+    let origin = |location: &Location| Url::parse(location.as_str()).ok().map(|url| url.origin());
+    let (own, target) = (origin(form.action)?, origin(form.leads_to?)?);
+    let source = target.ascii_serialization();
+    // A host may hold `;` and `,` (WHATWG URL, "forbidden domain code point"), which part directives and policies.
+    let plain = source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/.-[]".contains(&byte));
+    (own != target && plain).then_some(source)
+}
+
+fn page(template: &impl Template, policy: &Policy<'_>) -> Page {
+    let html = template.render().expect("plain values are written to a String, which cannot fail");
+    Page { html, content_security_policy: policy.header() }
+}
+
+#[cfg(test)]
+mod tests;
