@@ -13,6 +13,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a panic here fails a test, and its message says why")]
 
 pub mod check_client;
+pub mod cluster;
 pub mod envoy;
 pub mod faults;
 pub mod gateway;

@@ -1,0 +1,64 @@
+//! Manifests by kubectl, as people apply them.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+use super::Cluster;
+
+impl Cluster {
+    /// Runs kubectl with all rights and gives its output; fails where it fails, with its words.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        self.kubectl_with(&self.admin_kubeconfig(), arguments, "").await
+    }
+
+    /// Like [`Cluster::kubectl`], with the rights of a kubeconfig, and with `input` on its input.
+    pub async fn kubectl_with(&self, kubeconfig: &Path, arguments: &[&str], input: &str) -> Result<String> {
+        let mut command = Command::new(crate::parts::path("kubectl")?);
+        command.arg("--kubeconfig").arg(kubeconfig);
+        // What it learns of the API is kept for the next call, and goes with the cluster.
+        command.arg("--cache-dir").arg(self.folder().join("kubectl-cache"));
+        run(command, arguments, input).await
+    }
+
+    /// Applies a stream of YAML documents (server-side apply) and gives kubectl's words.
+    pub async fn apply(&self, manifests: &str) -> Result<String> {
+        self.apply_with(manifests, &[]).await
+    }
+
+    /// Lets the API server judge a stream of YAML documents, admission included, and stores nothing.
+    pub async fn dry_run(&self, manifests: &str) -> Result<String> {
+        self.apply_with(manifests, &["--dry-run=server"]).await
+    }
+
+    async fn apply_with(&self, manifests: &str, more: &[&str]) -> Result<String> {
+        let mut arguments = vec!["apply", "--server-side", "--force-conflicts", "-f", "-"];
+        arguments.extend(more);
+        self.kubectl_with(&self.admin_kubeconfig(), &arguments, manifests).await
+    }
+}
+
+/// Builds a kustomization and gives its YAML documents.
+pub async fn kustomize(folder: &Path) -> Result<String> {
+    let folder = folder.to_str().context("the folder's path is text")?;
+    run(Command::new(crate::parts::path("kubectl")?), &["kustomize", folder], "").await
+}
+
+async fn run(mut command: Command, arguments: &[&str], input: &str) -> Result<String> {
+    command.args(arguments).kill_on_drop(true);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut stdin = child.stdin.take().context("the input is a pipe")?;
+    // Written beside reading, since either pipe may be full. It may end without having read it all.
+    let write = async move { drop(stdin.write_all(input.as_bytes()).await) };
+    let ((), output) = tokio::join!(write, child.wait_with_output());
+    let output = output?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        bail!("kubectl {}: {}\n{said}{complaint}", arguments.join(" "), output.status);
+    }
+    Ok(said)
+}

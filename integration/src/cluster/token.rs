@@ -1,0 +1,83 @@
+//! Tokens of ServiceAccounts, from the TokenRequest API.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::authentication::v1 as authentication;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use kube::Api;
+use kube::api::PostParams;
+use rcgen::KeyPair;
+use serde_json::json;
+
+use super::Cluster;
+
+/// The file of the key that signs tokens.
+pub(super) const PRIVATE_KEY: &str = "service-accounts.key";
+/// The file of the key that verifies them.
+pub(super) const PUBLIC_KEY: &str = "service-accounts.pub";
+
+/// A request for a token that is not sent yet.
+#[derive(Debug)]
+#[must_use]
+pub struct TokenRequest<'a> {
+    cluster: &'a Cluster,
+    namespace: &'a str,
+    name: &'a str,
+    audiences: Vec<String>,
+    lifetime: Duration,
+    pod: Option<&'a str>,
+}
+
+impl<'a> TokenRequest<'a> {
+    pub(super) fn new(cluster: &'a Cluster, namespace: &'a str, name: &'a str) -> Self {
+        let lifetime = Duration::from_hours(1);
+        Self { cluster, namespace, name, audiences: Vec::new(), lifetime, pod: None }
+    }
+
+    /// Adds an audience; with none the token is for the API server itself.
+    pub fn audience(mut self, audience: &str) -> Self {
+        self.audiences.push(audience.to_owned());
+        self
+    }
+
+    /// How long it is valid: an hour unless told, and at least ten minutes.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Binds it to a pod of the ServiceAccount: it ends with the pod.
+    pub fn bound_to_pod(mut self, pod: &'a str) -> Self {
+        self.pod = Some(pod);
+        self
+    }
+
+    /// Gets the token.
+    pub async fn issue(self) -> Result<String> {
+        let client = self.cluster.client().await?;
+        let mut spec = json!({ "audiences": self.audiences, "expirationSeconds": self.lifetime.as_secs() });
+        if let Some(name) = self.pod {
+            let pod = Api::<Pod>::namespaced(client.clone(), self.namespace).get(name).await?;
+            spec["boundObjectRef"] =
+                json!({ "apiVersion": "v1", "kind": "Pod", "name": name, "uid": pod.metadata.uid });
+        }
+        let request: authentication::TokenRequest = serde_json::from_value(json!({ "spec": spec }))?;
+        let api: Api<ServiceAccount> = Api::namespaced(client, self.namespace);
+        let answer = api
+            .create_token_request(self.name, &PostParams::default(), &request)
+            .await
+            .with_context(|| format!("no token for {}/{}", self.namespace, self.name))?;
+        answer.status.and_then(|status| status.token).context("a token request is answered with a token")
+    }
+}
+
+/// Makes the key pair of the ServiceAccount tokens (P-256, so ES256).
+pub(super) fn write_keys(folder: &Path) -> Result<()> {
+    let pair = KeyPair::generate()?;
+    fs::write(folder.join(PRIVATE_KEY), pair.serialize_pem())?;
+    fs::write(folder.join(PUBLIC_KEY), pair.public_key_pem())?;
+    Ok(())
+}
