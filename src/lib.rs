@@ -11,8 +11,9 @@ pub mod secret;
 
 // Floor 1.
 pub mod decision;
+pub mod pages;
 pub mod principal;
 pub mod request;
 
-// Floor 2.
-pub mod pages;
+// Floor 3.
+pub mod authz;

@@ -70,7 +70,7 @@ pub struct Request {
     query: Query,
     headers: Headers,
     source: Option<String>,
-    request_id: RequestId,
+    id: RequestId,
 }
 
 impl Request {
@@ -94,7 +94,7 @@ impl Request {
             host,
             path: Path::new(path),
             query: Query::new(query),
-            request_id: RequestId::of(&headers),
+            id: RequestId::of(&headers),
             headers,
             source: raw.source,
         })
@@ -148,7 +148,7 @@ impl Request {
     /// The id that logs, answers and people share.
     #[must_use]
     pub const fn request_id(&self) -> &RequestId {
-        &self.request_id
+        &self.id
     }
 
     /// What the `authorization` header holds.

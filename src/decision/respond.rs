@@ -181,7 +181,7 @@ impl Location {
 #[error("a cookie's name is a token and its value visible ASCII without quotes, comma, semicolon and backslash")]
 pub struct CookieError;
 
-/// A cookie of ours: always `__Host-` (so Secure, Path=/, no Domain), HttpOnly, SameSite=Lax (RFC 6265bis section 4.1).
+/// A cookie of ours: always `__Host-` (so `Secure`, `Path=/`, no `Domain`), `HttpOnly`, `SameSite=Lax` (RFC 6265bis section 4.1).
 #[derive(Clone, PartialEq, Eq)]
 pub struct SetCookie {
     name: String,
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn cookies_are_host_bound_and_hidden_in_logs() {
-        let cookie = SetCookie::new("__Host-portcullis", "abc", Some(Duration::from_secs(60))).unwrap();
+        let cookie = SetCookie::new("__Host-portcullis", "abc", Some(Duration::from_mins(1))).unwrap();
         assert_eq!(
             cookie.header().as_str(),
             "__Host-portcullis=abc; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Lax"

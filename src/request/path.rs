@@ -53,12 +53,47 @@ impl Path {
         if self.byte_clean {
             return Ok(CanonicalPath(self.raw.clone()));
         }
-        let decoded = decode_until_stable(self.raw.as_bytes())?;
-        let text = String::from_utf8(decoded).map_err(|_| PathError)?;
-        if text.chars().any(char::is_control) {
-            return Err(PathError);
+        let decoded = self.decodings()?.pop().unwrap_or_default();
+        Ok(CanonicalPath(resolve(&without_parameters(&decoded))))
+    }
+
+    /// Every reading that a server behind could come to: the path as it came, each step of decoding, `\` as `/`,
+    /// parameters cut, and last the canonical form. A byte-clean path has one.
+    ///
+    /// # Errors
+    /// As for [`Path::canonical`].
+    pub fn readings(&self) -> Result<Vec<String>, PathError> {
+        if self.byte_clean {
+            return Ok(vec![self.raw.clone()]);
         }
-        Ok(CanonicalPath(resolve(&text.replace('\\', "/"))))
+        let mut readings = self.decodings()?;
+        let decoded = readings.last().cloned().unwrap_or_default();
+        let cut = without_parameters(&decoded);
+        let canonical = resolve(&cut);
+        readings.extend([decoded.replace('\\', "/"), cut, canonical]);
+        readings.insert(0, self.raw.clone());
+        readings.dedup();
+        Ok(readings)
+    }
+
+    /// The path after each round of percent-decoding, until it no longer changes.
+    fn decodings(&self) -> Result<Vec<String>, PathError> {
+        let mut readings = Vec::new();
+        let mut current = self.raw.clone().into_bytes();
+        for _ in 0..MAX_DECODINGS {
+            let next: Vec<u8> = percent_encoding::percent_decode(&current).collect();
+            let settled = next == current;
+            let text = String::from_utf8(next.clone()).map_err(|_| PathError)?;
+            if text.chars().any(char::is_control) {
+                return Err(PathError);
+            }
+            readings.push(text);
+            if settled {
+                return Ok(readings);
+            }
+            current = next;
+        }
+        Err(PathError)
     }
 }
 
@@ -82,23 +117,16 @@ fn is_byte_clean(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(plain) && segments_clean
 }
 
-fn decode_until_stable(path: &[u8]) -> Result<Vec<u8>, PathError> {
-    let mut current = path.to_vec();
-    for _ in 0..MAX_DECODINGS {
-        let next: Vec<u8> = percent_encoding::percent_decode(&current).collect();
-        if next == current {
-            return Ok(current);
-        }
-        current = next;
-    }
-    Err(PathError)
+/// `\` turned to `/` and `;…` cut from each segment, as servlet containers do.
+fn without_parameters(path: &str) -> String {
+    let cut = |segment: &str| segment.split(';').next().unwrap_or_default().to_owned();
+    path.replace('\\', "/").split('/').map(cut).collect::<Vec<_>>().join("/")
 }
 
 fn resolve(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut directory = false;
     for segment in path.split('/') {
-        let segment = segment.split(';').next().unwrap_or_default();
         directory = matches!(segment, "" | "." | "..");
         match segment {
             "" | "." => {}
@@ -143,10 +171,16 @@ mod tests {
 
     #[test]
     fn a_path_without_a_plain_reading_has_none() {
-        let deep = format!("/{}2e", "%25".repeat(1)).replace("%25", &format!("%{}", "25".repeat(12)));
+        let deep = format!("/%{}2e", "25".repeat(12));
         for raw in ["/public%00", "/%c0%afpublic", "/%0d%0a", "/%ff", deep.as_str()] {
             assert_eq!(Path::new(raw).canonical(), Err(PathError), "{raw}");
         }
+    }
+
+    #[test]
+    fn a_server_that_decodes_but_does_not_resolve_is_thought_of() {
+        let readings = Path::new("/api%2f..%2fpublic").readings().unwrap();
+        assert_eq!(readings, ["/api%2f..%2fpublic", "/api/../public", "/public"]);
     }
 
     #[test]
@@ -175,8 +209,8 @@ mod tests {
         fn a_byte_clean_path_is_canonical(raw in "/[ -~]{0,40}") {
             let path = Path::new(&raw);
             if path.is_byte_clean() {
-                let decoded = decode_until_stable(raw.as_bytes()).unwrap();
-                proptest::prop_assert_eq!(resolve(std::str::from_utf8(&decoded).unwrap()), raw);
+                proptest::prop_assert_eq!(path.decodings().unwrap(), vec![raw.clone()]);
+                proptest::prop_assert_eq!(resolve(&without_parameters(&raw)), raw);
             }
         }
     }

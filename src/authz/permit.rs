@@ -1,0 +1,144 @@
+//! The permit: the proof that a rule lets a principal pass.
+
+use thiserror::Error;
+
+use super::Rule;
+use crate::{
+    principal::{Principal, ServiceAccount},
+    reason::Reason,
+};
+
+/// Why a text is no pattern for service accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a service account is written `namespace/name` or `namespace/*`")]
+pub struct ServiceAccountPatternError;
+
+/// A pattern for service accounts: `namespace/name`, or `namespace/*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAccountPattern {
+    namespace: String,
+    name: Option<String>,
+}
+
+impl ServiceAccountPattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// Where it is not `namespace/name` or `namespace/*`.
+    pub fn parse(text: &str) -> Result<Self, ServiceAccountPatternError> {
+        let (namespace, name) = text.split_once('/').ok_or(ServiceAccountPatternError)?;
+        let dns = |text: &str, also: &[u8]| {
+            let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || also.contains(&byte);
+            !text.is_empty() && text.bytes().all(plain)
+        };
+        if !dns(namespace, b"-") || (name != "*" && !dns(name, b"-.")) {
+            return Err(ServiceAccountPatternError);
+        }
+        Ok(Self { namespace: namespace.to_owned(), name: (name != "*").then(|| name.to_owned()) })
+    }
+
+    fn matches(&self, account: &ServiceAccount) -> bool {
+        self.namespace == account.namespace && self.name.as_ref().is_none_or(|name| *name == account.name)
+    }
+}
+
+/// The proof that a rule lets a principal pass. Only [`Rule::permit`] makes one, and only with one does a principal's
+/// name go on to a service.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Permit<'a> {
+    principal: &'a Principal,
+}
+
+impl<'a> Permit<'a> {
+    /// Who may pass.
+    #[must_use]
+    pub const fn principal(self) -> &'a Principal {
+        self.principal
+    }
+}
+
+impl Rule {
+    /// Whether the principal is one that the rule's lists permit: without lists everyone is, else who is on one of them.
+    ///
+    /// # Errors
+    /// [`Reason::NotPermitted`] where the principal is on none.
+    pub fn permit<'a>(&self, principal: &'a Principal) -> Result<Permit<'a>, Reason> {
+        let config = self.config();
+        let open = config.groups.is_empty() && config.emails.is_empty() && config.service_accounts.is_empty();
+        let by_group = || config.groups.iter().any(|group| principal.groups().contains(group));
+        let by_email =
+            || principal.email().is_some_and(|email| config.emails.iter().any(|listed| listed == email.as_str()));
+        let by_account = || match principal {
+            Principal::ServiceAccount(account) => {
+                config.service_accounts.iter().any(|pattern| pattern.matches(account))
+            }
+            Principal::User(_) => false,
+        };
+        if open || by_group() || by_email() || by_account() {
+            Ok(Permit { principal })
+        } else {
+            Err(Reason::NotPermitted)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        authz::{Config, RuleConfig, RuleSet},
+        principal::{Email, Groups, ProviderName, User, Userid},
+    };
+
+    fn user(email: &str, groups: &[&str]) -> Principal {
+        Principal::User(User {
+            provider: ProviderName::parse("dex").unwrap(),
+            issuer: "https://idp".into(),
+            subject: "1".into(),
+            userid: Userid::parse(email).unwrap(),
+            email: Email::parse(email).ok(),
+            groups: Groups::from_provider(groups.iter().copied()),
+        })
+    }
+
+    fn account(namespace: &str, name: &str) -> Principal {
+        Principal::ServiceAccount(ServiceAccount {
+            namespace: namespace.into(),
+            name: name.into(),
+            uid: "u".into(),
+            pod: None,
+            credential_id: None,
+            groups: Groups::from_kubernetes(["system:serviceaccounts"]),
+        })
+    }
+
+    fn permits(config: RuleConfig, principal: &Principal) -> bool {
+        let rules = RuleSet::new(Config { hosts: vec![], rules: vec![config], ..Config::default() });
+        rules.rules[0].permit(principal).is_ok()
+    }
+
+    #[test]
+    fn lists_permit_who_is_on_one_of_them() {
+        let strict = || RuleConfig {
+            groups: vec!["admins".into()],
+            emails: vec!["boss@example.com".into()],
+            service_accounts: vec![ServiceAccountPattern::parse("ci/*").unwrap()],
+            ..RuleConfig::named("strict")
+        };
+        assert!(permits(RuleConfig::named("open"), &user("a@example.com", &[])));
+        assert!(permits(strict(), &user("a@example.com", &["dev", "admins"])));
+        assert!(permits(strict(), &user("Boss@Example.com", &[])));
+        assert!(permits(strict(), &account("ci", "runner")));
+        assert!(!permits(strict(), &user("a@example.com", &["dev", "Admins"])));
+        assert!(!permits(strict(), &account("prod", "runner")));
+    }
+
+    #[test]
+    fn service_account_patterns_are_strict() {
+        assert!(ServiceAccountPattern::parse("ns/a.b-c").is_ok());
+        for bad in ["", "ns", "/a", "ns/", "*/a", "ns/a*", "ns/a/b", "Ns/a"] {
+            assert_eq!(ServiceAccountPattern::parse(bad), Err(ServiceAccountPatternError), "{bad}");
+        }
+    }
+}

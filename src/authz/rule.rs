@@ -1,0 +1,225 @@
+//! One rule, as the configuration says it and as it is matched.
+
+use thiserror::Error;
+
+use super::permit::ServiceAccountPattern;
+use crate::request::{Host, Path};
+
+/// What a rule asks of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone passes; no credential is looked at, and none that is ours travels on.
+    Public,
+    /// Who is signed in is told to the service; the others pass without a name.
+    Optional,
+    /// Only who is authenticated, and permitted, passes.
+    #[default]
+    Authenticated,
+    /// Nobody passes.
+    Deny,
+}
+
+/// What happens to a CORS preflight, which never carries credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preflight {
+    /// It is judged like any other request.
+    #[default]
+    Deny,
+    /// It goes on to the service, stripped of every identity.
+    Allow,
+}
+
+/// Why a text is no path pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a path begins with `/` and holds no `%`, `\\`, `;`, `#`, `?`, `//`, dot segments or non-ASCII characters")]
+pub struct PatternError;
+
+/// A pattern for paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathPattern {
+    /// This path alone.
+    Exact(String),
+    /// This path and everything below it, by whole segments.
+    Prefix(String),
+}
+
+impl PathPattern {
+    /// A pattern for one path.
+    ///
+    /// # Errors
+    /// Where the path is not byte-clean.
+    pub fn exact(path: &str) -> Result<Self, PatternError> {
+        if Path::new(path).is_byte_clean() { Ok(Self::Exact(path.to_owned())) } else { Err(PatternError) }
+    }
+
+    /// A pattern for a path and everything below it; a trailing slash makes no difference.
+    ///
+    /// # Errors
+    /// Where the path is not byte-clean.
+    pub fn prefix(path: &str) -> Result<Self, PatternError> {
+        if !Path::new(path).is_byte_clean() {
+            return Err(PatternError);
+        }
+        Ok(Self::Prefix(path.strip_suffix('/').unwrap_or(path).to_owned()))
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => path == exact,
+            Self::Prefix(prefix) => {
+                path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+        }
+    }
+}
+
+/// The rules as the configuration says them.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Every host that is served, in lower case, without port or trailing dot.
+    pub hosts: Vec<String>,
+    /// The rules, in order.
+    pub rules: Vec<RuleConfig>,
+    /// What is asked where no rule matches. The configuration refuses [`Access::Public`].
+    pub default: Access,
+}
+
+/// A rule as the configuration says it. Empty lists mean "any".
+#[derive(Clone, Debug, Default)]
+pub struct RuleConfig {
+    /// Its name, which logs show.
+    pub name: String,
+    /// Hosts, in lower case, without port or trailing dot.
+    pub hosts: Vec<String>,
+    /// Methods, as they are spelled on the wire.
+    pub methods: Vec<String>,
+    /// Paths.
+    pub paths: Vec<PathPattern>,
+    /// What is asked.
+    pub access: Access,
+    /// Groups, one of which permits.
+    pub groups: Vec<String>,
+    /// E-mail addresses in lower case, one of which permits.
+    pub emails: Vec<String>,
+    /// Service accounts, one of which permits.
+    pub service_accounts: Vec<ServiceAccountPattern>,
+    /// Whether a bearer token that we judged travels on.
+    pub keep_bearer: bool,
+    /// The audience of the assertion, where it is not the configured one.
+    pub audience: Option<String>,
+    /// Further origins whose pages may use the cookie.
+    pub allowed_origins: Vec<String>,
+    /// What happens to CORS preflights.
+    pub preflight: Preflight,
+}
+
+impl RuleConfig {
+    /// A rule that asks for an authenticated principal everywhere.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+}
+
+/// A rule, ready to be matched.
+#[derive(Debug)]
+pub struct Rule {
+    config: RuleConfig,
+}
+
+impl Rule {
+    pub(super) const fn new(config: RuleConfig) -> Self {
+        Self { config }
+    }
+
+    pub(super) fn matches(&self, host: &Host, method: &str, path: &str, byte_clean: bool) -> bool {
+        let any = |list: &[String], value: &str| list.is_empty() || list.iter().any(|have| have == value);
+        // A public rule matches only what every server behind reads alike.
+        let readable = byte_clean || self.config.access != Access::Public;
+        readable
+            && any(&self.config.hosts, host.name())
+            && any(&self.config.methods, method)
+            && (self.config.paths.is_empty() || self.config.paths.iter().any(|pattern| pattern.matches(path)))
+    }
+
+    pub(super) const fn asks_for_methods(&self) -> bool {
+        !self.config.methods.is_empty()
+    }
+
+    pub(super) const fn config(&self) -> &RuleConfig {
+        &self.config
+    }
+
+    pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
+        self.config.groups.iter().map(String::as_str)
+    }
+
+    /// The rule's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// What the rule asks.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        self.config.access
+    }
+
+    /// Whether a bearer token that we judged travels on.
+    #[must_use]
+    pub const fn keep_bearer(&self) -> bool {
+        self.config.keep_bearer
+    }
+
+    /// The audience of the assertion, where the rule names one.
+    #[must_use]
+    pub fn audience(&self) -> Option<&str> {
+        self.config.audience.as_deref()
+    }
+
+    /// Further origins whose pages may use the cookie.
+    #[must_use]
+    pub fn allowed_origins(&self) -> &[String] {
+        &self.config.allowed_origins
+    }
+
+    /// What happens to CORS preflights.
+    #[must_use]
+    pub const fn preflight(&self) -> Preflight {
+        self.config.preflight
+    }
+
+    /// The path prefix that a service worker behind this rule may claim: the only one that the rule names, else none.
+    #[must_use]
+    pub fn service_worker_scope(&self) -> Option<&str> {
+        match self.config.paths.as_slice() {
+            [PathPattern::Prefix(prefix)] if !prefix.is_empty() => Some(prefix),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_matches_whole_segments() {
+        for pattern in ["/assets", "/assets/"] {
+            let pattern = PathPattern::prefix(pattern).unwrap();
+            assert!(pattern.matches("/assets") && pattern.matches("/assets/") && pattern.matches("/assets/x"));
+            assert!(!pattern.matches("/assetsx") && !pattern.matches("/asset"));
+        }
+        assert!(PathPattern::prefix("/").unwrap().matches("/anything"));
+        assert!(!PathPattern::exact("/a").unwrap().matches("/a/"));
+    }
+
+    #[test]
+    fn patterns_that_no_clean_path_matches_are_refused() {
+        for bad in ["", "a", "/a%20", "/a//b", "/../a", "/a;b", "/a?b", "/a\\b"] {
+            assert_eq!(PathPattern::exact(bad), Err(PatternError), "{bad}");
+            assert_eq!(PathPattern::prefix(bad), Err(PatternError), "{bad}");
+        }
+    }
+}
