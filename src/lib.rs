@@ -12,6 +12,7 @@ pub mod secret;
 // Floor 1.
 pub mod decision;
 pub mod pages;
+pub mod jose;
 pub mod principal;
 pub mod request;
 

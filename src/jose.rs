@@ -1,0 +1,22 @@
+//! JSON Web Tokens: reading them strictly, fetching an issuer's keys, verifying, and signing our own assertions.
+//!
+//! A token starts as an [`UnverifiedToken`] ([`peek`]); only [`verify`] makes a [`VerifiedToken`] of it. What neither
+//! has looked at cannot be mistaken for what both have.
+
+mod algorithm;
+mod assertion_keys;
+mod json;
+mod jwks;
+mod jwks_cache;
+mod token;
+mod verify;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use algorithm::Algorithm;
+pub use assertion_keys::{AssertionKey, AssertionKeyError, AssertionKeyRing, SharedAssertionKeyRing, SignError};
+pub use jwks::{Jwks, JwksError, KeyLookupError, VerificationKey};
+pub use jwks_cache::{FetchError, FetchJwks, JwksCache, JwksCacheConfig, VerifyError, fetch_over_http};
+pub use token::{MAX_TOKEN_BYTES, TokenError, UnverifiedToken, peek};
+pub use verify::{Expectation, TokenType, VerifiedToken, verify};

@@ -1,0 +1,218 @@
+//! An issuer's public keys (JWK Set, RFC 7517 section 5).
+
+use std::fmt;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm,
+};
+use jsonwebtoken::DecodingKey;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::{
+    algorithm::Algorithm,
+    json,
+    token::{Token, TokenError, is_key_id},
+};
+use crate::secret;
+
+/// The most keys that a set may hold.
+const MAX_KEYS: usize = 64;
+/// The sizes of an RSA modulus that are accepted, in bits: below is weak, above is slow (and the library refuses it).
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// Why a document is no key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum JwksError {
+    /// The document is longer than the bound.
+    #[error("the key set is too large")]
+    TooLarge,
+    /// It is no JSON object with an array `keys`, or holds a name twice.
+    #[error("the key set is malformed")]
+    Malformed,
+    /// It holds more than 64 keys.
+    #[error("the key set holds more than 64 keys")]
+    TooManyKeys,
+}
+
+/// Why a set has no key for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum KeyLookupError {
+    /// There is no such key in the set; a newer set may have it.
+    #[error("no such key")]
+    Unknown,
+    /// The key is there, but not for this algorithm.
+    #[error("the key is for another algorithm")]
+    OtherAlgorithm,
+    /// More than one key could be meant.
+    #[error("more than one key fits")]
+    Ambiguous,
+}
+
+/// An issuer's keys that signatures can be verified with. Immutable; made by [`Jwks::parse`].
+#[derive(Debug, Default)]
+pub struct Jwks {
+    keys: Vec<VerificationKey>,
+}
+
+impl Jwks {
+    /// Reads a key set. Keys that cannot verify a signature here (another `kty`, curve or `use`, a weak or damaged
+    /// key, a secret one) are left out, as RFC 7517 section 5 wants it; so a set may come out empty.
+    ///
+    /// # Errors
+    /// Where the document as a whole is no key set.
+    pub fn parse(document: &[u8], max_bytes: usize) -> Result<Self, JwksError> {
+        if document.len() > max_bytes {
+            return Err(JwksError::TooLarge);
+        }
+        let document = json::parse_object(document).ok_or(JwksError::Malformed)?;
+        let entries = document.get("keys").and_then(Value::as_array).ok_or(JwksError::Malformed)?;
+        if entries.len() > MAX_KEYS {
+            return Err(JwksError::TooManyKeys);
+        }
+        let keys = entries.iter().filter_map(Value::as_object).filter_map(VerificationKey::from_jwk).collect();
+        Ok(Self { keys })
+    }
+
+    /// How many usable keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is no usable key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The one key for a token with this `kid` and algorithm. Without a `kid`, only where a single key fits the
+    /// algorithm.
+    ///
+    /// # Errors
+    /// Where there is none, or more than one.
+    pub fn find(&self, key_id: Option<&str>, algorithm: Algorithm) -> Result<&VerificationKey, KeyLookupError> {
+        let named = |key: &&VerificationKey| key_id.is_none() || key.key_id.as_deref() == key_id;
+        let mut fitting = self.keys.iter().filter(named).filter(|key| key.algorithms.contains(&algorithm));
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => Ok(key),
+            (Some(_), Some(_)) => Err(KeyLookupError::Ambiguous),
+            (None, _) if key_id.is_some() && self.keys.iter().any(|key| named(&key)) => {
+                Err(KeyLookupError::OtherAlgorithm)
+            }
+            (None, _) => Err(KeyLookupError::Unknown),
+        }
+    }
+}
+
+/// A public key, with the algorithms that it may be used for.
+pub struct VerificationKey {
+    key_id: Option<String>,
+    algorithms: Vec<Algorithm>,
+    key: DecodingKey,
+}
+
+impl fmt::Debug for VerificationKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("VerificationKey")
+            .field("key_id", &self.key_id)
+            .field("algorithms", &self.algorithms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl VerificationKey {
+    /// Verifies a token's signature with this key.
+    pub(super) fn verify(&self, token: &Token, algorithm: Algorithm) -> Result<(), TokenError> {
+        if !self.algorithms.contains(&algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        let message = token.signed().as_bytes();
+        match jsonwebtoken::crypto::verify(token.signature(), message, &self.key, algorithm.of_library()) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(TokenError::Signature),
+        }
+    }
+
+    fn from_jwk(jwk: &Map<String, Value>) -> Option<Self> {
+        let is_for_signatures = jwk.get("use").is_none_or(|usage| usage == "sig");
+        let may_verify = jwk.get("key_ops").is_none_or(|operations| {
+            operations.as_array().is_some_and(|operations| operations.iter().any(|operation| operation == "verify"))
+        });
+        // Whoever publishes the private part has no secret left to sign with.
+        let is_public = !jwk.contains_key("d");
+        if !(is_for_signatures && may_verify && is_public) {
+            return None;
+        }
+        let key_id = match jwk.get("kid") {
+            None => None,
+            Some(key_id) => Some(key_id.as_str().filter(|key_id| is_key_id(key_id))?.to_owned()),
+        };
+        let (key, possible) = match text(jwk, "kty")? {
+            "RSA" => (rsa_key(jwk)?, Algorithm::RSA),
+            "EC" => ec_key(jwk)?,
+            "OKP" => okp_key(jwk)?,
+            _ => return None,
+        };
+        let algorithms = match jwk.get("alg") {
+            None => possible.to_vec(),
+            Some(name) => {
+                vec![Algorithm::from_name(name.as_str()?).filter(|algorithm| possible.contains(algorithm))?]
+            }
+        };
+        Some(Self { key_id, algorithms, key })
+    }
+}
+
+fn rsa_key(jwk: &Map<String, Value>) -> Option<DecodingKey> {
+    let modulus = unsigned(jwk, "n")?;
+    let exponent = unsigned(jwk, "e")?;
+    let bits = modulus.len() * 8 - usize::try_from(modulus.first()?.leading_zeros()).ok()?;
+    let exponent_is_sound = exponent.len() <= 4 && exponent.last()? % 2 == 1 && exponent != [1];
+    (RSA_BITS.contains(&bits) && exponent_is_sound).then(|| DecodingKey::from_rsa_raw_components(&modulus, &exponent))
+}
+
+fn ec_key(jwk: &Map<String, Value>) -> Option<(DecodingKey, &'static [Algorithm])> {
+    let (length, verification, algorithms): (_, &'static dyn VerificationAlgorithm, &'static [_]) =
+        match text(jwk, "crv")? {
+            "P-256" => (32, &ECDSA_P256_SHA256_FIXED, &[Algorithm::Es256]),
+            "P-384" => (48, &ECDSA_P384_SHA384_FIXED, &[Algorithm::Es384]),
+            _ => return None,
+        };
+    let coordinates = [bytes(jwk, "x")?, bytes(jwk, "y")?];
+    if coordinates.iter().any(|coordinate| coordinate.len() != length) {
+        return None;
+    }
+    // The uncompressed form of SEC 1 section 2.3.3. Reading it checks that the point is on the curve.
+    let point = [[4].as_slice(), &coordinates[0], &coordinates[1]].concat();
+    ParsedPublicKey::new(verification, &point).ok()?;
+    Some((DecodingKey::from_ec_der(&point), algorithms))
+}
+
+fn okp_key(jwk: &Map<String, Value>) -> Option<(DecodingKey, &'static [Algorithm])> {
+    if text(jwk, "crv")? != "Ed25519" {
+        return None;
+    }
+    let point = bytes(jwk, "x")?;
+    ParsedPublicKey::new(&ED25519, &point).ok()?;
+    Some((DecodingKey::from_ed_der(&point), &[Algorithm::EdDsa]))
+}
+
+fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    jwk.get(name)?.as_str()
+}
+
+fn bytes(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
+    secret::decode(text(jwk, name)?)
+}
+
+/// A big-endian number without leading zeros.
+fn unsigned(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
+    let bytes = bytes(jwk, name)?;
+    let start = bytes.iter().position(|byte| *byte != 0)?;
+    Some(bytes[start..].to_vec())
+}
+
+#[cfg(test)]
+mod tests;
