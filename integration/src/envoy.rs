@@ -132,6 +132,7 @@ pub struct Builder {
     check_tls: Option<CheckTls>,
     check_timeout: Duration,
     health_checked: bool,
+    raw_headers: bool,
     http1: Option<SocketAddr>,
     http2: Option<SocketAddr>,
     tls: Option<Identity>,
@@ -173,6 +174,13 @@ impl Builder {
     #[must_use]
     pub fn health_checked(mut self) -> Self {
         self.health_checked = true;
+        self
+    }
+
+    /// Sends the headers of a check as they came (`encode_raw_headers`).
+    #[must_use]
+    pub fn raw_headers(mut self) -> Self {
+        self.raw_headers = true;
         self
     }
 
@@ -265,6 +273,7 @@ impl Envoy {
             check_tls: None,
             check_timeout: Duration::from_secs(10),
             health_checked: false,
+            raw_headers: false,
             http1: None,
             http2: None,
             tls: None,

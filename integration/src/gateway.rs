@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use crate::check_client::CheckClient;
-use crate::envoy::{Envoy, Variant};
+use crate::envoy::{Builder, Envoy, Variant};
 use crate::portcullis::{Config, ORIGIN, Portcullis, TOKEN_AUDIENCE};
 use crate::provider::{Provider, Settings};
 use crate::raw_client::{Response, Target, http1};
@@ -34,18 +34,23 @@ pub struct Gateway {
 impl Gateway {
     /// Starts all parts; `configure` changes the product's configuration before it starts.
     pub async fn start(variant: Variant, configure: impl FnOnce(Config) -> Config) -> Result<Self> {
+        Self::start_with(variant, configure, |envoy| envoy).await
+    }
+
+    /// Like [`Gateway::start`]; `set_up` changes Envoy before it starts.
+    pub async fn start_with(
+        variant: Variant,
+        configure: impl FnOnce(Config) -> Config,
+        set_up: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Self> {
         let provider = Provider::start(Settings::default()).await?;
         let review_api = ReviewApi::start().await?;
         let http1 = Upstream::start(Protocol::Http1).await?;
         let http2 = Upstream::start(Protocol::Http2).await?;
         let config = Config::new()?.provider(&provider)?.service_accounts(&review_api)?;
         let portcullis = configure(config).start().await?;
-        let envoy = Envoy::builder(variant)?
-            .check(portcullis.check_address())
-            .upstream(&http1)
-            .upstream(&http2)
-            .start()
-            .await?;
+        let envoy = Envoy::builder(variant)?.check(portcullis.check_address()).upstream(&http1).upstream(&http2);
+        let envoy = set_up(envoy).start().await?;
         Ok(Self { envoy, portcullis, provider, review_api, http1, http2 })
     }
 
@@ -84,7 +89,7 @@ impl Gateway {
 
 /// Makes one test for each of the Envoys out of each `async fn(Variant)`.
 ///
-/// ```ignore
+/// ```text
 /// portcullis_integration::on_each_envoy!(forged_headers_never_arrive);
 ///
 /// async fn forged_headers_never_arrive(variant: Variant) { … }

@@ -103,6 +103,7 @@ fn ext_authz(envoy: &Builder) -> Value {
             "envoy_grpc": { "cluster_name": CHECK },
             "timeout": format!("{}s", envoy.check_timeout.as_secs_f64()),
         },
+        "encode_raw_headers": envoy.raw_headers,
         "failure_mode_allow": false,
         "status_on_error": { "code": "ServiceUnavailable" },
     });
