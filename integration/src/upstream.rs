@@ -5,7 +5,7 @@
 //! one name stand together (the h2 crate groups them).
 
 mod http1;
-pub(crate) mod http2;
+mod http2;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -123,6 +123,8 @@ async fn serve(listener: TcpListener, protocol: Protocol, log: Log) {
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let log = log.clone();
+        // Without it answers wait for acknowledgements; where it fails they only come later.
+        let _ = stream.set_nodelay(true);
         // A connection that ends in an error is the client's to notice.
         connections.spawn(async move {
             match protocol {

@@ -29,7 +29,7 @@ pub(super) async fn serve(stream: TcpStream, log: Log) -> Result<()> {
             raw_head: Some(BASE64.encode(&raw)),
         };
         log.add(received.clone());
-        if let Some(key) = received.headers.only("sec-websocket-key") {
+        if let Some(key) = websocket_key(&received) {
             return open_websocket(reader, key).await;
         }
         answer(reader.stream(), &received).await?;
@@ -40,11 +40,17 @@ pub(super) async fn serve(stream: TcpStream, log: Log) -> Result<()> {
 async fn answer(stream: &mut TcpStream, received: &Received) -> Result<()> {
     let body = serde_json::to_vec_pretty(received).context("a request is plain data")?;
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
-    stream.write_all(head.as_bytes()).await?;
+    let mut bytes = head.into_bytes();
     if received.method != "HEAD" {
-        stream.write_all(&body).await?;
+        bytes.extend(body);
     }
+    stream.write_all(&bytes).await?;
     Ok(())
+}
+
+fn websocket_key(received: &Received) -> Option<&str> {
+    let upgrade = received.headers.only("upgrade")?;
+    upgrade.eq_ignore_ascii_case("websocket").then(|| received.headers.only("sec-websocket-key"))?
 }
 
 /// Accepts the handshake (RFC 6455 section 4.2.2), then gives back the bytes that come.

@@ -46,7 +46,7 @@ async fn respond(request: Request<RecvStream>, mut answer: SendResponse<Bytes>, 
 }
 
 /// Reads a body to its end.
-pub(crate) async fn read_body(incoming: &mut RecvStream) -> Result<Vec<u8>> {
+async fn read_body(incoming: &mut RecvStream) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = incoming.data().await {
         let chunk = chunk?;
@@ -57,7 +57,7 @@ pub(crate) async fn read_body(incoming: &mut RecvStream) -> Result<Vec<u8>> {
 }
 
 /// The fields of a map, as lines.
-pub(crate) fn lines(map: &HeaderMap) -> HeaderLines {
+fn lines(map: &HeaderMap) -> HeaderLines {
     let line =
         |(name, value): (&http::HeaderName, &http::HeaderValue)| (name.as_str().to_owned(), text(value.as_bytes()));
     HeaderLines(map.iter().map(line).collect())
