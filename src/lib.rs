@@ -16,5 +16,8 @@ pub mod jose;
 pub mod principal;
 pub mod request;
 
+// Floor 2.
+pub mod session;
+
 // Floor 3.
 pub mod authz;

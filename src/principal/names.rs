@@ -180,6 +180,13 @@ impl Groups {
         groups
     }
 
+    /// The same groups, with `dropped` more counted as dropped: for groups that were read once before and stored.
+    #[must_use]
+    pub fn with_dropped(mut self, dropped: usize) -> Self {
+        self.dropped = self.dropped.saturating_add(dropped);
+        self
+    }
+
     /// The usable groups.
     #[must_use]
     pub fn names(&self) -> &[Group] {

@@ -1,0 +1,77 @@
+//! Sessions: who is signed in at which browser, kept so that a copy of the store reveals nobody and a writer of the
+//! store forges nobody.
+//!
+//! A browser holds a **ticket** (an id, a secret and our tag over both) in its cookie. The store holds a **record** under
+//! a keyed hash of the id, sealed under the server's key and the ticket's secret together, for one name, one origin and
+//! one provider. What lists of sessions need stands beside it as the **listing**, sealed under the server's key alone.
+//!
+//! [`SessionStore`] is the seam to the backends and tells their contract. A further backend implements it, is opened by
+//! [`open_store`] and runs the suite in `session/contract.rs`.
+
+mod cache;
+#[cfg(test)]
+mod contract;
+mod embedded;
+mod index;
+mod memory;
+mod metrics;
+mod observers;
+mod record;
+mod service;
+mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod ticket;
+mod wire;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+pub use embedded::EmbeddedStore;
+pub use memory::MemoryStore;
+pub use metrics::Metrics;
+pub use record::{NewSession, Session, SessionListing, Tokens};
+pub use service::{CreateError, OpenError, Sessions};
+pub use store::{
+    CLOCK_TOLERANCE, IndexKey, IndexKeys, Inserted, MARK_GRACE, MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys, NewRecord,
+    RecordName, Replaced, Replacement, SWEEP_BATCH, SessionStore, StoreError, StoreObserver, StoreOpenError,
+    StoredListing, StoredRecord,
+};
+pub use ticket::Handle;
+
+use crate::clock::SharedClock;
+
+/// How sessions are kept, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where they are kept.
+    pub store: StoreConfig,
+    /// How long a session lives at most.
+    pub absolute_lifetime: Duration,
+    /// How long it lives without being used; to the minute.
+    pub idle_lifetime: Duration,
+}
+
+/// Where sessions are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// In this process's memory; a restart signs everybody out.
+    Memory,
+    /// In one file, by one process.
+    Embedded {
+        /// The file, in a folder of its own. Both are made where they are missing.
+        path: PathBuf,
+    },
+}
+
+/// Opens the store that the configuration names. Blocks while a file is opened and checked.
+///
+/// # Errors
+/// Where it cannot be opened as it stands; never is an empty store put in the place of one that was found.
+pub fn open_store(config: &Config, clock: &SharedClock) -> Result<Arc<dyn SessionStore>, StoreOpenError> {
+    Ok(match &config.store {
+        StoreConfig::Memory => Arc::new(MemoryStore::new(Arc::clone(clock))),
+        StoreConfig::Embedded { path } => Arc::new(EmbeddedStore::open(path, Arc::clone(clock))?),
+    })
+}

@@ -1,0 +1,32 @@
+//! Those whom a store tells of changes.
+
+use std::sync::{Mutex, PoisonError, Weak};
+
+use super::store::{RecordName, StoreObserver};
+
+/// The observers of a store that still live.
+#[derive(Debug, Default)]
+pub(super) struct Observers(Mutex<Vec<Weak<dyn StoreObserver>>>);
+
+impl Observers {
+    pub(super) fn add(&self, observer: Weak<dyn StoreObserver>) {
+        let mut observers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        observers.retain(|observer| observer.strong_count() > 0);
+        observers.push(observer);
+    }
+
+    pub(super) fn changed(&self, names: &[RecordName]) {
+        if !names.is_empty() {
+            self.each(|observer| names.iter().for_each(|name| observer.changed(name)));
+        }
+    }
+
+    pub(super) fn all_changed(&self) {
+        self.each(|observer| observer.all_changed());
+    }
+
+    fn each(&self, tell: impl Fn(&dyn StoreObserver)) {
+        let observers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        observers.iter().filter_map(Weak::upgrade).for_each(|observer| tell(observer.as_ref()));
+    }
+}

@@ -1,0 +1,328 @@
+//! A session's content, and how it is sealed.
+
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use prost::Message as _;
+
+use super::{
+    store::RecordName,
+    ticket::{Handle, Ticket},
+    wire,
+};
+use crate::{
+    clock::Timestamp,
+    principal::{Email, Group, Groups, ProviderName, User, Userid},
+    secret::{KeyId, Label, RootKeyRing, SecretString, UnsealError},
+};
+
+/// The version of the messages that are sealed; a part of what they are sealed for.
+const SCHEMA_VERSION: &[u8] = b"portcullis.session.v1";
+
+/// What a provider issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// The ID token, for the hint at logout.
+    pub id_token: SecretString,
+    /// The access token, where one is kept.
+    pub access_token: Option<SecretString>,
+    /// The refresh token, where the provider issued one.
+    pub refresh_token: Option<SecretString>,
+    /// When the access token expires, where the provider says so.
+    pub access_token_expires_at: Option<Timestamp>,
+}
+
+/// A session that is to begin.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Who signed in.
+    pub user: User,
+    /// The origin that the session is for, for example `https://kubeflow.example.com`.
+    pub origin: String,
+    /// When the exchange of the code began: a logout of the person at this moment or later wins.
+    pub login_began_at: Timestamp,
+    /// Where the person signs in from.
+    pub source: Option<IpAddr>,
+    /// What the provider issued.
+    pub tokens: Tokens,
+    /// The provider's session, `sid` (OpenID Connect Front-Channel Logout 1.0 section 3).
+    pub provider_session: Option<String>,
+    /// When the provider says that the person was authenticated, `auth_time`.
+    pub authenticated_at: Option<Timestamp>,
+}
+
+/// An opened session: a ticket of ours was presented for it, and its record opened.
+///
+/// It holds no token, since it stays in memory for as long as it is used; [`super::Sessions::tokens`] reads them.
+#[derive(Debug)]
+pub struct Session {
+    user: User,
+    origin: String,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    version: u64,
+    authenticated_at: Option<Timestamp>,
+    source: String,
+    handle: Handle,
+    name: RecordName,
+    key: KeyId,
+    last_seen: AtomicU64,
+}
+
+impl Session {
+    /// Who is signed in.
+    #[must_use]
+    pub const fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// The origin that the session is for.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// When the person signed in.
+    #[must_use]
+    pub const fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    /// When the session ends at the latest.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// The version of its record: counts up, from 1, whenever what the session says of the person changes.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// When the provider says that the person was authenticated, where it says so.
+    #[must_use]
+    pub const fn authenticated_at(&self) -> Option<Timestamp> {
+        self.authenticated_at
+    }
+
+    /// The session's name for people and logs.
+    #[must_use]
+    pub const fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// When the session was last used, as far as this process knows.
+    #[must_use]
+    pub fn last_seen(&self) -> Timestamp {
+        Timestamp::from_unix_millis(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    /// The name of its record.
+    pub(super) const fn name(&self) -> &RecordName {
+        &self.name
+    }
+
+    /// The root key that its ticket and record belong to.
+    pub(super) const fn key(&self) -> KeyId {
+        self.key
+    }
+
+    /// Notes that the session is used `now`; whether the last use was `interval` ago, so that it is to be stored. Of
+    /// several that ask at once, one is told so.
+    pub(super) fn see(&self, now: Timestamp, interval: Duration) -> bool {
+        let seen = self.last_seen.load(Ordering::Relaxed);
+        now.since(Timestamp::from_unix_millis(seen)) >= interval
+            && self.last_seen.compare_exchange(seen, now.as_unix_millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// When the session ends unless it is used.
+    pub(super) fn ends_at(&self, idle: Duration) -> Timestamp {
+        self.expires_at.min(self.last_seen().plus(idle))
+    }
+
+    /// The sealed listing, as of now.
+    pub(super) fn seal_listing(&self, ring: &RootKeyRing) -> Vec<u8> {
+        let listing = wire::Listing {
+            userid: self.user.userid.as_str().to_owned(),
+            issuer: self.user.issuer.clone(),
+            subject: self.user.subject.clone(),
+            source: self.source.clone(),
+            created_at_ms: self.created_at.as_unix_millis(),
+            last_seen_ms: self.last_seen().as_unix_millis(),
+            handle: self.handle.as_str().to_owned(),
+        };
+        ring.seal(Label::Listing, &listing_is_for(&self.name), &listing.encode_to_vec())
+    }
+}
+
+/// One session of a list: what may be known of it without its ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionListing {
+    /// The name that services know the person by.
+    pub userid: Userid,
+    /// The provider's issuer identifier.
+    pub issuer: String,
+    /// The subject identifier at that issuer.
+    pub subject: String,
+    /// Where the person signed in from: an IP address as text, empty where it is not known.
+    pub source: String,
+    /// When the person signed in.
+    pub created_at: Timestamp,
+    /// When the session was last used, to the minute.
+    pub last_seen: Timestamp,
+    /// The session's name for people.
+    pub handle: Handle,
+}
+
+impl SessionListing {
+    /// Opens a listing that a store returned for `name`. One that was planted or moved does not open.
+    pub(super) fn open(ring: &RootKeyRing, name: &RecordName, sealed: &[u8]) -> Result<Self, UnsealError> {
+        let plain = ring.open(Label::Listing, &listing_is_for(name), sealed)?;
+        let listing = wire::Listing::decode(plain.expose()).map_err(|_| UnsealError)?;
+        Ok(Self {
+            userid: Userid::parse(&listing.userid).map_err(|_| UnsealError)?,
+            issuer: listing.issuer,
+            subject: listing.subject,
+            source: listing.source,
+            created_at: Timestamp::from_unix_millis(listing.created_at_ms),
+            last_seen: Timestamp::from_unix_millis(listing.last_seen_ms),
+            handle: Handle::from_stored(listing.handle),
+        })
+    }
+}
+
+/// Begins a session: its opened form and its sealed record. The ticket is one that this ring issued.
+pub(super) fn begin(
+    ring: &RootKeyRing,
+    ticket: &Ticket,
+    new: NewSession,
+    now: Timestamp,
+    absolute_lifetime: Duration,
+) -> (Session, Vec<u8>) {
+    let session = Session {
+        user: new.user,
+        origin: new.origin,
+        created_at: now,
+        expires_at: now.plus(absolute_lifetime),
+        version: 1,
+        authenticated_at: new.authenticated_at,
+        source: new.source.map(|source| source.to_string()).unwrap_or_default(),
+        handle: ticket.handle().clone(),
+        name: *ticket.name(),
+        key: ticket.key(),
+        last_seen: AtomicU64::new(now.as_unix_millis()),
+    };
+    let sealed = seal(ring, ticket, &session, &new.tokens, new.provider_session)
+        .expect("a ticket's key is in the ring that issued it");
+    (session, sealed)
+}
+
+fn seal(
+    ring: &RootKeyRing,
+    ticket: &Ticket,
+    session: &Session,
+    tokens: &Tokens,
+    provider_session: Option<String>,
+) -> Result<Vec<u8>, UnsealError> {
+    let text = |secret: &SecretString| secret.expose().to_owned();
+    let record = wire::Record {
+        user: Some(wire::User {
+            provider: session.user.provider.as_str().to_owned(),
+            issuer: session.user.issuer.clone(),
+            subject: session.user.subject.clone(),
+            userid: session.user.userid.as_str().to_owned(),
+            email: session.user.email.as_ref().map(|email| email.as_str().to_owned()),
+            groups: session.user.groups.names().iter().map(|group| group.as_str().to_owned()).collect(),
+            groups_dropped: session.user.groups.dropped() as u64,
+        }),
+        origin: session.origin.clone(),
+        created_at_ms: session.created_at.as_unix_millis(),
+        expires_at_ms: session.expires_at.as_unix_millis(),
+        version: session.version,
+        tokens: Some(wire::Tokens {
+            id_token: text(&tokens.id_token),
+            access_token: tokens.access_token.as_ref().map(text),
+            refresh_token: tokens.refresh_token.as_ref().map(text),
+            access_token_expires_at_ms: tokens.access_token_expires_at.map(Timestamp::as_unix_millis),
+        }),
+        provider_session,
+        authenticated_at_ms: session.authenticated_at.map(Timestamp::as_unix_millis),
+    };
+    let plain = zeroize::Zeroizing::new(record.encode_to_vec());
+    let is_for = record_is_for(&session.name, &session.origin, &session.user.provider);
+    ring.seal_with_secret(ticket.key(), Label::Record, ticket.secret(), &is_for, &plain)
+}
+
+/// A record that opened, and what stands beside it.
+pub(super) struct Opened {
+    pub(super) session: Session,
+    pub(super) tokens: Tokens,
+}
+
+/// Opens a record that a store returned for the ticket's name. One that was forged, damaged, moved from another name,
+/// or made for another origin or provider does not open; nor does one whose listing is not its own.
+pub(super) fn open(
+    ring: &RootKeyRing,
+    ticket: &Ticket,
+    origin: &str,
+    provider: &ProviderName,
+    sealed: &[u8],
+    listing: &[u8],
+) -> Result<Opened, UnsealError> {
+    let is_for = record_is_for(ticket.name(), origin, provider);
+    let plain = ring.open_with_secret(Label::Record, ticket.secret(), &is_for, sealed)?;
+    let record = wire::Record::decode(plain.expose()).map_err(|_| UnsealError)?;
+    let listing = SessionListing::open(ring, ticket.name(), listing)?;
+    let tokens = record.tokens.ok_or(UnsealError)?;
+    let session = Session {
+        user: read_user(record.user.ok_or(UnsealError)?)?,
+        origin: record.origin,
+        created_at: Timestamp::from_unix_millis(record.created_at_ms),
+        expires_at: Timestamp::from_unix_millis(record.expires_at_ms),
+        version: record.version,
+        authenticated_at: record.authenticated_at_ms.map(Timestamp::from_unix_millis),
+        source: listing.source,
+        handle: ticket.handle().clone(),
+        name: *ticket.name(),
+        key: ticket.key(),
+        last_seen: AtomicU64::new(listing.last_seen.as_unix_millis()),
+    };
+    let tokens = Tokens {
+        id_token: SecretString::new(tokens.id_token),
+        access_token: tokens.access_token.map(SecretString::new),
+        refresh_token: tokens.refresh_token.map(SecretString::new),
+        access_token_expires_at: tokens.access_token_expires_at_ms.map(Timestamp::from_unix_millis),
+    };
+    Ok(Opened { session, tokens })
+}
+
+/// The person that a record names. Names are parsed again: nothing that a store returns is a name without it.
+fn read_user(user: wire::User) -> Result<User, UnsealError> {
+    let groups: Vec<Group> = user
+        .groups
+        .iter()
+        .map(|group| Group::parse_provider(group))
+        .collect::<Result<_, _>>()
+        .map_err(|_| UnsealError)?;
+    let dropped = usize::try_from(user.groups_dropped).unwrap_or(usize::MAX);
+    Ok(User {
+        provider: ProviderName::parse(&user.provider).map_err(|_| UnsealError)?,
+        issuer: user.issuer,
+        subject: user.subject,
+        userid: Userid::parse(&user.userid).map_err(|_| UnsealError)?,
+        email: user.email.as_deref().map(Email::parse).transpose().map_err(|_| UnsealError)?,
+        groups: Groups::from_provider(groups.iter().map(Group::as_str)).with_dropped(dropped),
+    })
+}
+
+fn record_is_for<'a>(name: &'a RecordName, origin: &'a str, provider: &'a ProviderName) -> [&'a [u8]; 4] {
+    [name.as_bytes(), origin.as_bytes(), provider.as_str().as_bytes(), SCHEMA_VERSION]
+}
+
+fn listing_is_for(name: &RecordName) -> [&[u8]; 2] {
+    [name.as_bytes(), SCHEMA_VERSION]
+}

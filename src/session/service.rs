@@ -1,0 +1,337 @@
+//! The sessions of signed-in browsers, from ticket to person.
+
+use std::{sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tracing::{debug, warn};
+
+use super::{
+    Config,
+    cache::OpenedSessions,
+    index,
+    metrics::{Metrics, OpenOutcome},
+    record::{self, NewSession, Opened, Session, SessionListing, Tokens},
+    store::{CLOCK_TOLERANCE, IndexKeys, Inserted, NewRecord, RecordName, SWEEP_BATCH, SessionStore, StoreError},
+    ticket::Ticket,
+};
+use crate::{
+    clock::{SharedClock, Timestamp},
+    principal::ProviderName,
+    secret::{RootKeyRing, SecretString, SharedRootKeyRing},
+};
+
+/// How often the last use of a session is stored, unless the idle lifetime is shorter than two of it.
+const LAST_SEEN_INTERVAL: Duration = Duration::from_mins(1);
+/// How often the store is swept of what has expired.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Why a ticket gave no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// It is no ticket that we made for this origin and provider.
+    #[error("the cookie is no session of this origin")]
+    NotOurs,
+    /// Its session has ended: logged out, expired, or unused for too long.
+    #[error("the session has ended")]
+    Ended,
+    /// The store does not answer: nothing is known of the session.
+    #[error("the session store is unavailable")]
+    Unavailable,
+}
+
+/// Why a session did not begin.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CreateError {
+    /// The person was logged out by the provider or an administrator while they signed in.
+    #[error("the person was logged out while signing in")]
+    LoggedOut,
+    /// The store did not keep it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Opens, begins and ends sessions. Shared by all checks.
+///
+/// A session that is in use is opened from memory: one keyed hash, one look-up, no call to the store.
+#[derive(Debug)]
+pub struct Sessions {
+    store: Arc<dyn SessionStore>,
+    ring: SharedRootKeyRing,
+    clock: SharedClock,
+    absolute_lifetime: Duration,
+    idle_lifetime: Duration,
+    opened: OpenedSessions,
+    metrics: Metrics,
+}
+
+impl Sessions {
+    /// Sessions in `store`, under the keys of `ring`.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn SessionStore>,
+        ring: SharedRootKeyRing,
+        clock: SharedClock,
+        config: &Config,
+        metrics: Metrics,
+    ) -> Self {
+        let opened = OpenedSessions::of(store.as_ref());
+        let (absolute_lifetime, idle_lifetime) = (config.absolute_lifetime, config.idle_lifetime);
+        Self { store, ring, clock, absolute_lifetime, idle_lifetime, opened, metrics }
+    }
+
+    /// The session of a ticket that was presented at `origin`, whose provider is `provider`. Counts as a use of it.
+    ///
+    /// # Errors
+    /// Where there is none, or that cannot be told.
+    pub async fn open(&self, ticket: &str, origin: &str, provider: &ProviderName) -> Result<Arc<Session>, OpenError> {
+        let session = match self.open_cached(ticket, origin, provider) {
+            Some(cached) => cached.inspect(|_| self.metrics.opened(OpenOutcome::Cached)),
+            None => {
+                self.open_stored(ticket, origin, provider).await.inspect(|_| self.metrics.opened(OpenOutcome::Stored))
+            }
+        };
+        match &session {
+            Ok(session) => self.see(session),
+            Err(OpenError::NotOurs) => self.metrics.opened(OpenOutcome::NotOurs),
+            Err(OpenError::Ended) => self.metrics.opened(OpenOutcome::Ended),
+            Err(OpenError::Unavailable) => self.metrics.opened(OpenOutcome::Unavailable),
+        }
+        session
+    }
+
+    /// What memory says of the ticket; `None` where the store must be asked.
+    fn open_cached(
+        &self,
+        ticket: &str,
+        origin: &str,
+        provider: &ProviderName,
+    ) -> Option<Result<Arc<Session>, OpenError>> {
+        let ring = self.ring.load();
+        let session = self.opened.get(&OpenedSessions::key(&ring, ticket))?;
+        if !ring.key_ids().any(|key| key == session.key()) {
+            return Some(Err(OpenError::NotOurs));
+        }
+        if session.origin() != origin || session.user().provider != *provider {
+            return Some(Err(OpenError::NotOurs));
+        }
+        // Another replica may know of a later use, and the store deletes what has ended: both are asked there.
+        self.is_live(&session).then_some(Ok(session))
+    }
+
+    async fn open_stored(&self, text: &str, origin: &str, provider: &ProviderName) -> Result<Arc<Session>, OpenError> {
+        let ring = self.ring.load_full();
+        let ticket = Ticket::parse(&ring, text).ok_or(OpenError::NotOurs)?;
+        let epoch = self.opened.epoch(ticket.name());
+        let opened = self.read(&ring, &ticket, origin, provider).await?;
+        let session = Arc::new(opened.session);
+        self.opened.insert(OpenedSessions::key(&ring, text), Arc::clone(&session), epoch);
+        Ok(session)
+    }
+
+    /// Reads a session from the store. One that has ended by what only its seal tells is deleted.
+    async fn read(
+        &self,
+        ring: &RootKeyRing,
+        ticket: &Ticket,
+        origin: &str,
+        provider: &ProviderName,
+    ) -> Result<Opened, OpenError> {
+        let stored = self.store.get(ticket.name()).await.map_err(|error| self.unavailable(&error))?;
+        let stored = stored.ok_or(OpenError::Ended)?;
+        let opened = record::open(ring, ticket, origin, provider, &stored.sealed, &stored.listing).map_err(|_| {
+            // Either the cookie was carried to another origin, or somebody wrote to the store.
+            warn!(session = %ticket.handle(), origin, "a session's record does not open");
+            OpenError::NotOurs
+        })?;
+        let now = self.clock.now();
+        if opened.session.created_at() > now.plus(CLOCK_TOLERANCE) {
+            warn!(session = %ticket.handle(), "a session is dated in the future: the clock stepped back");
+            return Err(OpenError::Ended);
+        }
+        if !self.is_live(&opened.session) {
+            self.store.remove(ticket.name()).await.map_err(|error| self.unavailable(&error))?;
+            return Err(OpenError::Ended);
+        }
+        Ok(opened)
+    }
+
+    fn is_live(&self, session: &Session) -> bool {
+        let now = self.clock.now();
+        let dated_ahead = session.created_at() > now.plus(CLOCK_TOLERANCE);
+        // The lifetime may have been shortened since the session began.
+        let absolute = session.created_at().plus(self.absolute_lifetime);
+        !dated_ahead && now < session.ends_at(self.idle_lifetime).min(absolute)
+    }
+
+    /// What the provider issued for a session; read from the store each time.
+    ///
+    /// # Errors
+    /// As for [`Sessions::open`].
+    pub async fn tokens(&self, ticket: &str, origin: &str, provider: &ProviderName) -> Result<Tokens, OpenError> {
+        let ring = self.ring.load_full();
+        let ticket = Ticket::parse(&ring, ticket).ok_or(OpenError::NotOurs)?;
+        Ok(self.read(&ring, &ticket, origin, provider).await?.tokens)
+    }
+
+    /// Begins a session. Returns its ticket, the value of the cookie. Stored durably when this returns; whoever drops
+    /// this future does not know whether it is.
+    ///
+    /// # Errors
+    /// Where a logout came first, or the store did not keep it.
+    pub async fn create(&self, new: NewSession) -> Result<(SecretString, Arc<Session>), CreateError> {
+        let ring = self.ring.load_full();
+        let now = self.clock.now();
+        let subject = index::subject(&ring, &new.user.issuer, &new.user.subject);
+        let provider_session =
+            new.provider_session.as_deref().map(|sid| index::provider_session(&ring, &new.user.issuer, sid));
+        let login_began_at = new.login_began_at;
+        let ticket = Ticket::issue(&ring);
+        let (session, sealed) = record::begin(&ring, &ticket, new, now, self.absolute_lifetime);
+        let record = NewRecord {
+            name: *ticket.name(),
+            sealed,
+            listing: session.seal_listing(&ring),
+            created_at: now,
+            expires_at: session.ends_at(self.idle_lifetime),
+            login_began_at,
+            subject,
+            provider_session,
+        };
+        match self.store.insert(record).await.inspect_err(|error| self.note_failure(error))? {
+            Inserted::Stored { ended } => {
+                self.metrics.created.inc();
+                self.metrics.evicted.inc_by(ended.len() as u64);
+                Ok((ticket.to_cookie_value(), Arc::new(session)))
+            }
+            Inserted::LoggedOut => Err(CreateError::LoggedOut),
+            Inserted::NameTaken => Err(StoreError::Damaged("a new session's name is taken".to_owned()).into()),
+        }
+    }
+
+    /// Ends the session of a ticket; whether there was one. It is gone when this returns, from memory and store, and
+    /// on every replica that shares them.
+    ///
+    /// # Errors
+    /// Where the store did not delete it: the session may live.
+    pub async fn end(&self, ticket: &str) -> Result<bool, StoreError> {
+        let ring = self.ring.load_full();
+        let key = OpenedSessions::key(&ring, ticket);
+        let Some(ticket) = Ticket::parse(&ring, ticket) else { return Ok(false) };
+        self.opened.remove(&key);
+        let existed = self.store.remove(ticket.name()).await.inspect_err(|error| self.note_failure(error))?;
+        self.metrics.ended.inc_by(u64::from(existed));
+        Ok(existed)
+    }
+
+    /// Ends every session of a person, and refuses those whose login has begun; how many ended.
+    ///
+    /// # Errors
+    /// Where the store did not: some may live.
+    pub async fn end_subject(&self, issuer: &str, subject: &str) -> Result<usize, StoreError> {
+        let index = index::subject(&self.ring.load(), issuer, subject);
+        self.end_all(&index).await
+    }
+
+    /// Ends every session that came of one session at the provider (`sid`), and refuses those whose login has begun;
+    /// how many ended.
+    ///
+    /// # Errors
+    /// Where the store did not: some may live.
+    pub async fn end_provider_session(&self, issuer: &str, session: &str) -> Result<usize, StoreError> {
+        let index = index::provider_session(&self.ring.load(), issuer, session);
+        self.end_all(&index).await
+    }
+
+    async fn end_all(&self, index: &IndexKeys) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let until = now.plus(self.absolute_lifetime);
+        let ended = self.store.end_all(index, now, until).await.inspect_err(|error| self.note_failure(error))?;
+        self.metrics.ended.inc_by(ended.len() as u64);
+        Ok(ended.len())
+    }
+
+    /// The sessions of a person, the oldest first. What was planted in the store is left out.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn list_subject(&self, issuer: &str, subject: &str) -> Result<Vec<SessionListing>, StoreError> {
+        let ring = self.ring.load_full();
+        let index = index::subject(&ring, issuer, subject);
+        let stored = self.store.list(&index).await.inspect_err(|error| self.note_failure(error))?;
+        let listings =
+            stored.iter().filter_map(|stored| SessionListing::open(&ring, &stored.name, &stored.listing).ok());
+        Ok(listings.filter(|listing| listing.issuer == issuer && listing.subject == subject).collect())
+    }
+
+    /// Spends `mark`, the name of something that works once, until `until`; whether it was unspent. Of several that
+    /// spend it at once, on all replicas, one is told so.
+    ///
+    /// # Errors
+    /// Where the store does not answer: the mark must be taken for spent.
+    pub async fn spend(&self, mark: &[u8], until: Timestamp) -> Result<bool, StoreError> {
+        let keys = index::spent(&self.ring.load(), mark);
+        self.store.spend(&keys, until).await.inspect_err(|error| self.note_failure(error))
+    }
+
+    /// Deletes what has expired from the store, now and every half minute. Never ends.
+    pub async fn maintain(&self) {
+        let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.sweep().await;
+        }
+    }
+
+    async fn sweep(&self) {
+        loop {
+            match self.store.sweep().await {
+                Ok(deleted) => {
+                    self.metrics.expired.inc_by(deleted as u64);
+                    if deleted < SWEEP_BATCH {
+                        return;
+                    }
+                }
+                Err(error) => return self.note_failure(&error),
+            }
+        }
+    }
+
+    /// Notes a use of the session, and stores it in the background where the last one that was stored is old enough.
+    fn see(&self, session: &Arc<Session>) {
+        if !session.see(self.clock.now(), LAST_SEEN_INTERVAL.min(self.idle_lifetime / 2)) {
+            return;
+        }
+        let listing = session.seal_listing(&self.ring.load());
+        let expires_at = session.ends_at(self.idle_lifetime);
+        let (store, name, metrics) = (Arc::clone(&self.store), *session.name(), self.metrics.clone());
+        tokio::spawn(async move { touch(store.as_ref(), &name, listing, expires_at, &metrics).await });
+    }
+
+    fn unavailable(&self, error: &StoreError) -> OpenError {
+        self.note_failure(error);
+        OpenError::Unavailable
+    }
+
+    fn note_failure(&self, error: &StoreError) {
+        warn!(%error, "the session store failed");
+        self.metrics.store_failures.inc();
+    }
+}
+
+async fn touch(
+    store: &dyn SessionStore,
+    name: &RecordName,
+    listing: Vec<u8>,
+    expires_at: Timestamp,
+    metrics: &Metrics,
+) {
+    match store.touch(name, listing, expires_at).await {
+        Ok(true) => {}
+        Ok(false) => debug!("a session ended before its last use was stored"),
+        Err(error) => {
+            warn!(%error, "the last use of a session was not stored");
+            metrics.store_failures.inc();
+        }
+    }
+}

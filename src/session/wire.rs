@@ -1,0 +1,5 @@
+//! The messages of `proto/portcullis/session/v1`. Nothing outside this module's neighbours sees them.
+
+#![expect(unreachable_pub, reason = "generated code")]
+
+include!(concat!(env!("OUT_DIR"), "/portcullis.session.v1.rs"));
