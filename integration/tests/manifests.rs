@@ -1,0 +1,325 @@
+//! The manifests: a real API server takes every one of them, and they fit each other and the configuration.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::TokenReview;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::Api;
+use kube::api::{ListParams, PostParams};
+use portcullis_integration::cluster::{Cluster, kustomize};
+use serde_json::{Value, json};
+
+/// Objects of a kustomization, or of any stream of YAML documents.
+struct Objects(Vec<Value>);
+
+impl Objects {
+    fn parse(text: &str) -> Self {
+        Self(serde_saphyr::from_multiple(text).unwrap())
+    }
+
+    async fn of(kustomization: &Path) -> Self {
+        Self::parse(&kustomize(kustomization).await.unwrap())
+    }
+
+    /// The one object of a kind and name.
+    fn get(&self, kind: &str, name: &str) -> &Value {
+        let found: Vec<_> = self.all(kind).filter(|object| object["metadata"]["name"] == name).collect();
+        assert_eq!(found.len(), 1, "{kind} {name}");
+        found[0]
+    }
+
+    fn all(&self, kind: &str) -> impl Iterator<Item = &Value> {
+        self.0.iter().filter(move |object| object["kind"] == kind)
+    }
+
+    /// The product's configuration in the `ConfigMap`.
+    fn configuration(&self) -> Value {
+        let text = self.get("ConfigMap", "portcullis")["data"]["portcullis.yaml"].as_str().unwrap();
+        serde_saphyr::from_str(text).unwrap()
+    }
+
+    fn container(&self) -> &Value {
+        let containers = &self.get("Deployment", "portcullis")["spec"]["template"]["spec"]["containers"];
+        assert_eq!(containers.as_array().unwrap().len(), 1);
+        &containers[0]
+    }
+}
+
+fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests").canonicalize().unwrap()
+}
+
+/// The folders that are whole installations.
+fn installations() -> Vec<PathBuf> {
+    let overlays = fs::read_dir(manifests().join("overlays")).unwrap().map(|entry| entry.unwrap().path());
+    let all: Vec<_> = [manifests().join("base")].into_iter().chain(overlays).collect();
+    assert!(all.len() >= 2, "{all:?}");
+    all
+}
+
+/// A kustomization that puts a component into a namespace, as its comment tells people to write.
+async fn component_in(namespace: &str, component: &str) -> String {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    // kustomize takes relative paths only.
+    let up: PathBuf = folder.path().canonicalize().unwrap().components().skip(1).map(|_| "..").collect();
+    let path = up.join(manifests().strip_prefix("/").unwrap()).join("components").join(component);
+    let kustomization = json!({ "namespace": namespace, "components": [path] });
+    fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string()).unwrap();
+    kustomize(folder.path()).await.unwrap()
+}
+
+fn seconds(configuration: &Value, pointer: &str) -> u64 {
+    let text = configuration.pointer(pointer).and_then(Value::as_str).unwrap();
+    text.strip_suffix('s').and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{pointer}: {text}"))
+}
+
+fn port(configuration: &Value, listener: &str) -> u64 {
+    let bind = configuration["listeners"][listener]["bind"].as_str().unwrap();
+    bind.rsplit(':').next().unwrap().parse().unwrap()
+}
+
+/// All of it on one API server, since its start costs the most.
+#[tokio::test]
+async fn a_real_api_server_takes_every_manifest_and_holds_the_pod_to_them() {
+    let cluster = Cluster::start().await.unwrap();
+    let crds = portcullis_integration::parts::path("crd-all.gen.yaml").unwrap();
+    cluster.apply(&fs::read_to_string(crds).unwrap()).await.unwrap();
+    let established = ["wait", "--for=condition=Established", "--timeout=60s", "customresourcedefinitions", "--all"];
+    cluster.kubectl(&established).await.unwrap();
+    cluster.create_namespace("istio-system").await.unwrap();
+    cluster.create_namespace("team-a").await.unwrap();
+
+    for folder in installations() {
+        let text = kustomize(&folder).await.unwrap();
+        cluster.apply(&text).await.unwrap_or_else(|error| panic!("{}: {error:#}", folder.display()));
+    }
+    let verify = component_in("team-a", "verify-assertion").await;
+    assert!(Objects::parse(&verify).0.iter().all(|object| object["metadata"]["namespace"] == "team-a"));
+    cluster.apply(&verify).await.unwrap();
+
+    the_pod_is_admitted_and_a_bolder_one_is_not(&cluster).await;
+    the_account_may_review_tokens_and_nothing_else(&cluster).await;
+}
+
+/// There is no controller here: the pod is made from the Deployment's template, and `PodSecurity` judges it.
+async fn the_pod_is_admitted_and_a_bolder_one_is_not(cluster: &Cluster) {
+    let deployed =
+        cluster.kubectl(&["get", "deployment", "portcullis", "-n", "portcullis", "-o", "json"]).await.unwrap();
+    let deployed: Value = serde_json::from_str(&deployed).unwrap();
+    let mut pod = deployed["spec"]["template"].clone();
+    pod["metadata"]["name"] = json!("portcullis-0");
+    let pods: Api<Pod> = Api::namespaced(cluster.client().await.unwrap(), "portcullis");
+    let create =
+        async |pod: &Value| pods.create(&PostParams::default(), &serde_json::from_value(pod.clone()).unwrap()).await;
+    create(&pod).await.unwrap();
+
+    pod["metadata"]["name"] = json!("portcullis-1");
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(true);
+    let refusal = create(&pod).await.unwrap_err().to_string();
+    assert!(refusal.contains("restricted"), "{refusal}");
+}
+
+async fn the_account_may_review_tokens_and_nothing_else(cluster: &Cluster) {
+    let client = cluster.client_of("portcullis", "portcullis").await.unwrap();
+    let review = json!({ "metadata": {}, "spec": { "token": "none", "audiences": ["portcullis"] } });
+    let reviews: Api<TokenReview> = Api::all(client.clone());
+    reviews.create(&PostParams::default(), &serde_json::from_value(review).unwrap()).await.unwrap();
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), "portcullis");
+    let refusal = secrets.list(&ListParams::default()).await.unwrap_err().to_string();
+    assert!(refusal.contains("forbidden"), "{refusal}");
+
+    let kubeconfig = cluster.kubeconfig_of("portcullis", "portcullis").await.unwrap();
+    let list = ["auth", "can-i", "--list", "--no-headers", "-n", "portcullis"];
+    let own = cluster.kubectl_with(&kubeconfig, &list, "").await.unwrap();
+    cluster.create_service_account("portcullis", "nobody").await.unwrap();
+    let kubeconfig = cluster.kubeconfig_of("portcullis", "nobody").await.unwrap();
+    let everybodys = cluster.kubectl_with(&kubeconfig, &list, "").await.unwrap();
+    let rows = |text: &str| text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let (own, everybodys): (BTreeSet<String>, BTreeSet<String>) = (rows(&own), rows(&everybodys));
+    let granted: Vec<_> = own.difference(&everybodys).collect();
+    assert_eq!(granted.len(), 1, "{granted:?}");
+    assert!(
+        granted[0].starts_with("tokenreviews.authentication.k8s.io") && granted[0].ends_with("[create]"),
+        "{granted:?}"
+    );
+}
+
+#[tokio::test]
+async fn ports_are_the_configurations_everywhere() {
+    for folder in installations() {
+        let objects = Objects::of(&folder).await;
+        let configuration = objects.configuration();
+        let [check, http, operations] = ["check", "http", "operations"].map(|name| port(&configuration, name));
+
+        let container = objects.container();
+        let numbers: Vec<_> =
+            container["ports"].as_array().unwrap().iter().map(|port| port["containerPort"].as_u64()).collect();
+        assert_eq!(numbers, [Some(check), Some(http), Some(operations)]);
+        for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+            assert_eq!(container[probe]["httpGet"]["port"], "operations", "{probe}");
+        }
+
+        let service = &objects.get("Service", "portcullis")["spec"]["ports"];
+        assert_eq!(
+            (&service[0]["port"], &service[0]["name"], &service[0]["appProtocol"]),
+            (&json!(check), &json!("grpc-authz"), &json!("grpc"))
+        );
+        assert_eq!(service[1]["port"], http);
+
+        // The check service itself listens on loopback, and the sidecar leads there.
+        assert_eq!(configuration["listeners"]["check"]["bind"], format!("127.0.0.1:{check}"));
+        let ingress = &objects.get("Sidecar", "portcullis")["spec"]["ingress"];
+        assert_eq!(ingress[0]["port"], json!({ "number": check, "protocol": "GRPC", "name": "grpc-authz" }));
+        assert_eq!(ingress[0]["defaultEndpoint"], format!("127.0.0.1:{check}"));
+        assert_eq!(ingress[1]["port"]["number"], http);
+
+        // In clear text from outside of the mesh: the public keys, nothing else.
+        let peers = &objects.get("PeerAuthentication", "portcullis")["spec"];
+        assert_eq!(peers["mtls"]["mode"], "STRICT");
+        assert_eq!(peers["portLevelMtls"], json!({ http.to_string(): { "mode": "PERMISSIVE" } }));
+        let tls = &objects.get("DestinationRule", "portcullis")["spec"]["trafficPolicy"]["portLevelSettings"][0];
+        assert_eq!(tls, &json!({ "port": { "number": check }, "tls": { "mode": "ISTIO_MUTUAL" } }));
+    }
+}
+
+#[tokio::test]
+async fn only_the_gateways_reach_the_check_port() {
+    for folder in installations() {
+        let objects = Objects::of(&folder).await;
+        let check = port(&objects.configuration(), "check");
+        let policy =
+            objects.all("AuthorizationPolicy").find(|policy| policy["metadata"]["namespace"] == "portcullis").unwrap();
+        assert_eq!(policy["spec"]["action"], "ALLOW");
+        let rules = policy["spec"]["rules"].as_array().unwrap();
+        let opened: Vec<_> = rules
+            .iter()
+            .filter(|rule| {
+                // A rule or an operation that names no port holds for every port.
+                let Some(operations) = rule["to"].as_array() else { return true };
+                operations.iter().any(|to| {
+                    let ports = to["operation"]["ports"].as_array();
+                    ports.is_none_or(|ports| ports.contains(&json!(check.to_string())))
+                })
+            })
+            .collect();
+        assert_eq!(opened.len(), 1, "{opened:#?}");
+        let source = &opened[0]["from"][0]["source"];
+        let principals = source["principals"].as_array().unwrap();
+        assert_eq!(source.as_object().unwrap().len(), 1);
+        assert!(principals.iter().all(|name| name.as_str().unwrap().starts_with("cluster.local/ns/istio-system/sa/")));
+        assert!(principals.iter().all(|name| !name.as_str().unwrap().contains('*')));
+
+        let network = objects.get("NetworkPolicy", "portcullis");
+        let opened: Vec<_> = network["spec"]["ingress"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|rule| rule["ports"].as_array().is_none_or(|ports| ports.iter().any(|port| port["port"] == check)))
+            .collect();
+        assert_eq!(opened.len(), 1);
+        let sources = opened[0]["from"].as_array().unwrap();
+        assert_eq!(sources.len(), principals.len(), "one selector for each gateway");
+        for source in sources {
+            assert_eq!(source["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], "istio-system");
+            assert!(source["podSelector"]["matchLabels"]["istio"].is_string());
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_request_at_the_gateways_is_checked_and_a_lost_check_is_refused() {
+    let text = fs::read_to_string(manifests().join("base/mesh-config-provider.yaml")).unwrap();
+    let mesh: Value = serde_saphyr::from_str(&text).unwrap();
+    let provider = &mesh["extensionProviders"][0];
+    let authorizer = &provider["envoyExtAuthzGrpc"];
+    assert_eq!(authorizer["failOpen"], false);
+    assert_eq!(authorizer["statusOnError"], "503");
+    let timeout = seconds(authorizer, "/timeout");
+    for folder in installations() {
+        let objects = Objects::of(&folder).await;
+        assert_eq!(authorizer["service"], "portcullis.portcullis.svc.cluster.local");
+        assert_eq!(authorizer["port"], port(&objects.configuration(), "check"));
+        // Our own calls end before the gateway's patience.
+        for provider in objects.configuration()["providers"].as_array().unwrap() {
+            assert!(provider.get("timeout").is_none_or(|_| seconds(provider, "/timeout") < timeout));
+        }
+        let custom: Vec<_> =
+            objects.all("AuthorizationPolicy").filter(|policy| policy["spec"]["action"] == "CUSTOM").collect();
+        let gateways: BTreeSet<_> = custom.iter().map(|policy| policy["spec"]["selector"].to_string()).collect();
+        assert_eq!(gateways.len(), custom.len(), "one CUSTOM policy for each gateway");
+        assert!(gateways.contains(&json!({ "matchLabels": { "istio": "ingressgateway" } }).to_string()));
+        for policy in custom {
+            assert_eq!(policy["spec"]["provider"]["name"], provider["name"]);
+            assert_eq!(policy["spec"]["rules"], json!([{}]), "nothing is excepted");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_writer_drains_before_it_is_killed() {
+    for folder in installations() {
+        let objects = Objects::of(&folder).await;
+        let configuration = objects.configuration();
+        let deployment = &objects.get("Deployment", "portcullis")["spec"];
+        assert_eq!((&deployment["replicas"], &deployment["strategy"]), (&json!(1), &json!({ "type": "Recreate" })));
+        let pod = &deployment["template"]["spec"];
+        let drain = seconds(&configuration, "/drain/delay") + seconds(&configuration, "/drain/timeout");
+        let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
+        assert!(grace >= drain + 5, "{grace} s for {drain} s");
+        let proxy: Value = serde_saphyr::from_str(
+            deployment["template"]["metadata"]["annotations"]["proxy.istio.io/config"].as_str().unwrap(),
+        )
+        .unwrap();
+        let sidecar = Duration::from_secs(seconds(&proxy, "/terminationDrainDuration"));
+        assert!(sidecar.as_secs() >= drain && sidecar.as_secs() <= grace, "{sidecar:?}");
+
+        // Keys and store on the claim, in folders apart.
+        let container = objects.container();
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let data = mounts.iter().find(|mount| mount["name"] == "data").unwrap()["mountPath"].as_str().unwrap();
+        let keys = Path::new(configuration["keys"]["directory"].as_str().unwrap());
+        let store = Path::new(configuration["sessions"]["store"]["path"].as_str().unwrap()).parent().unwrap();
+        assert!(keys.starts_with(data) && store.starts_with(data) && keys != store);
+        // A subPath would freeze what it mounts.
+        assert!(mounts.iter().all(|mount| mount.get("subPath").is_none()));
+        let claim = pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "data").unwrap();
+        objects.get("PersistentVolumeClaim", claim["persistentVolumeClaim"]["claimName"].as_str().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn the_image_is_of_this_version_and_no_secret_is_delivered() {
+    for folder in installations() {
+        let objects = Objects::of(&folder).await;
+        let image = objects.container()["image"].as_str().unwrap();
+        assert_eq!(image.rsplit(':').next(), Some(env!("CARGO_PKG_VERSION")), "{image}");
+        assert_eq!(objects.all("Secret").count(), 0, "a secret that everybody knows is none");
+    }
+}
+
+#[tokio::test]
+async fn verifiers_expect_what_portcullis_signs() {
+    let kubeflow = Objects::of(&manifests().join("overlays/kubeflow")).await;
+    let configuration = kubeflow.configuration();
+    let workloads = Objects::parse(&component_in("team-a", "verify-assertion").await);
+    let issuer = configuration["assertion"]["issuer"].as_str().unwrap();
+    for objects in [&kubeflow, &workloads] {
+        let rule = &objects.get("RequestAuthentication", "portcullis")["spec"]["jwtRules"][0];
+        assert_eq!(rule["issuer"], issuer);
+        assert_eq!(rule["audiences"], json!([configuration["assertion"]["audience"]]));
+        let header = configuration["identity"]["headers"]["assertion"].as_str().unwrap();
+        assert_eq!(rule["fromHeaders"], json!([{ "name": header }]));
+        let keys = format!("http://portcullis.portcullis.svc.cluster.local:{}/", port(&configuration, "http"));
+        assert!(rule["jwksUri"].as_str().unwrap().starts_with(&keys));
+    }
+    let source = &workloads.get("AuthorizationPolicy", "portcullis")["spec"]["rules"][0]["from"][0]["source"];
+    assert_eq!(source["requestPrincipals"], json!([format!("{issuer}/*")]));
+    assert!(
+        source["principals"].as_array().is_some_and(|principals| !principals.is_empty()),
+        "both, or it proves nothing"
+    );
+}
