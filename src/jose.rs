@@ -16,6 +16,7 @@ pub(crate) mod testing;
 
 pub use algorithm::Algorithm;
 pub use assertion_keys::{AssertionKey, AssertionKeyError, AssertionKeyRing, SharedAssertionKeyRing, SignError};
+pub use json::parse_object;
 pub use jwks::{Jwks, JwksError, KeyLookupError, VerificationKey};
 pub use jwks_cache::{FetchError, FetchJwks, JwksCache, JwksCacheConfig, VerifyError, fetch_over_http};
 pub use token::{MAX_TOKEN_BYTES, TokenError, UnverifiedToken, peek};

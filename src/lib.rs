@@ -11,8 +11,8 @@ pub mod secret;
 
 // Floor 1.
 pub mod decision;
-pub mod pages;
 pub mod jose;
+pub mod pages;
 pub mod principal;
 pub mod request;
 

@@ -160,7 +160,7 @@ async fn the_deadline_covers_headers_and_body() {
 
 #[tokio::test]
 async fn the_number_of_calls_at_once_is_bounded() {
-    let timeout = Duration::from_millis(300);
+    let timeout = Duration::from_secs(1);
     let client = HttpClient::new(&HttpClientConfig { timeout, max_concurrent: 2, ..plain() }).unwrap();
     let server = Server::start(OK).await;
     let places = client.places.acquire_many(2).await.unwrap();

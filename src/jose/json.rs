@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 /// The deepest nesting that is read: more than any token or key set needs.
 const MAX_DEPTH: usize = 16;
 
-/// The JSON object that `text` is, and nothing beside it.
-///
-/// Nothing where `text` is no JSON, no object, has a name twice or nests too deeply.
-pub(super) fn parse_object(text: &[u8]) -> Option<Map<String, Value>> {
+/// Reads one JSON object and nothing beside it, strictly: `None` where `text` is no JSON, no object, nests more than 16
+/// levels deep, or has a name twice in one object, since two readers would take two values (RFC 8259 section 4).
+#[must_use]
+pub fn parse_object(text: &[u8]) -> Option<Map<String, Value>> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;

@@ -87,7 +87,7 @@ impl Jwks {
     }
 
     /// The one key for a token with this `kid` and algorithm. Without a `kid`, only where a single key fits the
-    /// algorithm.
+    /// algorithm; a change of such a key shows only when the set is fetched anew with age.
     ///
     /// # Errors
     /// Where there is none, or more than one.
