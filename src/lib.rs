@@ -6,6 +6,7 @@
 // Floor 0: no imports from this crate.
 pub mod clock;
 pub mod http_client;
+pub mod logging;
 pub mod reason;
 pub mod secret;
 
@@ -21,3 +22,9 @@ pub mod session;
 
 // Floor 3.
 pub mod authz;
+
+// Floor 7.
+pub mod config;
+
+// Floor 8.
+pub mod cli;

@@ -1,0 +1,66 @@
+//! The command line: commands, and the exit codes that scripts may rely on.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand, error::ErrorKind};
+
+use crate::config;
+
+/// The configuration or the command line is wrong (`EX_USAGE` of sysexits.h).
+const EXIT_CONFIG: u8 = 64;
+/// Something failed that is not the configuration's fault (`EX_SOFTWARE`).
+const EXIT_INTERNAL: u8 = 70;
+
+/// The authenticating gatekeeper beside an Envoy or Istio ingress gateway.
+///
+/// Exit codes: 0 fine, 64 the configuration or the command line is wrong, 70 something else failed.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a configuration with everything that it refers to; prints OK, or every error with its field.
+    CheckConfig {
+        /// The configuration file (YAML).
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of the configuration file.
+    Schema,
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => command(arguments.command),
+        Err(error) => {
+            // Help and version are no errors; clap knows which stream each belongs to.
+            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let code = if asked_for { ExitCode::SUCCESS } else { ExitCode::from(EXIT_CONFIG) };
+            if error.print().is_ok() { code } else { ExitCode::from(EXIT_INTERNAL) }
+        }
+    }
+}
+
+fn command(command: Command) -> ExitCode {
+    match command {
+        Command::CheckConfig { file } => match config::load(&file) {
+            Ok(_) => print(&mut io::stdout(), "OK"),
+            Err(error) => {
+                let _ = print(&mut io::stderr(), &error.to_string());
+                ExitCode::from(EXIT_CONFIG)
+            }
+        },
+        Command::Schema => print(&mut io::stdout(), &format!("{:#}", config::json_schema())),
+    }
+}
+
+/// Prints what a command was asked for. A reader that went away is the only failure there is.
+fn print(stream: &mut dyn io::Write, text: &str) -> ExitCode {
+    let written = writeln!(stream, "{text}").and_then(|()| stream.flush());
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INTERNAL) }
+}

@@ -1,0 +1,118 @@
+//! What the resolving functions share: the contents that were read, and the list of what is wrong.
+
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    config::{
+        error::{FieldError, FieldPath},
+        material::{Material, Reference},
+        raw::DurationText,
+    },
+    secret::SecretBytes,
+};
+
+/// Collects what is wrong while the fields are read.
+pub(super) struct Context<'a> {
+    material: &'a Material,
+    errors: Vec<FieldError>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) const fn new(material: &'a Material) -> Self {
+        Self { material, errors: Vec::new() }
+    }
+
+    pub(super) fn into_errors(self) -> Vec<FieldError> {
+        self.errors
+    }
+
+    /// Notes that something is wrong.
+    pub(super) fn report(&mut self, error: FieldError) {
+        self.errors.push(error);
+    }
+
+    /// Notes that something is wrong, where a value would have been.
+    pub(super) fn refuse<T>(&mut self, error: FieldError) -> Option<T> {
+        self.report(error);
+        None
+    }
+
+    /// How many errors were noted so far.
+    pub(super) const fn errors(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// A duration between two bounds.
+    pub(super) fn duration(
+        &mut self,
+        at: &FieldPath,
+        text: &DurationText,
+        bounds: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let range = || {
+            let (least, most) = (bounds.start(), bounds.end());
+            format!(
+                "write a duration from `{}` to `{}`",
+                humantime::format_duration(*least),
+                humantime::format_duration(*most)
+            )
+        };
+        match humantime::parse_duration(&text.0) {
+            Ok(duration) if bounds.contains(&duration) => Some(duration),
+            Ok(_) => self.refuse(FieldError::new(at, "it is out of bounds").found(&text.0).write(range())),
+            Err(_) => self.refuse(
+                FieldError::new(at, "it is no duration such as `5s`, `90m` or `24h`").found(&text.0).write(range()),
+            ),
+        }
+    }
+
+    /// A path that means the same wherever the process was started.
+    pub(super) fn absolute(&mut self, at: &FieldPath, path: &Path) -> Option<PathBuf> {
+        let plain = !path.components().any(|part| matches!(part, std::path::Component::ParentDir));
+        if path.is_absolute() && plain {
+            return Some(path.to_path_buf());
+        }
+        // Not shown: somebody may have written the secret where its path belongs.
+        self.refuse(
+            FieldError::new(at, "it is no absolute path").write("write a path that begins with `/`, without `..`"),
+        )
+    }
+
+    /// The contents of a file.
+    pub(super) fn file(&mut self, at: &FieldPath, path: &Path) -> Option<&'a SecretBytes> {
+        let path = self.absolute(at, path)?;
+        let material = self.material;
+        match material.get(&Reference::File(path.clone())) {
+            Ok(contents) => Some(contents),
+            Err(problem) => {
+                let error = FieldError::new(at, format!("the file cannot be read ({problem})"))
+                    .found(&path.to_string_lossy())
+                    .write("write the path of a file that this process may read");
+                self.refuse(error)
+            }
+        }
+    }
+
+    /// The contents of an environment variable.
+    pub(super) fn env(&mut self, at: &FieldPath, name: &str) -> Option<&'a SecretBytes> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(plain) {
+            return self.refuse(
+                // Not shown: somebody may have written the secret where its name belongs.
+                FieldError::new(at, "it is no name of an environment variable")
+                    .write("write a name such as `CLIENT_SECRET`"),
+            );
+        }
+        let material = self.material;
+        match material.get(&Reference::Env(name.to_owned())) {
+            Ok(contents) => Some(contents),
+            Err(problem) => {
+                self.refuse(FieldError::new(at, problem).write("set it for this process, or name another one"))
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Keys: a folder of our own, or files.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use base64::{
+    Engine as _,
+    alphabet::{STANDARD, URL_SAFE},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+use super::{DAY, context::Context};
+use crate::{
+    config::{
+        error::{FieldError, FieldPath},
+        raw,
+        settings::{KeySource, Keys, Store},
+    },
+    secret::{KeyRingError, RootKeyRing, SecretBytes},
+};
+
+const EITHER: &str = "write either `directory` (self-made keys) or both `root` and `assertion` (files)";
+
+pub(super) fn resolve(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    raw: &raw::Keys,
+    store: Option<&Store>,
+) -> Option<Keys> {
+    let publish_ahead = context.duration(&at.key("publish_ahead"), &raw.publish_ahead, Duration::ZERO..=7 * DAY);
+    let source = match (&raw.directory, &raw.root, &raw.assertion) {
+        (Some(directory), None, None) => {
+            let at = at.key("directory");
+            let directory = context.absolute(&at, directory);
+            directory.filter(|directory| is_apart(context, &at, directory, store)).map(KeySource::Directory)
+        }
+        (None, Some(root), Some(assertion)) => {
+            let root = root_ring(context, &at.key("root"), root, store);
+            let assertion = assertion_keys(context, &at.key("assertion"), assertion, store);
+            root.zip(assertion).map(|(root, assertion)| KeySource::Files { root, assertion })
+        }
+        (None, None, None) => context.refuse(FieldError::new(at, "no key is named").write(EITHER)),
+        (None, None, Some(_)) => {
+            context.refuse(FieldError::new(&at.key("root"), "it is missing beside `assertion`").write(EITHER))
+        }
+        (None, Some(_), None) => {
+            context.refuse(FieldError::new(&at.key("assertion"), "it is missing beside `root`").write(EITHER))
+        }
+        (Some(_), _, _) => {
+            context.refuse(FieldError::new(&at.key("directory"), "it excludes `root` and `assertion`").write(EITHER))
+        }
+    };
+    Some(Keys { source: source?, publish_ahead: publish_ahead? })
+}
+
+/// Whoever copies the store's folder must not get the keys with it.
+fn is_apart(context: &mut Context<'_>, at: &FieldPath, folder: &Path, store: Option<&Store>) -> bool {
+    let Some(Store::Embedded(file)) = store else { return true };
+    let Some(store_folder) = file.parent() else { return true };
+    let apart = !folder.starts_with(store_folder) && !store_folder.starts_with(folder);
+    if !apart {
+        context.report(
+            FieldError::new(at, "the keys lie in one folder with the session store: a copy of it would open it")
+                .found(&folder.to_string_lossy())
+                .write(format!("write a folder apart from `{}`", store_folder.display())),
+        );
+    }
+    apart
+}
+
+fn files_apart(context: &mut Context<'_>, at: &FieldPath, path: &Path, store: Option<&Store>) -> bool {
+    let Some(Store::Embedded(file)) = store else { return true };
+    let Some(store_folder) = file.parent() else { return true };
+    let apart = !path.starts_with(store_folder);
+    if !apart {
+        context.report(
+            FieldError::new(at, "the key lies in the session store's folder: a copy of it would open it")
+                .found(&path.to_string_lossy())
+                .write(format!("write a file outside of `{}`", store_folder.display())),
+        );
+    }
+    apart
+}
+
+fn root_ring(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    files: &[std::path::PathBuf],
+    store: Option<&Store>,
+) -> Option<Arc<RootKeyRing>> {
+    let before = context.errors();
+    let mut keys = Vec::with_capacity(files.len());
+    for (index, path) in files.iter().enumerate() {
+        let at = at.index(index);
+        let contents = context.file(&at, path);
+        if files_apart(context, &at, path, store)
+            && let Some(contents) = contents
+        {
+            keys.push(root_key(contents));
+        }
+    }
+    if context.errors() > before {
+        return None;
+    }
+    match RootKeyRing::new(&keys) {
+        Ok(ring) => Some(Arc::new(ring)),
+        Err(error) => {
+            let at = match error {
+                KeyRingError::Empty => at.clone(),
+                KeyRingError::TooShort { position, .. }
+                | KeyRingError::NotRandom { position }
+                | KeyRingError::Repeated { position } => at.index(position - 1),
+            };
+            context.refuse(
+                FieldError::new(&at, error.to_string())
+                    .write("name a file made with `openssl rand 32` or `openssl rand -base64 32`"),
+            )
+        }
+    }
+}
+
+/// A root key as it lies in a file: base64 in either alphabet, padded or not, with white space around it; else raw.
+fn root_key(contents: &SecretBytes) -> SecretBytes {
+    const LENIENT: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let text = contents.expose().trim_ascii();
+    [&STANDARD, &URL_SAFE]
+        .iter()
+        .find_map(|alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(text).ok())
+        .map_or_else(|| contents.clone(), SecretBytes::new)
+}
+
+fn assertion_keys(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    files: &[std::path::PathBuf],
+    store: Option<&Store>,
+) -> Option<Vec<SecretBytes>> {
+    let before = context.errors();
+    let mut keys = Vec::with_capacity(files.len());
+    for (index, path) in files.iter().enumerate() {
+        let at = at.index(index);
+        let contents = context.file(&at, path);
+        if files_apart(context, &at, path, store)
+            && let Some(contents) = contents
+        {
+            if is_p256_pkcs8(contents) {
+                keys.push(contents.clone());
+            } else {
+                context.report(
+                    FieldError::new(&at, "the file holds no EC P-256 private key in PKCS#8 PEM")
+                        .found(&path.to_string_lossy())
+                        .write("make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`"),
+                );
+            }
+        }
+    }
+    if keys.is_empty() && context.errors() == before {
+        context.report(FieldError::new(at, "no key is named").write("name one file at least"));
+    }
+    (context.errors() == before).then_some(keys)
+}
+
+fn is_p256_pkcs8(pem: &SecretBytes) -> bool {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+    use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
+    PrivatePkcs8KeyDer::from_pem_slice(pem.expose())
+        .is_ok_and(|key| EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_pkcs8_der()).is_ok())
+}

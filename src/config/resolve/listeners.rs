@@ -1,0 +1,157 @@
+//! Listeners: who may call the check service is decided here.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use super::{context::Context, tls};
+use crate::config::{
+    error::{FieldError, FieldPath},
+    raw,
+    settings::{Bind, CheckListener, HttpListener, Listeners, ServerTls},
+};
+
+pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Listeners) -> Option<Listeners> {
+    let check = check(context, &at.key("check"), &raw.check);
+    let http = http(context, &at.key("http"), &raw.http);
+    let operations = tcp(context, &at.key("operations").key("bind"), &raw.operations.bind);
+    let (check, http, operations) = (check?, http?, operations?);
+
+    let mut taken = BTreeSet::new();
+    let mut free = true;
+    let addresses = [("check", &check.bind), ("http", &Bind::Tcp(http.bind)), ("operations", &Bind::Tcp(operations))];
+    for (name, bind) in addresses {
+        if let Bind::Tcp(address) = bind
+            && address.port() != 0
+            && !taken.insert(*address)
+        {
+            free = false;
+            context.report(
+                FieldError::new(&at.key(name).key("bind"), "two listeners cannot share an address")
+                    .found(&address.to_string())
+                    .write("write a port of its own for each"),
+            );
+        }
+    }
+    free.then_some(Listeners { check, http, operations })
+}
+
+fn check(context: &mut Context<'_>, at: &FieldPath, raw: &raw::CheckListener) -> Option<CheckListener> {
+    let bind = match raw.bind.strip_prefix("unix:") {
+        Some(path) => unix_socket(context, &at.key("bind"), path),
+        None => tcp(context, &at.key("bind"), &raw.bind).map(Bind::Tcp),
+    };
+    let tls = match &raw.tls {
+        Some(tls) => check_tls(context, &at.key("tls"), tls).map(Some),
+        None => Some(None),
+    };
+    let bind = bind?;
+    // Either without the other is told where it is missing.
+    let named_callers = raw.tls.as_ref().is_some_and(|tls| !tls.allowed_sans.is_empty() || tls.client_ca.is_some());
+    refuse_open_door(context, at, raw, &bind, named_callers)?;
+    let (tls, allowed_sans) = tls?.map_or_else(|| (None, BTreeSet::new()), |(tls, sans)| (Some(tls), sans));
+    Some(CheckListener { bind, tls, allowed_sans })
+}
+
+/// Whoever may call Check chooses host, path and source: the callers are named, or the word says that they are not.
+fn refuse_open_door(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    raw: &raw::CheckListener,
+    bind: &Bind,
+    named_callers: bool,
+) -> Option<()> {
+    match bind {
+        Bind::Unix(_) if raw.tls.is_some() => context.refuse(
+            FieldError::new(&at.key("tls"), "a unix socket has no TLS: the file system says who may connect")
+                .write("remove `tls`, or bind to an address and port"),
+        ),
+        Bind::Tcp(address) if !address.ip().is_loopback() && !named_callers && !raw.allow_any_caller => context.refuse(
+            FieldError::new(&at.key("bind"), "anybody who reaches this port could call the check service")
+                .found(&raw.bind)
+                .write(
+                    "write a loopback address or `unix:/path`, or `tls` with `client_ca` and `allowed_sans`, \
+                     or `allow_any_caller: true` where something else guards the port",
+                ),
+        ),
+        _ if raw.allow_any_caller && named_callers => context.refuse(
+            FieldError::new(&at.key("allow_any_caller"), "it contradicts `tls.allowed_sans`")
+                .write("remove one of the two"),
+        ),
+        _ => Some(()),
+    }
+}
+
+fn check_tls(context: &mut Context<'_>, at: &FieldPath, raw: &raw::CheckTls) -> Option<(ServerTls, BTreeSet<String>)> {
+    let tls = tls::server(context, at, &raw.certificate, &raw.key, raw.client_ca.as_deref());
+    let mut sans = BTreeSet::new();
+    let mut fine = true;
+    for (index, san) in raw.allowed_sans.iter().enumerate() {
+        if is_uri(san) {
+            sans.insert(san.clone());
+        } else {
+            fine = false;
+            context.report(
+                FieldError::new(&at.key("allowed_sans").index(index), "it is no URI").found(san).write(
+                    "write a whole URI such as `spiffe://cluster.local/ns/istio-system/sa/gateway`, no wildcard",
+                ),
+            );
+        }
+    }
+    match (raw.client_ca.is_some(), raw.allowed_sans.is_empty()) {
+        (true, true) => context.refuse(
+            FieldError::new(
+                &at.key("allowed_sans"),
+                "it is missing beside `client_ca`: a mesh's CA signs for everybody",
+            )
+            .write("list the URI SANs of the gateways"),
+        ),
+        (false, false) => context.refuse(
+            FieldError::new(&at.key("client_ca"), "it is missing beside `allowed_sans`")
+                .write("name the PEM file of the CA that signs the gateways' certificates"),
+        ),
+        _ => tls.filter(|_| fine).map(|tls| (tls, sans)),
+    }
+}
+
+fn is_uri(text: &str) -> bool {
+    let shaped = text.split_once("://").is_some_and(|(scheme, rest)| {
+        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !rest.is_empty()
+    });
+    shaped && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*')
+}
+
+fn http(context: &mut Context<'_>, at: &FieldPath, raw: &raw::HttpListener) -> Option<HttpListener> {
+    let bind = tcp(context, &at.key("bind"), &raw.bind);
+    let tls = match &raw.tls {
+        Some(tls) => {
+            tls::server(context, &at.key("tls"), &tls.certificate, &tls.key, tls.client_ca.as_deref()).map(Some)
+        }
+        None => Some(None),
+    };
+    Some(HttpListener { bind: bind?, tls: tls? })
+}
+
+fn tcp(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<SocketAddr> {
+    match text.parse() {
+        Ok(address) => Some(address),
+        Err(_) => context.refuse(
+            FieldError::new(at, "it is no IP address with a port")
+                .found(text)
+                .write("write for example `127.0.0.1:9001`, `0.0.0.0:9001` or `[::]:9001`"),
+        ),
+    }
+}
+
+fn unix_socket(context: &mut Context<'_>, at: &FieldPath, path: &str) -> Option<Bind> {
+    // The kernel's limit for a socket's path (sun_path, with its NUL).
+    const MOST: usize = 107;
+    if path.len() > MOST {
+        return context.refuse(
+            FieldError::new(at, "the socket's path is longer than 107 bytes").found(path).write("write a shorter one"),
+        );
+    }
+    context.absolute(at, Path::new(path)).map(|path: PathBuf| Bind::Unix(path))
+}

@@ -1,0 +1,109 @@
+//! Names, hosts, URLs and paths: parsed once, strictly.
+
+use url::{Host, Url};
+
+use super::context::Context;
+use crate::config::error::{FieldError, FieldPath};
+
+/// A name of ours: `[a-z0-9-]`, 1 to 63 of them.
+pub(super) fn name(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=63).contains(&text.len()) && text.bytes().all(plain) {
+        return Some(text.to_owned());
+    }
+    context.refuse(
+        FieldError::new(at, "it is no name").found(text).write("write 1 to 63 of the characters `a-z`, `0-9`, `-`"),
+    )
+}
+
+/// A host as requests are compared with it: lower case, no port, no dot at its end.
+pub(super) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
+    let normal = Host::parse(text.trim_end_matches('.')).ok().map(|host| host.to_string());
+    match normal {
+        Some(normal) if normal == text => Some(normal),
+        Some(normal) => context.refuse(
+            FieldError::new(at, "a host is written in lower case, with no dot at its end")
+                .found(text)
+                .write(format!("write `{normal}`")),
+        ),
+        None => context.refuse(
+            FieldError::new(at, "it is no host name")
+                .found(text)
+                .write("write a host such as `kubeflow.example.com`, without scheme, port or wildcard"),
+        ),
+    }
+}
+
+/// The host of an origin's URL, where it has one.
+pub(super) fn host_of_origin(url: &str) -> Option<String> {
+    Url::parse(url).ok()?.host().map(|host| host.to_string())
+}
+
+/// Whether `http://` may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PlainHttp {
+    Never,
+    /// Not now; this word would allow it.
+    Unless(&'static str),
+    Allowed,
+}
+
+/// A URL without credentials, query and fragment.
+pub(super) fn url(context: &mut Context<'_>, at: &FieldPath, text: &str, plain_http: PlainHttp) -> Option<Url> {
+    let Ok(url) = Url::parse(text) else {
+        return context.refuse(
+            FieldError::new(at, "it is no URL").found(text).write("write a URL such as `https://host.example.com`"),
+        );
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return context.refuse(
+            FieldError::new(at, "a URL must not hold a user name or password").write("remove what stands before `@`"),
+        );
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return context.refuse(
+            FieldError::new(at, "a query or fragment does not belong here")
+                .found(text)
+                .write("remove what follows `?` or `#`"),
+        );
+    }
+    let advice = match (url.scheme(), plain_http) {
+        ("https", _) | ("http", PlainHttp::Allowed) => return Some(url),
+        ("http", PlainHttp::Unless(word)) => {
+            format!("write an `https://` URL, or `{word}` where nobody else is on the line")
+        }
+        _ => "write an `https://` URL".to_owned(),
+    };
+    context.refuse(FieldError::new(at, "it is not `https://`").found(text).write(advice))
+}
+
+/// A path whose bytes have one reading only: begins with `/`, no `%`, `\`, `;`, `?`, `#`, `//`, dot segments,
+/// controls or bytes beyond ASCII.
+pub(super) fn clean_path(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b';' | b'?' | b'#');
+    let dots = text.split('/').any(|segment| matches!(segment, "." | ".."));
+    if text.starts_with('/') && !text.contains("//") && !dots && text.bytes().all(plain) {
+        return Some(text.to_owned());
+    }
+    context.refuse(
+        FieldError::new(at, "it is no plain path")
+            .found(text)
+            .write("write a path that begins with `/`, without `%`, `\\`, `;`, `?`, `#`, `//`, dot segments or spaces"),
+    )
+}
+
+/// The value of an `Origin` header (RFC 6454 section 6.2), as browsers send it.
+pub(super) fn origin(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
+    let normal = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    match normal.map(|url| url.origin().ascii_serialization()) {
+        Some(normal) if normal == text => Some(normal),
+        Some(normal) => context.refuse(
+            FieldError::new(at, "it is not written as browsers send an origin")
+                .found(text)
+                .write(format!("write `{normal}`")),
+        ),
+        None => context.refuse(
+            FieldError::new(at, "it is no origin").found(text).write("write `https://host` or `https://host:port`"),
+        ),
+    }
+}

@@ -1,0 +1,216 @@
+//! Identity providers, one by one and against each other.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{
+    MINUTE,
+    context::Context,
+    names::{self, PlainHttp},
+    tls, weak_secrets,
+};
+use crate::{
+    config::{
+        error::{FieldError, FieldPath},
+        raw,
+        settings::Provider,
+    },
+    principal::ProviderName,
+    secret::SecretString,
+};
+
+pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, raw: &[raw::Provider]) -> Option<Vec<Provider>> {
+    let mut taken = BTreeSet::new();
+    for (index, provider) in raw.iter().enumerate() {
+        if !taken.insert(&provider.name) {
+            context.report(
+                FieldError::new(&at.index(index).key("name"), "two providers cannot share a name")
+                    .found(&provider.name)
+                    .write("write another name"),
+            );
+        }
+    }
+    let providers: Vec<Option<Provider>> =
+        raw.iter().enumerate().map(|(index, raw)| provider(context, &at.index(index), raw)).collect();
+    let providers: Option<Vec<Provider>> = providers.into_iter().collect();
+    if let Some(providers) = &providers {
+        refuse_shared_userids(context, at, providers);
+    }
+    providers
+}
+
+fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> Option<Provider> {
+    let name = names::name(context, &at.key("name"), &raw.name).and_then(|name| ProviderName::parse(&name).ok());
+    let plain_http = if raw.allow_http { PlainHttp::Allowed } else { PlainHttp::Unless("allow_http: true") };
+    let issuer = names::url(context, &at.key("issuer"), &raw.issuer, plain_http);
+    let client_id = visible(context, &at.key("client_id"), &raw.client_id);
+    let client_secret = match &raw.client_secret {
+        Some(secret) => client_secret(context, &at.key("client_secret"), secret, &raw.client_id).map(Some),
+        None => Some(None),
+    };
+    let scopes = scopes(context, &at.key("scopes"), &raw.scopes);
+    let ca_pem = match &raw.ca_file {
+        Some(path) => {
+            let at = at.key("ca_file");
+            tls::certificates(context, &at, path)
+                .and_then(|_| context.file(&at, path))
+                .map(|pem| Some(pem.expose().to_vec()))
+        }
+        None => Some(None),
+    };
+    let timeout = context.duration(&at.key("timeout"), &raw.timeout, Duration::from_millis(100)..=MINUTE);
+    let userid_claim = visible(context, &at.key("userid_claim"), &raw.userid_claim);
+    let userid_prefix = prefix(context, &at.key("userid_prefix"), &raw.userid_prefix);
+    let groups_claim = visible(context, &at.key("groups_claim"), &raw.groups_claim);
+    let email_domains = domains(context, &at.key("email_domains"), &raw.email_domains);
+    if raw.trust_unverified_email && raw.email_domains.is_empty() {
+        context.report(
+            FieldError::new(
+                &at.key("email_domains"),
+                "it is missing beside `trust_unverified_email`: the provider could name anybody",
+            )
+            .write("list the domains whose addresses this provider may tell"),
+        );
+    }
+    Some(Provider {
+        name: name?,
+        issuer: issuer.map(|_| raw.issuer.clone())?,
+        client_id: client_id?,
+        client_secret: client_secret?,
+        scopes: scopes?,
+        ca_pem: ca_pem?,
+        allow_http: raw.allow_http,
+        timeout: timeout?,
+        userid_claim: userid_claim?,
+        userid_prefix: userid_prefix?,
+        groups_claim: groups_claim?,
+        trust_unverified_email: raw.trust_unverified_email,
+        email_domains: email_domains?,
+    })
+}
+
+fn visible(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
+    if !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && text.trim() == text {
+        return Some(text.to_owned());
+    }
+    context.refuse(
+        FieldError::new(at, "it is empty, or holds something else than visible ASCII")
+            .found(text)
+            .write("write visible ASCII characters"),
+    )
+}
+
+fn client_secret(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    secret: &raw::Secret,
+    client_id: &str,
+) -> Option<SecretString> {
+    let (at, contents) = match (&secret.file, &secret.env) {
+        (Some(path), None) => {
+            let at = at.key("file");
+            let contents = context.file(&at, path)?;
+            (at, contents)
+        }
+        (None, Some(name)) => {
+            let at = at.key("env");
+            let contents = context.env(&at, name)?;
+            (at, contents)
+        }
+        _ => {
+            return context.refuse(
+                FieldError::new(at, "a secret is read from one place")
+                    .write("write either `{file: /path}` or `{env: NAME}`"),
+            );
+        }
+    };
+    let Ok(text) = std::str::from_utf8(contents.expose()) else {
+        return context.refuse(FieldError::new(&at, "the secret is no UTF-8 text").write("store the secret as text"));
+    };
+    let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    let weakness =
+        if text == client_id { Some("the secret is the client_id") } else { weak_secrets::weakness(text.as_bytes()) };
+    match weakness {
+        None => Some(SecretString::new(text.to_owned())),
+        Some(weakness) => context.refuse(FieldError::new(&at, weakness).write(format!(
+            "have the provider make a random one of {} bytes or more (`openssl rand -base64 32`)",
+            weak_secrets::MIN_BYTES
+        ))),
+    }
+}
+
+/// The scopes (RFC 6749 section 3.3), `openid` among them.
+fn scopes(context: &mut Context<'_>, at: &FieldPath, raw: &[String]) -> Option<Vec<String>> {
+    let mut scopes = vec!["openid".to_owned()];
+    let before = context.errors();
+    for (index, scope) in raw.iter().enumerate() {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        if scope.is_empty() || !scope.bytes().all(plain) {
+            context.report(
+                FieldError::new(&at.index(index), "it is no scope")
+                    .found(scope)
+                    .write("write one scope without spaces"),
+            );
+        } else if !scopes.contains(scope) {
+            scopes.push(scope.clone());
+        }
+    }
+    (context.errors() == before).then_some(scopes)
+}
+
+fn prefix(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
+    let reserved = text.to_ascii_lowercase().starts_with("system:");
+    if text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic()) && !reserved {
+        return Some(text.to_owned());
+    }
+    context.refuse(
+        FieldError::new(at, "it is no prefix of a user id").found(text).write(
+            "write at most 64 visible ASCII characters that do not begin with `system:`, which is Kubernetes' own",
+        ),
+    )
+}
+
+fn domains(context: &mut Context<'_>, at: &FieldPath, raw: &[String]) -> Option<BTreeSet<String>> {
+    let before = context.errors();
+    let mut domains = BTreeSet::new();
+    for (index, domain) in raw.iter().enumerate() {
+        if let Some(domain) = names::host(context, &at.index(index), domain) {
+            domains.insert(domain);
+        }
+    }
+    (context.errors() == before).then_some(domains)
+}
+
+/// Nobody must be able to become somebody else by signing in at the other provider.
+fn refuse_shared_userids(context: &mut Context<'_>, at: &FieldPath, providers: &[Provider]) {
+    for (index, later) in providers.iter().enumerate() {
+        if let Some(earlier) = providers[..index].iter().find(|earlier| may_share(earlier, later)) {
+            context.report(
+                FieldError::new(
+                    &at.index(index).key("userid_prefix"),
+                    format!(
+                        "a person of this provider could have the user id of a person of `{}`",
+                        earlier.name.as_str()
+                    ),
+                )
+                .write(
+                    "write a `userid_prefix` for both (neither the beginning of the other), \
+                     or `email_domains` for both that do not overlap",
+                ),
+            );
+        }
+    }
+}
+
+fn may_share(one: &Provider, other: &Provider) -> bool {
+    // The same authority may be named twice, for two clients.
+    if one.issuer == other.issuer && one.userid_claim == other.userid_claim && one.userid_prefix == other.userid_prefix
+    {
+        return false;
+    }
+    let prefixed =
+        !one.userid_prefix.starts_with(&other.userid_prefix) && !other.userid_prefix.starts_with(&one.userid_prefix);
+    let by_domain =
+        [one, other].iter().all(|provider| provider.userid_claim == "email" && !provider.email_domains.is_empty())
+            && one.email_domains.is_disjoint(&other.email_domains);
+    !prefixed && !by_domain
+}

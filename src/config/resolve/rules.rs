@@ -1,0 +1,182 @@
+//! Rules: names, patterns, and no field that would do nothing.
+
+use std::collections::BTreeSet;
+
+use super::{context::Context, identity, names};
+use crate::{
+    config::{
+        error::{FieldError, FieldPath},
+        raw,
+        settings::{Access, AccountPattern, PathPattern, Rule},
+    },
+    principal::{Email, Group},
+};
+
+pub(super) fn resolve(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    raw: &[raw::Rule],
+    served: &BTreeSet<String>,
+    tokens_accepted: bool,
+) -> Option<Vec<Rule>> {
+    let before = context.errors();
+    let mut taken = BTreeSet::new();
+    let mut rules = Vec::with_capacity(raw.len());
+    for (index, raw) in raw.iter().enumerate() {
+        let at = at.index(index);
+        if !taken.insert(&raw.name) {
+            context.report(
+                FieldError::new(&at.key("name"), "two rules cannot share a name")
+                    .found(&raw.name)
+                    .write("write another name"),
+            );
+        }
+        refuse_idle_fields(context, &at, raw, tokens_accepted);
+        rules.extend(rule(context, &at, raw, served));
+    }
+    (context.errors() == before).then_some(rules)
+}
+
+fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTreeSet<String>) -> Option<Rule> {
+    let name = names::name(context, &at.key("name"), &raw.name);
+    let hosts = each(context, &at.key("hosts"), &raw.hosts, |context, at, host| {
+        let host = names::host(context, at, host)?;
+        if served.contains(&host) {
+            return Some(host);
+        }
+        context.refuse(
+            FieldError::new(at, "this host is not served").found(&host).write("name it in `origins` or in `hosts` too"),
+        )
+    });
+    let methods =
+        each(context, &at.key("methods"), &raw.methods, |context, at, text: &String| method(context, at, text));
+    let paths = each(context, &at.key("paths"), &raw.paths, path);
+    let groups = each(context, &at.key("groups"), &raw.groups, |context, at, text: &String| {
+        Group::parse_kubernetes(text).map_or_else(
+            |error| {
+                context.refuse(
+                    FieldError::new(at, error.to_string()).found(text).write("write a group's name without commas"),
+                )
+            },
+            Some,
+        )
+    });
+    let emails = each(context, &at.key("emails"), &raw.emails, |context, at, text: &String| {
+        Email::parse(text).map_or_else(
+            |error| context.refuse(FieldError::new(at, error.to_string()).found(text).write("write `name@host`")),
+            Some,
+        )
+    });
+    let service_accounts =
+        each(context, &at.key("service_accounts"), &raw.service_accounts, |context, at, text: &String| {
+            account(context, at, text)
+        });
+    let audience = match &raw.audience {
+        Some(audience) => identity::audience(context, &at.key("audience"), audience).map(Some),
+        None => Some(None),
+    };
+    let allowed_origins =
+        each(context, &at.key("allowed_origins"), &raw.allowed_origins, |context, at, text: &String| {
+            names::origin(context, at, text)
+        });
+    Some(Rule {
+        name: name?,
+        hosts: hosts?.into_iter().collect(),
+        methods: methods?,
+        paths: paths?,
+        access: access(raw.access),
+        groups: groups?.into_iter().collect(),
+        emails: emails?,
+        service_accounts: service_accounts?,
+        keep_bearer: raw.keep_bearer,
+        audience: audience?,
+        allowed_origins: allowed_origins?.into_iter().collect(),
+        allow_preflight: raw.preflight == raw::Preflight::Allow,
+    })
+}
+
+/// Every item of a list, so that every wrong one is told.
+fn each<Raw, Item>(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    raw: &[Raw],
+    mut read: impl FnMut(&mut Context<'_>, &FieldPath, &Raw) -> Option<Item>,
+) -> Option<Vec<Item>> {
+    let items: Vec<Option<Item>> =
+        raw.iter().enumerate().map(|(index, raw)| read(context, &at.index(index), raw)).collect();
+    items.into_iter().collect()
+}
+
+fn method(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<http::Method> {
+    let upper = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    match http::Method::from_bytes(text.as_bytes()) {
+        Ok(method) if upper => Some(method),
+        _ => {
+            context.refuse(FieldError::new(at, "it is no method").found(text).write("write upper case, such as `GET`"))
+        }
+    }
+}
+
+fn path(context: &mut Context<'_>, at: &FieldPath, raw: &raw::PathPattern) -> Option<PathPattern> {
+    match (&raw.exact, &raw.prefix) {
+        (Some(exact), None) => names::clean_path(context, &at.key("exact"), exact).map(PathPattern::Exact),
+        (None, Some(prefix)) => names::clean_path(context, &at.key("prefix"), prefix).map(PathPattern::Prefix),
+        _ => context.refuse(
+            FieldError::new(at, "a pattern is one of the two")
+                .write("write either `{exact: /path}` or `{prefix: /path/}`"),
+        ),
+    }
+}
+
+fn account(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<AccountPattern> {
+    let plain = |name: &str, dots: bool| {
+        let byte =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || (dots && byte == b'.');
+        (1..=253).contains(&name.len()) && name.bytes().all(byte)
+    };
+    match text.split_once('/') {
+        Some((namespace, "*")) if plain(namespace, false) => {
+            Some(AccountPattern { namespace: namespace.to_owned(), name: None })
+        }
+        Some((namespace, name)) if plain(namespace, false) && plain(name, true) => {
+            Some(AccountPattern { namespace: namespace.to_owned(), name: Some(name.to_owned()) })
+        }
+        _ => context.refuse(
+            FieldError::new(at, "it names no service account")
+                .found(text)
+                .write("write `namespace/name`, or `namespace/*`"),
+        ),
+    }
+}
+
+const fn access(raw: raw::Access) -> Access {
+    match raw {
+        raw::Access::Public => Access::Public,
+        raw::Access::Optional => Access::Optional,
+        raw::Access::Authenticated => Access::Authenticated,
+        raw::Access::Deny => Access::Deny,
+    }
+}
+
+/// A list that is written but never asked looks like a lock and is none.
+fn refuse_idle_fields(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, tokens_accepted: bool) {
+    let lists = [("groups", &raw.groups), ("emails", &raw.emails), ("service_accounts", &raw.service_accounts)];
+    for (name, list) in lists {
+        if !list.is_empty() && raw.access != raw::Access::Authenticated {
+            context.report(
+                FieldError::new(&at.key(name), "it is asked on `access: authenticated` only")
+                    .write("write `access: authenticated`, or remove the list"),
+            );
+        }
+    }
+    if !raw.service_accounts.is_empty() && !tokens_accepted {
+        context.report(
+            FieldError::new(&at.key("service_accounts"), "ServiceAccount tokens are not accepted at all")
+                .write("describe `service_accounts` at the top of the file, or remove the list"),
+        );
+    }
+    if raw.access == raw::Access::Deny && (raw.keep_bearer || raw.audience.is_some()) {
+        let field = if raw.keep_bearer { "keep_bearer" } else { "audience" };
+        context.report(FieldError::new(&at.key(field), "it does nothing beside `access: deny`").write("remove it"));
+    }
+}

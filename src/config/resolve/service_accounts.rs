@@ -1,0 +1,130 @@
+//! ServiceAccount tokens: which audiences are ours.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{Issuers, MINUTE, SECOND, context::Context};
+use crate::config::{
+    error::{FieldError, FieldPath},
+    raw,
+    settings::ServiceAccounts,
+};
+
+/// Audiences that tokens of every pod carry, or that stand for another service than this one.
+const FOREIGN_AUDIENCES: [&str; 8] = [
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+    "api",
+    "k3s",
+    "konnectivity-server",
+    "istio-ca",
+];
+
+pub(super) fn resolve(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    raw: &raw::ServiceAccounts,
+    known: &Issuers,
+) -> Option<ServiceAccounts> {
+    let audiences = audiences(context, &at.key("audiences"), raw, known);
+    let issuers = issuers(context, &at.key("issuers"), &raw.issuers, known);
+    let kubeconfig = match &raw.kubeconfig {
+        Some(path) => {
+            let at = at.key("kubeconfig");
+            context.file(&at, path).map(|_| Some(path.clone()))
+        }
+        None => Some(None),
+    };
+    let cache_ttl = context.duration(&at.key("cache_ttl"), &raw.cache_ttl, Duration::ZERO..=5 * MINUTE);
+    let negative_cache_ttl =
+        context.duration(&at.key("negative_cache_ttl"), &raw.negative_cache_ttl, Duration::ZERO..=10 * SECOND);
+    let timeout = context.duration(&at.key("timeout"), &raw.timeout, Duration::from_millis(100)..=MINUTE);
+    let max_concurrent_reviews = match raw.max_concurrent_reviews {
+        0 => context.refuse(
+            FieldError::new(&at.key("max_concurrent_reviews"), "with none, no token could be reviewed")
+                .found("0")
+                .write("write a number from 1 to 65535"),
+        ),
+        number => Some(usize::from(number)),
+    };
+    Some(ServiceAccounts {
+        audiences: audiences?,
+        issuers: issuers?,
+        kubeconfig: kubeconfig?,
+        cache_ttl: cache_ttl?,
+        negative_cache_ttl: negative_cache_ttl?,
+        max_concurrent_reviews: max_concurrent_reviews?,
+        timeout: timeout?,
+        verify_signatures: raw.verify_signatures,
+    })
+}
+
+/// With the API server's own audience, or none, every pod's default token would pass.
+fn audiences(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    raw: &raw::ServiceAccounts,
+    known: &Issuers,
+) -> Option<Vec<String>> {
+    const WRITE: &str = "write a name of this service's own, such as `portcullis.example.com`, \
+                         and ask for tokens with it (`kubectl create token --audience`)";
+    let before = context.errors();
+    if raw.audiences.is_empty() {
+        context.report(FieldError::new(at, "none is named: the token of every pod would pass").write(WRITE));
+    }
+    let mut seen = BTreeSet::new();
+    for (index, audience) in raw.audiences.iter().enumerate() {
+        let issuer = known.clusters.iter().chain(&known.providers).any(|issuer| same_url(issuer, audience));
+        let problem = if audience.trim() != audience || audience.is_empty() {
+            "it is empty, or has spaces around it"
+        } else if issuer || is_the_api_servers(audience) {
+            "it is the API server's own audience or another service's: tokens that are not meant for us would pass"
+        } else if !seen.insert(audience) {
+            "it is named twice"
+        } else {
+            continue;
+        };
+        context.report(FieldError::new(&at.index(index), problem).found(audience).write(WRITE));
+    }
+    (context.errors() == before).then(|| raw.audiences.clone())
+}
+
+fn same_url(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
+}
+
+fn is_the_api_servers(audience: &str) -> bool {
+    let lower = audience.to_ascii_lowercase();
+    let bare = lower.strip_prefix("https://").unwrap_or(&lower).trim_end_matches('/');
+    FOREIGN_AUDIENCES.contains(&bare) || bare == "kubernetes.default" || bare.starts_with("kubernetes.default.svc")
+}
+
+fn issuers(context: &mut Context<'_>, at: &FieldPath, raw: &[String], known: &Issuers) -> Option<Vec<String>> {
+    let before = context.errors();
+    if raw.is_empty() {
+        context.report(
+            FieldError::new(at, "none is named").write(
+                "write the API server's issuer (`kubectl get --raw /.well-known/openid-configuration` shows it)",
+            ),
+        );
+    }
+    let mut seen = BTreeSet::new();
+    for (index, issuer) in raw.iter().enumerate() {
+        let problem = if issuer.is_empty() || !issuer.bytes().all(|byte| byte.is_ascii_graphic()) {
+            "it is no issuer"
+        } else if known.providers.contains(issuer) || *issuer == known.assertion {
+            "it is an identity provider's issuer or our own: each must stand for one thing"
+        } else if !seen.insert(issuer) {
+            "it is named twice"
+        } else {
+            continue;
+        };
+        context.report(
+            FieldError::new(&at.index(index), problem)
+                .found(issuer)
+                .write("write the API server's issuer, byte for byte"),
+        );
+    }
+    (context.errors() == before).then(|| raw.to_vec())
+}

@@ -1,0 +1,52 @@
+//! Every configuration that the documents show is one that would start.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::errors;
+
+/// The first line of an example that is a whole configuration.
+const MARK: &str = "# portcullis.yaml";
+
+/// The Markdown files of the repository's root and of `docs/`.
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    let markdown = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
+    folder(root.to_path_buf()).chain(folder(root.join("docs"))).filter(markdown).collect()
+}
+
+/// The fenced YAML blocks of a document that are marked as configurations, each with the line that it begins on.
+fn examples(text: &str) -> Vec<(usize, String)> {
+    let mut examples = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        if line.trim() != "```yaml" {
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        let block: Vec<&str> = lines
+            .by_ref()
+            .map(|(_, line)| line.get(indent..).unwrap_or_default())
+            .take_while(|line| line.trim() != "```")
+            .collect();
+        if block.first().is_some_and(|first| first.starts_with(MARK)) {
+            examples.push((number + 1, block.join("\n")));
+        }
+    }
+    examples
+}
+
+#[test]
+fn every_example_is_a_good_configuration() {
+    let mut found = 0;
+    for path in documents() {
+        for (line, example) in examples(&fs::read_to_string(&path).unwrap()) {
+            found += 1;
+            assert_eq!(errors(&example), Vec::<String>::new(), "{}:{line}", path.display());
+        }
+    }
+    assert!(found > 0, "the documents show no configuration at all");
+}

@@ -1,0 +1,443 @@
+//! What is wrong, where it is told, and in which words.
+
+use super::{GOOD, errors, load, with};
+
+/// Each: what is replaced, by what, the field that is told, and words of the message.
+const TABLE: &[(&str, &str, &str, &str)] = &[
+    // Shape.
+    ("keys:\n", "colour: red\nkeys:\n", "colour", "there is no such field; fields here: listeners, drain"),
+    (
+        "    client_id: portcullis\n",
+        "",
+        "providers[0].client_id",
+        "it is missing; what to write: The client identifier",
+    ),
+    ("client_id: portcullis", "client_id: [a]", "providers[0].client_id", "what to write: The client identifier"),
+    ("provider: dex\n", "provider: dex\n    aliases: {logut: [/a]}\n", "origins[0].aliases.logut", "logout, callback"),
+    ("access: public", "access: everybody", "rules[0].access", "found `everybody`; write one of: public, optional"),
+    ("type: embedded", "type: redis", "sessions.store.type", "found `redis`; write one of: memory, embedded"),
+    ("client_id: portcullis", "client_id: a\n    client_id: b", "providers[0].client_id", "it is written twice"),
+    ("client_id: portcullis", "client_id: a\n    allow_http: 1", "providers[0].allow_http", "what to write: Lets the"),
+    // Listeners.
+    ("'127.0.0.1:9001'", "'0.0.0.0:9001'", "listeners.check.bind", "anybody who reaches this port"),
+    (
+        "'127.0.0.1:9001'",
+        "'localhost:9001'",
+        "listeners.check.bind",
+        "no IP address with a port; found `localhost:9001`",
+    ),
+    ("'127.0.0.1:9001'", "'127.0.0.1:9002'", "listeners.http.bind", "two listeners cannot share an address"),
+    ("'127.0.0.1:9001'", "'unix:check.sock'", "listeners.check.bind", "no absolute path"),
+    (
+        "{bind: '127.0.0.1:9001'}",
+        "{bind: 'unix:/run/c.sock', tls: {certificate: /tls.crt, key: /tls.key}}",
+        "listeners.check.tls",
+        "a unix socket has no TLS",
+    ),
+    (
+        "{bind: '127.0.0.1:9001'}",
+        "{bind: '0.0.0.0:1', tls: {certificate: /tls.crt, key: /tls.key, client_ca: /ca.pem}}",
+        "listeners.check.tls.allowed_sans",
+        "it is missing beside `client_ca`",
+    ),
+    (
+        "{bind: '127.0.0.1:9001'}",
+        "{bind: '0.0.0.0:1', tls: {certificate: /tls.crt, key: /tls.key, allowed_sans: ['spiffe://a/b']}}",
+        "listeners.check.tls.client_ca",
+        "it is missing beside `allowed_sans`",
+    ),
+    (
+        "{bind: '127.0.0.1:9001'}",
+        "{tls: {certificate: /tls.crt, key: /tls.key, client_ca: /ca.pem, allowed_sans: ['spiffe://a/*']}}",
+        "listeners.check.tls.allowed_sans[0]",
+        "no wildcard",
+    ),
+    (
+        "{bind: '127.0.0.1:9001'}",
+        "{tls: {certificate: /tls.crt, key: /other.key}}",
+        "listeners.check.tls.key",
+        "the key cannot be used with the certificate",
+    ),
+    (
+        "{bind: '127.0.0.1:9001'}",
+        "{tls: {certificate: /garbage, key: /missing.key}}",
+        "listeners.check.tls.certificate",
+        "holds no certificate in PEM",
+    ),
+    // Keys and sessions.
+    ("/var/lib/portcullis/keys", "keys", "keys.directory", "no absolute path"),
+    ("/var/lib/portcullis/keys", "/var/lib/portcullis/sessions/keys", "keys.directory", "a copy of it would open it"),
+    ("/var/lib/portcullis/keys", "/var/lib/portcullis", "keys.directory", "apart from `/var/lib/portcullis/sessions`"),
+    ("directory: /var/lib/portcullis/keys", "publish_ahead: 1h", "keys", "write either `directory`"),
+    ("directory: /var/lib/portcullis/keys", "root: [/root-1]", "keys.assertion", "it is missing beside `root`"),
+    ("/var/lib/portcullis/keys", "/k\n  root: [/root-1]", "keys.directory", "it excludes `root` and `assertion`"),
+    (
+        "directory: /var/lib/portcullis/keys",
+        "{root: [/root-1, /short], assertion: [/assertion]}",
+        "keys.root[1]",
+        "openssl rand 32",
+    ),
+    (
+        "directory: /var/lib/portcullis/keys",
+        "{root: [/root-1], assertion: [/garbage]}",
+        "keys.assertion[0]",
+        "no EC P-256 private key in PKCS#8 PEM",
+    ),
+    (
+        "directory: /var/lib/portcullis/keys",
+        "{root: [/root-1], assertion: []}",
+        "keys.assertion",
+        "name one file at least",
+    ),
+    (
+        "directory: /var/lib/portcullis/keys",
+        "{root: [/var/lib/portcullis/sessions/root-1], assertion: [/assertion]}",
+        "keys.root[0]",
+        "the session store's folder",
+    ),
+    (
+        "{type: embedded, path: /var/lib/portcullis/sessions/sessions.redb}",
+        "{type: embedded}",
+        "sessions.store.path",
+        "it is missing",
+    ),
+    ("type: embedded", "type: memory", "sessions.store.path", "a `memory` store has no file"),
+    (
+        "sessions:\n",
+        "sessions:\n  idle_lifetime: 25h\n",
+        "sessions.idle_lifetime",
+        "must not be longer than absolute_lifetime",
+    ),
+    ("sessions:\n", "sessions:\n  idle_lifetime: 8\n", "sessions.idle_lifetime", "no duration such as `5s`"),
+    ("keys:\n", "drain: {delay: 1day}\nkeys:\n", "drain.delay", "write a duration from `0s` to `10m`"),
+    // Providers.
+    ("name: dex", "name: Dex!", "providers[0].name", "found `Dex!`; write 1 to 63"),
+    ("https://dex.example.com/dex", "http://dex.example.com/dex", "providers[0].issuer", "`allow_http: true`"),
+    ("https://dex.example.com/dex", "https://a:hunter2@dex/", "providers[0].issuer", "remove what stands before `@`"),
+    (
+        "https://dex.example.com/dex",
+        "https://dex/?a=b",
+        "providers[0].issuer",
+        "a query or fragment does not belong here",
+    ),
+    ("{file: /secrets/client-secret}", "{file: /missing}", "providers[0].client_secret.file", "found `/missing`"),
+    ("{file: /secrets/client-secret}", "{file: /short}", "providers[0].client_secret.file", "shorter than 16 bytes"),
+    (
+        "{file: /secrets/client-secret}",
+        "{file: /well-known}",
+        "providers[0].client_secret.file",
+        "well-known or default",
+    ),
+    ("{file: /secrets/client-secret}", "{file: /binary}", "providers[0].client_secret.file", "no UTF-8 text"),
+    (
+        "{file: /secrets/client-secret}",
+        "{env: missing_variable}",
+        "providers[0].client_secret.env",
+        "set it for this process",
+    ),
+    (
+        "{file: /secrets/client-secret}",
+        "{file: /a, env: B}",
+        "providers[0].client_secret",
+        "a secret is read from one place",
+    ),
+    ("{file: /secrets/client-secret}", "{}", "providers[0].client_secret", "a secret is read from one place"),
+    (
+        "client_id: portcullis",
+        "client_id: portcullis\n    trust_unverified_email: true",
+        "providers[0].email_domains",
+        "the provider could name anybody",
+    ),
+    (
+        "client_id: portcullis",
+        "client_id: p\n    userid_prefix: 'System:'",
+        "providers[0].userid_prefix",
+        "Kubernetes' own",
+    ),
+    (
+        "client_id: portcullis",
+        "client_id: p\n    email_domains: [A.example]",
+        "providers[0].email_domains[0]",
+        "write `a.example`",
+    ),
+    ("client_id: portcullis", "client_id: p\n    ca_file: /garbage", "providers[0].ca_file", "no certificate in PEM"),
+    ("client_id: portcullis", "client_id: p\n    timeout: 2m", "providers[0].timeout", "out of bounds"),
+    // Origins and hosts.
+    ("https://kubeflow.example.com", "http://kubeflow.example.com", "origins[0].url", "`__Host-` needs Secure"),
+    (
+        "https://kubeflow.example.com",
+        "https://Kubeflow.example.com/",
+        "origins[0].url",
+        "write `https://kubeflow.example.com`",
+    ),
+    (
+        "https://kubeflow.example.com",
+        "https://kubeflow.example.com:443",
+        "origins[0].url",
+        "write `https://kubeflow.example.com`",
+    ),
+    (
+        "provider: dex",
+        "provider: okta",
+        "origins[0].provider",
+        "there is no such provider; found `okta`; write one of: dex",
+    ),
+    ("provider: dex", "provider: dex\n    cookie: __Host-a", "origins[0].cookie", "`__Host-` is put in front"),
+    ("provider: dex", "provider: dex\n    path_prefix: /", "origins[0].path_prefix", "need a path of their own"),
+    ("provider: dex", "provider: dex\n    path_prefix: /a/../b", "origins[0].path_prefix", "it is no plain path"),
+    (
+        "provider: dex",
+        "provider: dex\n    after_logout_url: //evil",
+        "origins[0].after_logout_url",
+        "it is no plain path",
+    ),
+    (
+        "provider: dex",
+        "provider: dex\n    aliases: {login: [/portcullis/x]}",
+        "origins[0].aliases.login[0]",
+        "not below `path_prefix`",
+    ),
+    (
+        "provider: dex\n",
+        "provider: dex\n  - {url: 'https://kubeflow.example.com:8443', provider: dex}\n",
+        "origins[1].cookie",
+        "cookies do not know ports",
+    ),
+    (
+        "provider: dex\n",
+        "provider: dex\n  - {url: 'https://kubeflow.example.com', provider: dex}\n",
+        "origins[1].url",
+        "two origins cannot share an address",
+    ),
+    ("service_accounts:\n", "hosts: [kubeflow.example.com]\nservice_accounts:\n", "hosts[0]", "an origin's already"),
+    ("service_accounts:\n", "hosts: ['a.example:80']\nservice_accounts:\n", "hosts[0]", "without scheme, port"),
+    // ServiceAccount tokens.
+    ("[portcullis.example.com]", "[]", "service_accounts.audiences", "the token of every pod would pass"),
+    (
+        "[portcullis.example.com]",
+        "[a, 'https://kubernetes.default.svc']",
+        "service_accounts.audiences[1]",
+        "the API server's own audience",
+    ),
+    (
+        "[portcullis.example.com]",
+        "['https://kubernetes.default.svc.cluster.local/']",
+        "service_accounts.audiences[0]",
+        "the API server's own audience",
+    ),
+    (
+        "[portcullis.example.com]",
+        "['https://dex.example.com/dex']",
+        "service_accounts.audiences[0]",
+        "not meant for us",
+    ),
+    ("[portcullis.example.com]", "[istio-ca]", "service_accounts.audiences[0]", "another service's"),
+    (
+        "issuers: [https://kubernetes",
+        "issuers: [https://dex.example.com/dex, https://k",
+        "service_accounts.issuers[0]",
+        "each must stand for one thing",
+    ),
+    (
+        "assertion:\n",
+        "  negative_cache_ttl: 11s\nassertion:\n",
+        "service_accounts.negative_cache_ttl",
+        "from `0s` to `10s`",
+    ),
+    (
+        "assertion:\n",
+        "  max_concurrent_reviews: 0\nassertion:\n",
+        "service_accounts.max_concurrent_reviews",
+        "no token could be reviewed",
+    ),
+    ("assertion:\n", "  kubeconfig: /missing\nassertion:\n", "service_accounts.kubeconfig", "found `/missing`"),
+    // Identity and the assertion.
+    ("rules:\n", "identity: {headers: {user: ':path'}}\nrules:\n", "identity.headers.user", "no header name"),
+    (
+        "rules:\n",
+        "identity: {headers: {user: Host}}\nrules:\n",
+        "identity.headers.user",
+        "routes, frames or authenticates",
+    ),
+    ("rules:\n", "identity: {headers: {user: content_length}}\nrules:\n", "identity.headers.user", "routes, frames"),
+    ("rules:\n", "identity: {strip: [transfer-encoding]}\nrules:\n", "identity.strip[0]", "routes, frames"),
+    ("rules:\n", "identity: {strip: [authorization]}\nrules:\n", "identity.strip[0]", "routes, frames"),
+    (
+        "rules:\n",
+        "identity: {strip: [x-a, Kubeflow_UserID]}\nrules:\n",
+        "identity.strip[1]",
+        "or a variant of it, is named already",
+    ),
+    ("https://portcullis.example.com", "http://portcullis.example.com", "assertion.issuer", "write an `https://` URL"),
+    ("https://portcullis.example.com", "https://portcullis.example.com/", "assertion.issuer", "no slash at its end"),
+    (
+        "https://portcullis.example.com",
+        "https://dex.example.com/dex",
+        "assertion.issuer",
+        "each must stand for one thing",
+    ),
+    ("audience: kubeflow", "audience: a b", "assertion.audience", "it is no audience"),
+    ("audience: kubeflow", "audience: a\n  lifetime: 11m", "assertion.lifetime", "from `1s` to `10m`"),
+    // Rules.
+    (
+        "access: public",
+        "access: public\n  - {name: assets, access: deny}",
+        "rules[1].name",
+        "two rules cannot share a name",
+    ),
+    (
+        "access: public",
+        "access: public\n    hosts: [other.example.com]",
+        "rules[0].hosts[0]",
+        "this host is not served",
+    ),
+    (
+        "access: public",
+        "access: public\n    hosts: [Kubeflow.example.com.]",
+        "rules[0].hosts[0]",
+        "write `kubeflow.example.com`",
+    ),
+    ("access: public", "access: public\n    methods: [get]", "rules[0].methods[0]", "upper case"),
+    ("access: public", "access: public\n    groups: [a]", "rules[0].groups", "asked on `access: authenticated` only"),
+    ("access: public", "access: authenticated\n    groups: ['a,b']", "rules[0].groups[0]", "without commas"),
+    ("access: public", "access: authenticated\n    emails: [a]", "rules[0].emails[0]", "write `name@host`"),
+    (
+        "access: public",
+        "access: authenticated\n    service_accounts: ['*/a']",
+        "rules[0].service_accounts[0]",
+        "`namespace/*`",
+    ),
+    ("access: public", "access: deny\n    keep_bearer: true", "rules[0].keep_bearer", "does nothing beside"),
+    (
+        "access: public",
+        "access: public\n    allowed_origins: ['https://a/']",
+        "rules[0].allowed_origins[0]",
+        "write `https://a`",
+    ),
+    ("{prefix: /assets/}", "{prefix: '/a%20b'}", "rules[0].paths[0].prefix", "it is no plain path"),
+    ("{prefix: /assets/}", "{prefix: /a, exact: /a}", "rules[0].paths[0]", "write either `{exact: /path}`"),
+    ("{prefix: /assets/}", "{glob: '/*'}", "rules[0].paths[0].glob", "fields here: exact, prefix"),
+    (
+        "rules:\n",
+        "default: {access: public}\nrules:\n",
+        "default.access",
+        "must not be open to everybody; found `public`",
+    ),
+    ("rules:\n", "default: {access: optional}\nrules:\n", "default.access", "must not be open to everybody"),
+];
+
+#[test]
+fn every_error_tells_its_field_and_what_to_write() {
+    for (old, new, path, words) in TABLE {
+        let errors = errors(&with(old, new));
+        let told = errors.iter().any(|error| error.starts_with(&format!("{path}: ")) && error.contains(words));
+        assert!(told, "{new:?} should tell {path}: …{words}…, but told {errors:#?}");
+    }
+}
+
+#[test]
+fn a_table_s_error_is_the_only_one() {
+    // But for the two that are wrong twice.
+    let several = ["{certificate: /garbage, key: /missing.key}", "name: Dex!"];
+    for (old, new, path, _) in TABLE {
+        let errors = errors(&with(old, new));
+        let expected = if several.iter().any(|text| new.contains(text)) { 1..=2 } else { 1..=1 };
+        assert!(expected.contains(&errors.len()), "{path}: {errors:#?}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let text = with("provider: dex", "provider: okta").replace("audience: kubeflow", "audience: ''");
+    let told = errors(&text.replace("name: assets", "name: Assets"));
+    assert_eq!(told.len(), 3, "{told:#?}");
+}
+
+#[test]
+fn fields_that_do_not_exist_are_told_at_once() {
+    let text =
+        with("provider: dex", "provider: dex\n    colour: red").replace("  audience: kubeflow", "  shape: round");
+    let told = errors(&text);
+    let paths: Vec<_> = told.iter().filter_map(|error| error.split(": ").next()).collect();
+    assert_eq!(paths, ["origins[0].colour", "assertion.shape", "assertion.audience"], "{told:#?}");
+}
+
+#[test]
+fn what_is_no_yaml_tells_the_line() {
+    let told = errors("keys:\n  directory: [\n");
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("the configuration is no YAML: ") && told[0].contains("line "), "{told:?}");
+    assert!(load("").is_err() && load("[]").is_err() && load("a: *b").is_err());
+}
+
+#[test]
+fn a_configuration_without_hosts_serves_nothing() {
+    let text = with("origins:\n  - url: https://kubeflow.example.com\n    provider: dex\n", "");
+    assert!(errors(&text)[0].starts_with("origins: no host is served"));
+}
+
+#[test]
+fn two_providers_must_not_share_user_ids() {
+    let second = |first: &str, fields: &str| {
+        let text = with("client_id: portcullis\n", &format!("client_id: portcullis\n{first}"));
+        text.replace(
+            "origins:\n",
+            &format!("  - {{name: b, issuer: 'https://b.example', client_id: b{fields}}}\norigins:\n"),
+        )
+    };
+    let refused = |text: String| errors(&text).iter().any(|error| error.starts_with("providers[1].userid_prefix: "));
+    assert!(refused(second("", "")));
+    assert!(refused(second("", ", userid_prefix: 'b:'")), "without a prefix, the first could tell `b:somebody`");
+    assert!(refused(second("    userid_prefix: 'b'\n", ", userid_prefix: 'b:'")));
+    assert!(refused(second("    email_domains: [a.example]\n", ", email_domains: [a.example]")));
+    assert!(refused(second("    email_domains: [a.example]\n", ", email_domains: [b.example], userid_claim: sub")));
+    assert!(load(&second("    userid_prefix: 'a:'\n", ", userid_prefix: 'b:'")).is_ok());
+    assert!(load(&second("    email_domains: [a.example]\n", ", email_domains: [b.example]")).is_ok());
+    let same_authority = second("", "").replace("https://b.example", "https://dex.example.com/dex");
+    assert!(load(&same_authority).is_ok());
+}
+
+#[test]
+fn whoever_may_call_the_check_service_is_named() {
+    let accepted = [
+        "{bind: 'unix:/run/portcullis/check.sock'}",
+        "{bind: '[::1]:9001'}",
+        "{bind: '0.0.0.0:9001', allow_any_caller: true}",
+        "{bind: '0.0.0.0:9001', tls: {certificate: /tls.crt, key: /tls.key}, allow_any_caller: true}",
+        "{bind: '0.0.0.0:9001', tls: {certificate: /tls.crt, key: /tls.key, client_ca: /ca.pem, \
+          allowed_sans: ['spiffe://cluster.local/ns/istio-system/sa/gateway']}}",
+    ];
+    for check in accepted {
+        assert_eq!(errors(&with("{bind: '127.0.0.1:9001'}", check)), Vec::<String>::new(), "{check}");
+    }
+    let plain_tls = "{bind: '0.0.0.0:9001', tls: {certificate: /tls.crt, key: /tls.key}}";
+    assert!(load(&with("{bind: '127.0.0.1:9001'}", plain_tls)).is_err());
+    let contradiction = accepted[4].replace("0.0.0.0:9001',", "0.0.0.0:9001', allow_any_caller: true,");
+    assert!(
+        errors(&with("{bind: '127.0.0.1:9001'}", &contradiction))[0].starts_with("listeners.check.allow_any_caller")
+    );
+}
+
+#[test]
+fn root_keys_are_raw_or_base64() {
+    use base64::Engine as _;
+    let raw = crate::secret::sha256(b"raw");
+    let text = base64::engine::general_purpose::STANDARD.encode(raw);
+    let settings = |contents: Vec<u8>| {
+        let text = with("directory: /var/lib/portcullis/keys", "{root: [/root-1], assertion: [/assertion]}");
+        let file = super::parse::parse(&text).unwrap();
+        let material = super::Material::invented(&file, |reference| match reference {
+            super::Reference::File(path) if path.ends_with("root-1") => Ok(contents.clone()),
+            other => super::invent(other),
+        });
+        super::resolve::resolve(&file, &material)
+    };
+    let id = |contents: Vec<u8>| match settings(contents).unwrap().keys.source {
+        crate::config::KeySource::Files { root, .. } => root.sealing_key(),
+        crate::config::KeySource::Directory(_) => unreachable!("the configuration names files"),
+    };
+    assert_eq!(id(raw.to_vec()), id(format!("{text}\n").into_bytes()));
+    assert_eq!(id(raw.to_vec()), id(text.trim_end_matches('=').as_bytes().to_vec()));
+    assert!(settings(b"c2hvcnQgYnV0IGxvbmcgaW4gYmFzZTY0\n".to_vec()).is_err(), "24 bytes in 32 characters");
+    assert!(load(GOOD).is_ok());
+}
