@@ -18,6 +18,7 @@ pub mod principal;
 pub mod request;
 
 // Floor 2.
+pub mod kubernetes;
 pub mod session;
 
 // Floor 3.

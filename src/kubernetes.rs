@@ -1,0 +1,29 @@
+//! ServiceAccount tokens: the API server's TokenReview is the truth, and what can be refused without it is refused
+//! first.
+//!
+//! A token runs through these steps, and the first that refuses decides: size, the cache of accepted tokens (by a keyed
+//! hash of the whole token), shape and claims, the cache of refused tokens, the signature by the API server's own keys
+//! where it serves them, and TokenReview with our audiences. Calls are shared per token, bounded in number, and have a
+//! deadline; only an answer is ever cached.
+
+mod answer;
+mod cache;
+mod claims;
+mod client;
+mod config;
+mod metrics;
+mod places;
+mod reviews;
+mod shared_calls;
+mod signature;
+mod tokens;
+
+pub use answer::ReviewedServiceAccount;
+pub use client::{ClientError, KubeReviews};
+pub use config::{Config, ConfigError};
+pub use metrics::Metrics;
+pub use reviews::{ReviewAnswer, ReviewError, ReviewedUser, Reviews};
+pub use tokens::{Refusal, ServiceAccountTokens};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! What the API server said about tokens, for as long as it may be believed.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use quick_cache::sync::Cache;
+
+use super::answer::ReviewedServiceAccount;
+use crate::{
+    clock::{Clock, Timestamp},
+    reason::Reason,
+};
+
+/// How many tokens each of the caches holds.
+const CAPACITY: usize = 16_384;
+
+/// The name of a token in the caches: a keyed hash of it and of our audiences. It reveals nothing of the token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct TokenKey(pub(super) [u8; 32]);
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TokenKey")
+    }
+}
+
+/// The caches. Accepted and refused tokens are apart, so that no number of refused ones evicts an accepted one.
+pub(super) struct Verdicts {
+    accepted: Cache<TokenKey, Arc<Accepted>>,
+    refused: Cache<TokenKey, Refused>,
+    accepted_life: Duration,
+    refused_life: Duration,
+}
+
+struct Accepted {
+    account: Arc<ReviewedServiceAccount>,
+    /// By the monotonic clock.
+    fresh_until: Duration,
+}
+
+#[derive(Clone, Copy)]
+struct Refused {
+    reason: Reason,
+    /// By the monotonic clock.
+    until: Duration,
+}
+
+impl Verdicts {
+    pub(super) fn new(accepted_life: Duration, refused_life: Duration) -> Self {
+        Self { accepted: Cache::new(CAPACITY), refused: Cache::new(CAPACITY), accepted_life, refused_life }
+    }
+
+    /// The account of a token that was accepted within the cache's life and has not expired.
+    pub(super) fn accepted(&self, key: &TokenKey, clock: &dyn Clock) -> Option<Arc<ReviewedServiceAccount>> {
+        let entry = self.accepted.get(key)?;
+        let fresh = clock.monotonic() < entry.fresh_until && clock.now() < entry.account.expires_at();
+        fresh.then(|| Arc::clone(&entry.account))
+    }
+
+    /// Whether the token was good when it was last reviewed, however long ago.
+    pub(super) fn was_good(&self, key: &TokenKey, now: Timestamp) -> bool {
+        self.accepted.peek(key).is_some_and(|entry| now < entry.account.expires_at())
+    }
+
+    /// Why the token was refused, where that was a moment ago.
+    pub(super) fn refused(&self, key: &TokenKey, clock: &dyn Clock) -> Option<Reason> {
+        let entry = self.refused.get(key)?;
+        (clock.monotonic() < entry.until).then_some(entry.reason)
+    }
+
+    /// Remembers an accepted token. Its life in the cache counts from when it was asked about (monotonic).
+    pub(super) fn accept(&self, key: TokenKey, account: Arc<ReviewedServiceAccount>, asked: Duration) {
+        self.refused.remove(&key);
+        let fresh_until = asked.saturating_add(self.accepted_life);
+        self.accepted.insert(key, Arc::new(Accepted { account, fresh_until }));
+    }
+
+    pub(super) fn refuse(&self, key: TokenKey, reason: Reason, clock: &dyn Clock) {
+        self.accepted.remove(&key);
+        if !self.refused_life.is_zero() {
+            self.refused.insert(key, Refused { reason, until: clock.monotonic().saturating_add(self.refused_life) });
+        }
+    }
+}
+
+impl fmt::Debug for Verdicts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Verdicts")
+            .field("accepted", &self.accepted.len())
+            .field("refused", &self.refused.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! Counters of reviews and verdicts.
+
+use std::{
+    fmt::{self, Write as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use super::reviews::ReviewError;
+
+/// The metrics of ServiceAccount tokens. Clones share their values.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Values>);
+
+#[derive(Debug)]
+struct Values {
+    verdicts: Family<VerdictLabels, Counter>,
+    reviews: Family<ReviewLabels, Counter>,
+    in_flight: Gauge,
+    seconds: Histogram,
+}
+
+macro_rules! label_values {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $variant:ident => $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(super) enum $name { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+                encoder.write_str(match self { $(Self::$variant => $text,)+ })
+            }
+        }
+    };
+}
+
+label_values! {
+    /// Where a verdict about a token came from.
+    Source {
+        /// The cache of accepted tokens.
+        Cache => "cache",
+        /// The cache of refused tokens.
+        NegativeCache => "negative_cache",
+        /// The token's own shape and claims.
+        Claims => "claims",
+        /// The token's signature.
+        Signature => "signature",
+        /// A review.
+        Review => "review",
+        /// There was no answer.
+        None => "none",
+    }
+}
+
+label_values! {
+    /// What became of a call to the API server.
+    Outcome {
+        /// The token is good.
+        Accepted => "accepted",
+        /// The token is not good, or the answer did not agree with it.
+        Rejected => "rejected",
+        /// The API server cannot be reached, or failed.
+        Unavailable => "unavailable",
+        /// It did not answer in time.
+        Deadline => "deadline",
+        /// It asks to slow down.
+        RateLimited => "rate_limited",
+        /// It does not know us.
+        Unauthenticated => "unauthenticated",
+        /// It does not let us ask.
+        Forbidden => "forbidden",
+        /// Its answer cannot be understood.
+        Malformed => "malformed",
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabels {
+    source: Source,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReviewLabels {
+    outcome: Outcome,
+}
+
+impl Metrics {
+    /// Registers the metrics.
+    pub fn register(registry: &mut Registry) -> Self {
+        let values = Values {
+            verdicts: Family::default(),
+            reviews: Family::default(),
+            in_flight: Gauge::default(),
+            seconds: Histogram::new([0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]),
+        };
+        registry.register(
+            "service_account_tokens",
+            "Verdicts about ServiceAccount tokens, by where they came from",
+            values.verdicts.clone(),
+        );
+        registry.register(
+            "token_reviews",
+            "TokenReview calls to the API server, by what became of them",
+            values.reviews.clone(),
+        );
+        registry.register("token_reviews_in_flight", "TokenReview calls that are running", values.in_flight.clone());
+        registry.register_with_unit(
+            "token_review_duration",
+            "How long TokenReview calls took",
+            Unit::Seconds,
+            values.seconds.clone(),
+        );
+        Self(Arc::new(values))
+    }
+
+    pub(super) fn verdict(&self, source: Source) {
+        self.0.verdicts.get_or_create(&VerdictLabels { source }).inc();
+    }
+
+    /// Counts a call as running until the value is dropped.
+    pub(super) fn running(&self) -> Running {
+        self.0.in_flight.inc();
+        Running(self.0.in_flight.clone())
+    }
+
+    pub(super) fn reviewed(&self, outcome: Outcome, took: Duration) {
+        self.0.reviews.get_or_create(&ReviewLabels { outcome }).inc();
+        self.0.seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// A call that is running.
+#[derive(Debug)]
+pub(super) struct Running(Gauge);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl From<&ReviewError> for Outcome {
+    fn from(error: &ReviewError) -> Self {
+        match error {
+            ReviewError::Unavailable(_) | ReviewError::NotFound => Self::Unavailable,
+            ReviewError::Deadline => Self::Deadline,
+            ReviewError::RateLimited { .. } => Self::RateLimited,
+            ReviewError::Unauthenticated => Self::Unauthenticated,
+            ReviewError::Forbidden => Self::Forbidden,
+            ReviewError::Malformed(_) => Self::Malformed,
+        }
+    }
+}

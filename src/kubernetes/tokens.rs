@@ -1,0 +1,348 @@
+//! The judge of ServiceAccount tokens.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::FutureExt as _;
+use tokio::time::timeout;
+
+use super::{
+    answer::{self, Objection, ReviewedServiceAccount},
+    cache::{TokenKey, Verdicts},
+    claims::Claims,
+    config::{Config, ConfigError},
+    metrics::{Metrics, Outcome, Source},
+    places::Places,
+    reviews::{ReviewError, Reviews},
+    shared_calls::{Part, SharedCalls},
+    signature::Signatures,
+};
+use crate::{
+    clock::SharedClock,
+    jose,
+    reason::Reason,
+    secret::{Label, SecretString, SharedRootKeyRing},
+};
+
+/// How long a call waits for a place.
+const PLACE_WAIT: Duration = Duration::from_millis(500);
+/// How many calls may wait for each place.
+const WAITING_PER_PLACE: usize = 64;
+/// When to come back after there was no place.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+/// When to come back after the API server did not answer.
+const RETRY_LATER: Duration = Duration::from_secs(5);
+
+/// Why a token was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub reason: Reason,
+    /// When to try again, where the token itself may be good.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, retry_after: None }
+    }
+}
+
+/// The judge of ServiceAccount tokens. Clones share caches and bounds.
+#[derive(Clone, Debug)]
+pub struct ServiceAccountTokens(Arc<Judge>);
+
+#[derive(Debug)]
+struct Judge {
+    config: Config,
+    reviews: Arc<dyn Reviews>,
+    clock: SharedClock,
+    ring: SharedRootKeyRing,
+    /// All audiences as one field of a cache key.
+    audience_field: Vec<u8>,
+    signatures: Option<Signatures>,
+    verdicts: Verdicts,
+    calls: SharedCalls<CallResult>,
+    places: Places,
+    metrics: Metrics,
+    /// Whether the last review brought no answer.
+    failing: AtomicBool,
+}
+
+type Verdict = Result<Arc<ReviewedServiceAccount>, Reason>;
+
+/// What came of a shared call: an answer, or a failure that decides nothing.
+#[derive(Clone, Debug)]
+enum CallResult {
+    Decided(Verdict),
+    Failed(Refusal),
+}
+
+impl ServiceAccountTokens {
+    /// A judge that asks `reviews`.
+    ///
+    /// # Errors
+    /// Where the configuration is refused by [`Config::validate`].
+    pub fn new(
+        config: Config,
+        reviews: Arc<dyn Reviews>,
+        ring: SharedRootKeyRing,
+        clock: SharedClock,
+        metrics: Metrics,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let signatures = config.verify_signatures.then(|| {
+            let (reviews, clock) = (Arc::clone(&reviews), Arc::clone(&clock));
+            Signatures::new(reviews, clock, config.timeout / 2, &config.issuers, &config.audiences)
+        });
+        let audience_field = join(&config.audiences);
+        Ok(Self(Arc::new(Judge {
+            audience_field,
+            signatures,
+            verdicts: Verdicts::new(config.cache_ttl, config.negative_cache_ttl),
+            calls: SharedCalls::new(),
+            places: Places::new(config.max_concurrent_reviews),
+            config,
+            reviews,
+            clock,
+            ring,
+            metrics,
+            failing: AtomicBool::new(false),
+        })))
+    }
+
+    /// The issuers whose tokens are judged here.
+    #[must_use]
+    pub fn issuers(&self) -> &[String] {
+        &self.0.config.issuers
+    }
+
+    /// The audiences that a token may be meant for.
+    #[must_use]
+    pub fn audiences(&self) -> &[String] {
+        &self.0.config.audiences
+    }
+
+    /// Whether the API server answered the last review. True before the first one.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        !self.0.failing.load(Ordering::Relaxed)
+    }
+
+    /// Asks the API server whether our own token, which is meant for the API server, would pass as a caller's: then
+    /// every pod's would. For the start: names alone do not tell what `--api-audiences` says.
+    ///
+    /// # Errors
+    /// Where it would. Where there is no such token or no answer, nothing is found.
+    pub async fn check_audiences(&self) -> Result<(), ConfigError> {
+        let Judge { config, reviews, .. } = &*self.0;
+        let Some(token) = reviews.own_token() else { return Ok(()) };
+        let answer = timeout(config.timeout, reviews.review_token(&token, &config.audiences)).await;
+        let answer = match answer.unwrap_or(Err(ReviewError::Deadline)) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.0.note_failure(&error);
+                return Ok(());
+            }
+        };
+        self.0.note_answer();
+        let shared =
+            answer.audiences.into_iter().find(|audience| answer.authenticated && config.audiences.contains(audience));
+        shared.map_or(Ok(()), |audience| Err(ConfigError::ApiServerAudience(audience)))
+    }
+
+    /// The account of a token that was accepted a moment ago. Cheap: one hash and one look-up.
+    #[must_use]
+    pub fn cached(&self, token: &str) -> Option<Arc<ReviewedServiceAccount>> {
+        if token.len() > jose::MAX_TOKEN_BYTES {
+            return None;
+        }
+        self.0.cached(&self.0.key(token))
+    }
+
+    /// Judges a bearer token.
+    ///
+    /// # Errors
+    /// The refusal. Where it is for want of an answer, `retry_after` says when to try again.
+    pub async fn judge(&self, token: &str) -> Result<Arc<ReviewedServiceAccount>, Refusal> {
+        let judge = &self.0;
+        if token.len() > jose::MAX_TOKEN_BYTES {
+            judge.metrics.verdict(Source::Claims);
+            return Err(Reason::TokenMalformed.into());
+        }
+        let key = judge.key(token);
+        if let Some(account) = judge.cached(&key) {
+            return Ok(account);
+        }
+        let unverified = jose::peek(token).map_err(|error| judge.refused_by(Source::Claims, error.reason()))?;
+        let Config { issuers, audiences, .. } = &judge.config;
+        let claims = Claims::read(&unverified, issuers, audiences, judge.clock.now())
+            .map_err(|reason| judge.refused_by(Source::Claims, reason))?;
+        if let Some(reason) = judge.verdicts.refused(&key, &*judge.clock) {
+            return Err(judge.refused_by(Source::NegativeCache, reason));
+        }
+        if let Some(signatures) = &judge.signatures {
+            signatures.verify(&unverified).await.map_err(|reason| judge.refused_by(Source::Signature, reason))?;
+        }
+        let late = || CallResult::Failed(Refusal::unavailable());
+        let result = timeout(judge.config.timeout, judge.review(key, token, &claims)).await.unwrap_or_else(|_| late());
+        match result {
+            CallResult::Decided(Ok(account)) => {
+                judge.metrics.verdict(Source::Review);
+                Ok(account)
+            }
+            CallResult::Decided(Err(reason)) => Err(judge.refused_by(Source::Review, reason)),
+            CallResult::Failed(refusal) => {
+                judge.metrics.verdict(Source::None);
+                Err(refusal)
+            }
+        }
+    }
+}
+
+impl Judge {
+    /// The name of a token in the caches. When the root keys change, what was cached is found no more.
+    fn key(&self, token: &str) -> TokenKey {
+        let ring = self.ring.load();
+        let mac = ring.mac(ring.sealing_key(), Label::TokenCache, &[token.as_bytes(), &self.audience_field]);
+        TokenKey(mac.expect("the sealing key is in its ring"))
+    }
+
+    fn cached(&self, key: &TokenKey) -> Option<Arc<ReviewedServiceAccount>> {
+        let account = self.verdicts.accepted(key, &*self.clock)?;
+        self.metrics.verdict(Source::Cache);
+        Some(account)
+    }
+
+    fn refused_by(&self, source: Source, reason: Reason) -> Refusal {
+        self.metrics.verdict(source);
+        reason.into()
+    }
+
+    /// Takes part in the call for this token. Only an answer decides: where a call fails that was started for another
+    /// caller, there is one more.
+    async fn review(self: &Arc<Self>, key: TokenKey, token: &str, claims: &Claims) -> CallResult {
+        let panicked = || CallResult::Failed(Reason::Internal.into());
+        let followed = match self.join(key, token, claims) {
+            Part::Known(result) => return result,
+            Part::TooMany => return CallResult::Failed(Refusal::too_many(RETRY_SOON)),
+            Part::Leads(call) => return call.await.unwrap_or_else(panicked),
+            Part::Follows(call) => call.await,
+        };
+        if let Some(decided @ CallResult::Decided(_)) = followed {
+            return decided;
+        }
+        match self.join(key, token, claims) {
+            Part::Known(result) => result,
+            Part::TooMany => CallResult::Failed(Refusal::too_many(RETRY_SOON)),
+            Part::Leads(call) | Part::Follows(call) => call.await.unwrap_or_else(panicked),
+        }
+    }
+
+    fn join(self: &Arc<Self>, key: TokenKey, token: &str, claims: &Claims) -> Part<CallResult> {
+        let was_good = self.verdicts.was_good(&key, self.clock.now());
+        let bound =
+            if was_good { usize::MAX } else { self.config.max_concurrent_reviews.saturating_mul(WAITING_PER_PLACE) };
+        let known = || {
+            let accepted = self.verdicts.accepted(&key, &*self.clock).map(Ok);
+            let verdict = accepted.or_else(|| self.verdicts.refused(&key, &*self.clock).map(Err))?;
+            Some(CallResult::Decided(verdict))
+        };
+        let start = || Arc::clone(self).call(key, SecretString::new(token.to_owned()), claims.clone(), was_good);
+        self.calls.join(key, bound, known, start)
+    }
+
+    /// One call, in its own task: a place, the review, and what is remembered of it.
+    async fn call(self: Arc<Self>, key: TokenKey, token: SecretString, claims: Claims, was_good: bool) -> CallResult {
+        let Ok(_place) = timeout(PLACE_WAIT, self.places.take(was_good)).await else {
+            return CallResult::Failed(Refusal::too_many(RETRY_SOON));
+        };
+        let started = self.clock.monotonic();
+        let running = self.metrics.running();
+        let answer = timeout(self.config.timeout, self.reviews.review_token(&token, &self.config.audiences))
+            .map(|answer| answer.unwrap_or(Err(ReviewError::Deadline)))
+            .await;
+        drop(running);
+        let took = self.clock.monotonic().saturating_sub(started);
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.metrics.reviewed((&error).into(), took);
+                self.note_failure(&error);
+                return CallResult::Failed((&error).into());
+            }
+        };
+        self.note_answer();
+        let verdict = match answer::believe(answer, &claims, &self.config.audiences) {
+            Ok(account) => {
+                let account = Arc::new(account);
+                self.verdicts.accept(key, Arc::clone(&account), started);
+                self.metrics.reviewed(Outcome::Accepted, took);
+                Ok(account)
+            }
+            Err(objection) => {
+                if objection != Objection::NotAuthenticated {
+                    tracing::warn!(?objection, "the API server's answer does not agree with the token");
+                }
+                let reason = Reason::from(objection);
+                self.verdicts.refuse(key, reason, &*self.clock);
+                self.metrics.reviewed(Outcome::Rejected, took);
+                Err(reason)
+            }
+        };
+        CallResult::Decided(verdict)
+    }
+
+    /// Logs the first of a row of failures; the others stand in the metrics and in the records of the checks.
+    fn note_failure(&self, error: &ReviewError) {
+        if self.failing.swap(true, Ordering::Relaxed) {
+            tracing::debug!(%error, "a token review failed");
+        } else {
+            tracing::warn!(%error, "token reviews fail");
+        }
+    }
+
+    fn note_answer(&self) {
+        if self.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!("token reviews are answered again");
+        }
+    }
+}
+
+/// The texts as one field that no other list gives.
+fn join(texts: &[String]) -> Vec<u8> {
+    texts.iter().flat_map(|text| (text.len() as u64).to_be_bytes().into_iter().chain(text.bytes())).collect()
+}
+
+impl Refusal {
+    const fn unavailable() -> Self {
+        Self { reason: Reason::ApiServerUnavailable, retry_after: Some(RETRY_LATER) }
+    }
+
+    const fn too_many(retry_after: Duration) -> Self {
+        Self { reason: Reason::TooManyReviews, retry_after: Some(retry_after) }
+    }
+}
+
+impl From<&ReviewError> for Refusal {
+    fn from(error: &ReviewError) -> Self {
+        match error {
+            ReviewError::RateLimited { retry_after } => Self::too_many(retry_after.unwrap_or(RETRY_SOON)),
+            _ => Self::unavailable(),
+        }
+    }
+}
+
+impl From<Objection> for Reason {
+    fn from(objection: Objection) -> Self {
+        match objection {
+            Objection::Audience => Self::TokenAudience,
+            Objection::NotAuthenticated | Objection::AnotherUser => Self::TokenRejected,
+        }
+    }
+}
