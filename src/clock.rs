@@ -70,7 +70,12 @@ impl Timestamp {
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", humantime::format_rfc3339_millis(self.to_system_time()))
+        // RFC 3339 ends with the year 9999.
+        if self.0 < 253_402_300_800_000 {
+            write!(formatter, "{}", humantime::format_rfc3339_millis(self.to_system_time()))
+        } else {
+            write!(formatter, "{} ms", self.0)
+        }
     }
 }
 
@@ -164,6 +169,8 @@ mod tests {
         assert_eq!(end.plus(Duration::MAX), end);
         assert_eq!(Timestamp::from_unix_millis(5).minus(Duration::MAX).as_unix_millis(), 0);
         assert_eq!(Timestamp::from_unix_millis(5).since(end), Duration::ZERO);
+        assert_eq!(format!("{end:?}"), format!("{} ms", u64::MAX));
+        assert_eq!(format!("{:?}", Timestamp::from_unix_seconds(0)), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]

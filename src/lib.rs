@@ -23,6 +23,7 @@ pub mod session;
 
 // Floor 3.
 pub mod authz;
+pub mod identity;
 
 // Floor 7.
 pub mod config;

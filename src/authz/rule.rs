@@ -189,15 +189,6 @@ impl Rule {
     pub const fn preflight(&self) -> Preflight {
         self.config.preflight
     }
-
-    /// The path prefix that a service worker behind this rule may claim: the only one that the rule names, else none.
-    #[must_use]
-    pub fn service_worker_scope(&self) -> Option<&str> {
-        match self.config.paths.as_slice() {
-            [PathPattern::Prefix(prefix)] if !prefix.is_empty() => Some(prefix),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ pub enum Kind {
     Navigation,
     /// A browser loads a page into a frame: sign-in must leave the frame.
     FramedNavigation,
+    /// A browser submits a form at top level, by another method than GET.
+    Submission,
     /// A browser loads what nobody asked for yet.
     Prefetch,
     /// A WebSocket's handshake (RFC 6455 section 4.1, RFC 8441).
@@ -30,7 +32,7 @@ impl Kind {
         } else if is_preflight(method, headers) {
             Self::Preflight
         } else if method != "GET" {
-            Self::Script
+            if by_destination(headers) == Self::Navigation { Self::Submission } else { Self::Script }
         } else if is_prefetch(headers) {
             Self::Prefetch
         } else {
@@ -41,7 +43,7 @@ impl Kind {
     /// Whether a page answers this request, rather than a document for a program.
     #[must_use]
     pub const fn wants_page(self) -> bool {
-        matches!(self, Self::Navigation | Self::FramedNavigation)
+        matches!(self, Self::Navigation | Self::FramedNavigation | Self::Submission)
     }
 }
 
@@ -102,7 +104,8 @@ mod tests {
         let navigate = ("sec-fetch-mode", "navigate");
         for (method, lines, expected) in [
             ("GET", &[navigate, ("sec-fetch-dest", "document")][..], Kind::Navigation),
-            ("POST", &[navigate, ("sec-fetch-dest", "document")], Kind::Script),
+            ("POST", &[navigate, ("sec-fetch-dest", "document")], Kind::Submission),
+            ("POST", &[navigate, ("sec-fetch-dest", "iframe")], Kind::Script),
             ("GET", &[navigate, ("sec-fetch-dest", "iframe")], Kind::FramedNavigation),
             ("GET", &[navigate, ("sec-fetch-dest", "document"), ("sec-purpose", "prefetch;prerender")], Kind::Prefetch),
             ("GET", &[navigate, ("sec-fetch-dest", "document"), ("x-moz", "prefetch")], Kind::Prefetch),

@@ -1,0 +1,164 @@
+//! The trusted headers: what is set about a principal, and everything that is taken away.
+//!
+//! A protected header is always either set or removed, on every request that goes on, with every spelling of it that was
+//! received.
+
+mod assertion;
+mod protected;
+
+pub use assertion::{AssertionConfig, CredentialKey};
+pub use protected::{HeaderConfig, HeaderConfigError};
+
+use assertion::Assertions;
+use protected::Protected;
+
+use crate::{
+    clock::SharedClock,
+    decision::{HeaderText, Mutations},
+    jose::SharedAssertionKeyRing,
+    principal::{Group, Groups, Method, Principal},
+    request::{Authorization, Request, Stripped},
+};
+
+/// The most bytes that the groups header may take. Envoy answers 500 where a request's headers grow past 60 KiB.
+const MAX_GROUPS_BYTES: usize = 8 * 1024;
+
+/// What a service is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The headers' names.
+    pub headers: HeaderConfig,
+    /// The names of every cookie of ours, on any origin, with those that were migrated from.
+    pub cookie_names: Vec<String>,
+    /// Groups that rules or the configuration name: these alone go on where all would be too many.
+    pub named_groups: Vec<String>,
+    /// Whether headers that override the method behind us are removed.
+    pub remove_method_overrides: bool,
+    /// The assertion.
+    pub assertion: AssertionConfig,
+}
+
+/// What becomes of a bearer token in the `authorization` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bearer {
+    /// It is ours to judge and is removed.
+    Remove,
+    /// It travels on: it is the application's own, or the rule keeps it.
+    Keep,
+}
+
+/// How a principal was authenticated, and what names that credential in caches.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'a> {
+    /// By what kind of credential.
+    pub method: Method,
+    /// A name of the credential that never occurs for another one, nor for another state of it.
+    pub credential: CredentialKey<'a>,
+}
+
+/// Sets and strips headers.
+#[derive(Debug)]
+pub struct Identity {
+    protected: Protected,
+    cookie_names: Vec<String>,
+    named_groups: Vec<String>,
+    assertions: Assertions,
+}
+
+impl Identity {
+    /// What tells services who calls.
+    #[must_use]
+    pub fn new(config: Config, keys: SharedAssertionKeyRing, clock: SharedClock) -> Self {
+        Self {
+            protected: Protected::new(config.headers, config.remove_method_overrides),
+            cookie_names: config.cookie_names,
+            named_groups: config.named_groups,
+            assertions: Assertions::new(config.assertion, keys, clock),
+        }
+    }
+
+    /// Whether the `Connection` header names a protected header: a proxy behind us would remove ours.
+    #[must_use]
+    pub fn is_hidden(&self, request: &Request) -> bool {
+        request.headers().connection_options().any(|option| self.protected.covers(&option))
+    }
+
+    /// The changes for a request that goes on without a name.
+    #[must_use]
+    pub fn strip(&self, request: &Request, bearer: Bearer) -> Mutations {
+        let mut mutations = Mutations::new();
+        self.protected.remove_from(request, &mut mutations);
+        self.strip_credentials(request, bearer, &mut mutations);
+        mutations
+    }
+
+    /// The changes for a request that goes on in a principal's name. `audience` is the rule's, where it names one.
+    #[must_use]
+    pub fn inject(
+        &self,
+        request: &Request,
+        principal: &Principal,
+        proof: Proof<'_>,
+        audience: Option<&str>,
+        bearer: Bearer,
+    ) -> Mutations {
+        let mut mutations = self.strip(request, bearer);
+        let headers = self.protected.headers();
+        set(&mut mutations, &headers.user, principal.userid());
+        set(&mut mutations, &headers.method, proof.method.as_str().to_owned());
+        let groups = self.groups_to_tell(principal.groups());
+        if let Some(groups) = &groups {
+            set(&mut mutations, &headers.groups, join(groups));
+        }
+        if let Some(assertion) = self.assertions.of(principal, proof, audience, groups.as_deref()) {
+            mutations.set(&headers.assertion, assertion);
+        }
+        mutations
+    }
+
+    /// Our cookies and a consumed bearer never reach a service: whoever runs it could be its visitors otherwise.
+    fn strip_credentials(&self, request: &Request, bearer: Bearer, mutations: &mut Mutations) {
+        match request.cookies().without(&self.cookie_names) {
+            Stripped::Unchanged => {}
+            Stripped::Removed => mutations.remove("cookie"),
+            Stripped::Replaced(rest) => match HeaderText::parse(rest) {
+                Ok(rest) => mutations.set(&http::header::COOKIE, rest),
+                Err(_) => mutations.remove("cookie"),
+            },
+        }
+        if bearer == Bearer::Remove && request.authorization() != Authorization::Absent {
+            mutations.remove("authorization");
+        }
+    }
+
+    /// All groups where they fit, else those that were named, else none: never a list that was cut short.
+    fn groups_to_tell<'a>(&self, groups: &'a Groups) -> Option<Vec<&'a Group>> {
+        let all: Vec<&Group> = groups.names().iter().collect();
+        if fits(&all) {
+            return Some(all);
+        }
+        let named: Vec<&Group> =
+            all.into_iter().filter(|group| self.named_groups.iter().any(|name| name == group.as_str())).collect();
+        fits(&named).then_some(named)
+    }
+}
+
+fn fits(groups: &[&Group]) -> bool {
+    groups.iter().map(|group| group.as_str().len() + 1).sum::<usize>() <= MAX_GROUPS_BYTES
+}
+
+fn join(groups: &[&Group]) -> String {
+    groups.iter().map(|group| group.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// Sets a header, or leaves it removed where there is nothing to say: an empty value means different things to
+/// different proxies.
+fn set(mutations: &mut Mutations, name: &http::HeaderName, value: String) {
+    match HeaderText::parse(value) {
+        Ok(value) => mutations.set(name, value),
+        Err(_) => mutations.remove(name.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! Protected headers: the names that only we may set, and every spelling of them.
+
+use std::collections::HashSet;
+
+use http::HeaderName;
+use thiserror::Error;
+
+use crate::{
+    decision::Mutations,
+    request::{Request, variant_form},
+};
+
+/// Names that other authenticators set and services still believe, in the form of [`variant_form`].
+const ALWAYS_PROTECTED: &[&str] = &[
+    "x-auth-request-access-token",
+    "x-auth-request-email",
+    "x-auth-request-groups",
+    "x-auth-request-preferred-username",
+    "x-auth-request-user",
+    "x-forwarded-access-token",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-user",
+];
+/// What they begin with, where all of a family is meant.
+const PROTECTED_FAMILY: &str = "x-auth-request-";
+/// Headers that make some servers act on another method than the one that the rule saw.
+const METHOD_OVERRIDES: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override"];
+/// Names that carry the message itself: to set or strip one would break or redirect the request.
+const NEVER: &[&str] = &[
+    "accept",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "origin",
+    "proxy-authorization",
+    "proxy-connection",
+    "referer",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-envoy-original-path",
+    "x-forwarded-client-cert",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
+/// Why a header cannot be used for identity.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum HeaderConfigError {
+    /// It is no header name.
+    #[error("`{0}` is no header name")]
+    NotAName(String),
+    /// The message itself needs it.
+    #[error("`{0}` carries the message itself and cannot tell an identity; choose another name")]
+    Reserved(String),
+    /// A server behind could take two of the names for one.
+    #[error("`{0}` and `{1}` are one header to servers that fold `_` and `-`")]
+    Alike(String, String),
+}
+
+/// The names of the identity headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderConfig {
+    pub(super) user: HeaderName,
+    pub(super) groups: HeaderName,
+    pub(super) method: HeaderName,
+    pub(super) assertion: HeaderName,
+    strip: Vec<HeaderName>,
+}
+
+impl HeaderConfig {
+    /// Reads the names: the user's, the groups', the method's and the assertion's header, and further ones that are
+    /// stripped.
+    ///
+    /// # Errors
+    /// Where one is no header name, carries the message itself, or two could be taken for one.
+    pub fn new(
+        user: &str,
+        groups: &str,
+        method: &str,
+        assertion: &str,
+        strip: &[String],
+    ) -> Result<Self, HeaderConfigError> {
+        let names = [user, groups, method, assertion];
+        for (index, name) in names.iter().enumerate() {
+            if let Some(other) = names[..index].iter().find(|other| variant_form(other) == variant_form(name)) {
+                return Err(HeaderConfigError::Alike((*other).to_owned(), (*name).to_owned()));
+            }
+        }
+        Ok(Self {
+            user: header_name(user)?,
+            groups: header_name(groups)?,
+            method: header_name(method)?,
+            assertion: header_name(assertion)?,
+            strip: strip.iter().map(|name| header_name(name)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Default for HeaderConfig {
+    /// Kubeflow's names.
+    fn default() -> Self {
+        Self {
+            user: HeaderName::from_static("kubeflow-userid"),
+            groups: HeaderName::from_static("kubeflow-groups"),
+            method: HeaderName::from_static("auth-method"),
+            assertion: HeaderName::from_static("portcullis-assertion"),
+            strip: Vec::new(),
+        }
+    }
+}
+
+fn header_name(text: &str) -> Result<HeaderName, HeaderConfigError> {
+    let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| HeaderConfigError::NotAName(text.to_owned()))?;
+    let form = variant_form(name.as_str());
+    let reserved = NEVER.contains(&form.as_str())
+        || ["sec-", "x-envoy-", "access-control-"].iter().any(|family| form.starts_with(family));
+    if reserved { Err(HeaderConfigError::Reserved(text.to_owned())) } else { Ok(name) }
+}
+
+/// The protected headers.
+#[derive(Debug)]
+pub(super) struct Protected {
+    headers: HeaderConfig,
+    /// Every protected name in its folded form.
+    forms: HashSet<String>,
+    /// The names that are removed on every request, received or not.
+    always: Vec<String>,
+}
+
+impl Protected {
+    pub(super) fn new(headers: HeaderConfig, remove_method_overrides: bool) -> Self {
+        let own = [&headers.user, &headers.groups, &headers.method, &headers.assertion];
+        let always: Vec<String> = own.into_iter().chain(&headers.strip).map(|name| name.as_str().to_owned()).collect();
+        let overrides = if remove_method_overrides { METHOD_OVERRIDES } else { &[] };
+        let further = ALWAYS_PROTECTED.iter().chain(overrides).map(|name| (*name).to_owned());
+        let forms = always.iter().map(|name| variant_form(name)).chain(further).collect();
+        Self { headers, forms, always }
+    }
+
+    pub(super) const fn headers(&self) -> &HeaderConfig {
+        &self.headers
+    }
+
+    /// Whether a name, in any spelling, is protected.
+    pub(super) fn covers(&self, name: &str) -> bool {
+        let form = variant_form(name);
+        form.starts_with(PROTECTED_FAMILY) || self.forms.contains(&form)
+    }
+
+    /// Removes the protected headers: ours always, and every spelling of any that was received.
+    pub(super) fn remove_from(&self, request: &Request, mutations: &mut Mutations) {
+        for name in &self.always {
+            mutations.remove(name);
+        }
+        for name in request.headers().names() {
+            if self.covers(name) {
+                mutations.remove(name);
+            }
+        }
+    }
+}

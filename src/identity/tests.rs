@@ -1,0 +1,206 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    clock::{ManualClock, Timestamp},
+    jose::{AssertionKey, AssertionKeyRing},
+    principal::{Email, ProviderName, User, Userid},
+    request::RawRequest,
+    secret::SecretBytes,
+};
+
+fn identity(clock: SharedClock) -> Identity {
+    let pem = SecretBytes::new(AssertionKey::generate_pem().expose().as_bytes().to_vec());
+    let key = AssertionKey::from_pem(&pem, Timestamp::from_unix_seconds(0)).unwrap();
+    let ring = AssertionKeyRing::new(vec![key], Duration::from_mins(90)).unwrap();
+    let config = Config {
+        headers: HeaderConfig::default(),
+        cookie_names: vec!["__Host-portcullis".into(), "__Host-portcullis-login".into()],
+        named_groups: vec!["named".into()],
+        remove_method_overrides: true,
+        assertion: AssertionConfig {
+            issuer: "https://portcullis.example.com".into(),
+            audience: "kubeflow".into(),
+            lifetime: Duration::from_mins(1),
+        },
+    };
+    Identity::new(config, ring.shared(), clock)
+}
+
+fn clock() -> std::sync::Arc<ManualClock> {
+    ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000))
+}
+
+fn request(lines: &[(&str, &str)]) -> Request {
+    Request::parse(RawRequest {
+        method: "GET".into(),
+        host: "kf.example.com".into(),
+        path: "/".into(),
+        headers: lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        source: None,
+    })
+    .unwrap()
+}
+
+fn user(groups: &[&str]) -> Principal {
+    Principal::User(User {
+        provider: ProviderName::parse("dex").unwrap(),
+        issuer: "https://idp".into(),
+        subject: "42".into(),
+        userid: Userid::parse("user@example.com").unwrap(),
+        email: Some(Email::parse("user@example.com").unwrap()),
+        groups: Groups::from_provider(groups.iter().copied()),
+    })
+}
+
+fn proof(name: &[u8], version: u64) -> Proof<'_> {
+    Proof { method: Method::Session, credential: CredentialKey { name, version } }
+}
+
+fn value(mutations: &Mutations, name: &str) -> Option<String> {
+    mutations.sets().find(|(have, _)| *have == name).map(|(_, value)| value.as_str().to_owned())
+}
+
+fn claims(assertion: &str) -> serde_json::Value {
+    let payload = crate::secret::decode(assertion.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
+
+#[test]
+fn every_spelling_of_a_protected_header_goes() {
+    let forged = [
+        "Kubeflow-UserID",
+        "kubeflow_userid",
+        "kubeflow.userid",
+        "auth_method",
+        "x-auth-request-anything",
+        "X-Forwarded-User",
+        "portcullis_assertion",
+        "X_HTTP_Method_Override",
+    ];
+    let lines: Vec<_> = forged.iter().map(|name| (*name, "evil")).collect();
+    let mutations = identity(clock()).strip(&request(&lines), Bearer::Keep);
+    let removed: Vec<_> = mutations.removes().collect();
+    for name in forged {
+        assert!(removed.contains(&name.to_ascii_lowercase().as_str()), "{name}: {removed:?}");
+    }
+    for name in ["kubeflow-userid", "kubeflow-groups", "auth-method", "portcullis-assertion"] {
+        assert!(removed.contains(&name), "{name} goes whether it came or not");
+    }
+    assert_eq!(mutations.sets().count(), 0);
+}
+
+#[test]
+fn an_identity_is_one_trusted_value_of_each_header() {
+    let request =
+        request(&[("kubeflow-userid", "evil"), ("kubeflow_userid", "evil"), ("cookie", "a=1; __Host-portcullis=t")]);
+    let mutations = identity(clock()).inject(&request, &user(&["dev", "ops"]), proof(b"s", 1), None, Bearer::Remove);
+    assert_eq!(value(&mutations, "kubeflow-userid").as_deref(), Some("user@example.com"));
+    assert_eq!(value(&mutations, "kubeflow-groups").as_deref(), Some("dev,ops"));
+    assert_eq!(value(&mutations, "auth-method").as_deref(), Some("cookie"));
+    assert_eq!(value(&mutations, "cookie").as_deref(), Some("a=1"));
+    assert_eq!(mutations.removes().collect::<Vec<_>>(), ["kubeflow_userid"]);
+
+    let claims = claims(&value(&mutations, "portcullis-assertion").unwrap());
+    assert_eq!(claims["sub"], "user:dex:42");
+    assert_eq!(claims["aud"], "kubeflow");
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
+    assert_eq!(claims["groups"], serde_json::json!(["dev", "ops"]));
+}
+
+#[test]
+fn no_groups_means_no_header_not_an_empty_one() {
+    let mutations = identity(clock()).inject(&request(&[]), &user(&[]), proof(b"s", 1), None, Bearer::Remove);
+    assert_eq!(value(&mutations, "kubeflow-groups"), None);
+    assert!(mutations.removes().any(|name| name == "kubeflow-groups"));
+}
+
+#[test]
+fn too_many_groups_are_the_named_ones_or_none_never_a_part() {
+    let many: Vec<String> = (0..100).map(|index| format!("{index:0>100}")).collect();
+    let mut groups: Vec<&str> = many.iter().map(String::as_str).collect();
+    let told = |groups: &[&str]| {
+        let mutations = identity(clock()).inject(&request(&[]), &user(groups), proof(b"s", 1), None, Bearer::Remove);
+        let claims = claims(&value(&mutations, "portcullis-assertion").unwrap());
+        (value(&mutations, "kubeflow-groups"), claims["groups_omitted"].as_bool().unwrap_or(false))
+    };
+    assert_eq!(told(&groups), (None, true));
+    groups.push("named");
+    assert_eq!(told(&groups), (Some("named".into()), true));
+    assert_eq!(told(&["a"]), (Some("a".into()), false));
+}
+
+#[test]
+fn an_assertion_is_reused_for_half_its_life_and_never_for_another_audience_or_version() {
+    let clock = clock();
+    let identity = identity(clock.clone());
+    let of = |version: u64, audience: Option<&str>, groups: &[&str]| {
+        let mutations = identity.inject(&request(&[]), &user(groups), proof(b"s", version), audience, Bearer::Remove);
+        value(&mutations, "portcullis-assertion").unwrap()
+    };
+    let first = of(1, None, &[]);
+    assert_eq!(of(1, None, &[]), first);
+    assert_ne!(of(2, None, &["new"]), first);
+    let other = of(1, Some("other"), &[]);
+    assert_eq!(claims(&other)["aud"], "other");
+    assert_eq!(of(1, None, &[]), first, "the other audience's assertion stands beside");
+
+    clock.advance(Duration::from_secs(29));
+    assert_eq!(of(1, None, &[]), first);
+    clock.advance(Duration::from_secs(1));
+    let renewed = of(1, None, &[]);
+    assert_ne!(renewed, first);
+    clock.set(Timestamp::from_unix_seconds(1_700_000_000));
+    assert_ne!(of(1, None, &[]), renewed, "a step back of the clock reuses nothing dated in the future");
+}
+
+#[test]
+fn a_bearer_is_removed_unless_it_is_kept() {
+    let request = request(&[("authorization", "Bearer x")]);
+    let removes = |bearer| identity(clock()).strip(&request, bearer).removes().any(|name| name == "authorization");
+    assert!(removes(Bearer::Remove));
+    assert!(!removes(Bearer::Keep));
+}
+
+#[test]
+fn a_protected_header_hidden_in_connection_is_seen() {
+    let identity = identity(clock());
+    for hidden in ["kubeflow-userid", "close, Kubeflow_UserID", "x-auth-request-user"] {
+        assert!(identity.is_hidden(&request(&[("connection", hidden)])), "{hidden}");
+    }
+    assert!(!identity.is_hidden(&request(&[("connection", "keep-alive, upgrade")])));
+}
+
+#[test]
+fn names_that_carry_the_message_cannot_tell_an_identity() {
+    let with_user = |name: &str| HeaderConfig::new(name, "g", "m", "a", &[]);
+    for name in [":path", "Host", "content_length", "Cookie", "x-forwarded-client-cert", "sec-fetch-site", "a b", ""] {
+        assert!(with_user(name).is_err(), "{name}");
+    }
+    assert!(HeaderConfig::new("a-b", "a_b", "m", "x", &[]).is_err());
+    assert!(with_user("x-user").is_ok());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_protected_header_survives_that_we_did_not_set(
+        lines in proptest::collection::vec(("[a-zA-Z_.~-]{1,3}|(?i:kubeflow[-_.~!]userid|auth[-_]method|x-auth-request-[a-z]{1,3})", "[ -~]{0,8}"), 0..12),
+        signed_in in proptest::bool::ANY,
+    ) {
+        let identity = identity(clock());
+        let lines: Vec<_> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let request = request(&lines);
+        let mutations = if signed_in {
+            identity.inject(&request, &user(&["g"]), proof(b"s", 1), None, Bearer::Remove)
+        } else {
+            identity.strip(&request, Bearer::Remove)
+        };
+        let set: Vec<_> = mutations.sets().map(|(name, _)| name).collect();
+        let removed: Vec<_> = mutations.removes().collect();
+        for name in request.headers().names() {
+            let ours = set.contains(&name) || removed.contains(&name);
+            proptest::prop_assert!(ours || !identity.protected.covers(name), "{} survives", name);
+            proptest::prop_assert!(!(set.contains(&name) && removed.contains(&name)));
+        }
+    }
+}
