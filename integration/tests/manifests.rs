@@ -323,3 +323,37 @@ async fn verifiers_expect_what_portcullis_signs() {
         "both, or it proves nothing"
     );
 }
+
+/// The instructions of the Dockerfile's last stage, with continued lines joined.
+fn last_stage() -> Vec<String> {
+    let text = fs::read_to_string(manifests().join("../Dockerfile")).unwrap().replace("\\\n", " ");
+    let instructions = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let stages: Vec<_> = instructions.map(str::to_owned).collect();
+    let last = stages.iter().rposition(|line| line.starts_with("FROM ")).unwrap();
+    stages[last..].to_vec()
+}
+
+#[tokio::test]
+async fn the_image_holds_no_system_and_runs_as_the_user_of_the_manifests() {
+    let stage = last_stage();
+    let one = |keyword: &str| {
+        let found: Vec<_> = stage.iter().filter_map(|line| line.strip_prefix(keyword)).collect();
+        assert_eq!(found.len(), 1, "{keyword}: {stage:#?}");
+        found[0].trim().to_owned()
+    };
+    assert_eq!(one("FROM "), "scratch");
+    assert_eq!(one("ARG VERSION="), env!("CARGO_PKG_VERSION"));
+    assert!(stage.iter().all(|line| !line.starts_with("RUN") && !line.starts_with("SHELL")));
+    let entry: Vec<String> = serde_json::from_str(&one("ENTRYPOINT ")).unwrap();
+    assert_eq!(entry, ["/portcullis"]);
+    let command: Value = serde_json::from_str(&one("CMD ")).unwrap();
+
+    let objects = Objects::of(&manifests().join("base")).await;
+    let user = &objects.get("Deployment", "portcullis")["spec"]["template"]["spec"]["securityContext"];
+    assert_eq!(one("USER "), format!("{}:{}", user["runAsUser"], user["runAsGroup"]));
+    assert_ne!(user["runAsUser"], 0);
+    assert_eq!(objects.container()["args"], command);
+    let configuration = objects.configuration();
+    let ports = ["check", "http", "operations"].map(|name| port(&configuration, name).to_string());
+    assert_eq!(one("EXPOSE "), ports.join(" "));
+}
