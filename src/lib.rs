@@ -24,6 +24,7 @@ pub mod session;
 // Floor 3.
 pub mod authz;
 pub mod identity;
+pub mod oidc;
 
 // Floor 7.
 pub mod config;

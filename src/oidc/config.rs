@@ -1,0 +1,154 @@
+//! What sign-in needs to know, as resolved plain values.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use openidconnect::{IssuerUrl, RedirectUrl};
+use thiserror::Error;
+use url::Url;
+
+use crate::{http_client::SharedHttp, principal::ProviderName, secret::SecretString};
+
+/// A client secret that a reload may replace while it is in use.
+pub type SharedClientSecret = Arc<ArcSwap<SecretString>>;
+
+/// The configuration of sign-in.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The identity providers.
+    pub providers: Vec<ProviderConfig>,
+    /// What strangers can cause, and how much of it.
+    pub limits: Limits,
+}
+
+/// One identity provider.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// Its name with us.
+    pub name: ProviderName,
+    /// Its issuer identifier, to the byte (OpenID Connect Discovery section 3).
+    pub issuer: String,
+    /// Our client id there.
+    pub client_id: String,
+    /// Our client secret there; none for a public client.
+    pub client_secret: Option<SharedClientSecret>,
+    /// The scopes to ask for; `openid` is always asked for.
+    pub scopes: Vec<String>,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// Whether the issuer and its endpoints may be `http:`: for tests and demonstrations.
+    pub allow_http: bool,
+    /// How its claims become a person.
+    pub claims: ClaimsConfig,
+    /// How it is reached.
+    pub http: SharedHttp,
+}
+
+/// How a provider's claims become a person's names. See [`crate::principal`] for what names must keep.
+#[derive(Clone, Debug)]
+pub struct ClaimsConfig {
+    /// The claim that holds the user id; usually `email`.
+    pub userid_claim: String,
+    /// What stands before every user id of this provider.
+    pub userid_prefix: String,
+    /// The claim that holds the groups, where groups are wanted.
+    pub groups_claim: Option<String>,
+    /// Whether an e-mail address counts without `email_verified`. Only together with `email_domains`.
+    pub trust_unverified_email: bool,
+    /// When not empty: only people with an e-mail address in one of these domains (lower case) may sign in.
+    pub email_domains: Vec<String>,
+}
+
+/// One public origin, as far as sign-in goes.
+#[derive(Clone, Debug)]
+pub struct LoginOrigin {
+    /// Scheme, host and port, as configured, without a trailing slash.
+    pub url: String,
+    /// The provider that people of this origin sign in at.
+    pub provider: ProviderName,
+    /// The name of the login cookie, `__Host-…-login`.
+    pub login_cookie: String,
+    /// Where the provider sends browsers back to: the absolute URL of the callback, from the configuration alone.
+    pub redirect_uri: Url,
+}
+
+impl LoginOrigin {
+    pub(super) fn redirect_url(&self) -> RedirectUrl {
+        RedirectUrl::from_url(self.redirect_uri.clone())
+    }
+}
+
+/// Bounds on what anybody can cause without being signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Code exchanges that run at once with one provider.
+    pub concurrent_exchanges: usize,
+    /// Spent marks written a second, in the long run.
+    pub marks_per_second: u32,
+    /// Spent marks written at once.
+    pub marks_burst: u32,
+    /// How long a callback may take altogether: shorter than the gateway waits, so that our own 503 comes first.
+    pub callback_deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrent_exchanges: 64,
+            marks_per_second: 50,
+            marks_burst: 200,
+            callback_deadline: Duration::from_secs(8),
+        }
+    }
+}
+
+/// Why a provider's configuration was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// The issuer is no issuer.
+    #[error("provider `{provider}`: issuer must be an absolute https URL without query and fragment")]
+    Issuer {
+        /// The provider's name.
+        provider: String,
+    },
+    /// The issuer is not `https:`.
+    #[error("provider `{provider}`: issuer must be https; `allow_http: true` lets http pass, for tests only")]
+    InsecureIssuer {
+        /// The provider's name.
+        provider: String,
+    },
+    /// Anybody could take any address.
+    #[error("provider `{provider}`: trust_unverified_email needs a list of email_domains beside it")]
+    UnverifiedEmail {
+        /// The provider's name.
+        provider: String,
+    },
+    /// Two providers have the same name.
+    #[error("provider `{provider}` is configured twice")]
+    Repeated {
+        /// The provider's name.
+        provider: String,
+    },
+}
+
+impl ProviderConfig {
+    /// The issuer, where the configuration can be used.
+    pub(super) fn validate(&self) -> Result<IssuerUrl, ConfigError> {
+        let provider = || self.name.as_str().to_owned();
+        let issuer = IssuerUrl::new(self.issuer.clone()).map_err(|_| ConfigError::Issuer { provider: provider() })?;
+        let url = issuer.url();
+        if !url.has_host() || url.query().is_some() || url.fragment().is_some() {
+            return Err(ConfigError::Issuer { provider: provider() });
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if self.allow_http => {}
+            "http" => return Err(ConfigError::InsecureIssuer { provider: provider() }),
+            _ => return Err(ConfigError::Issuer { provider: provider() }),
+        }
+        if self.claims.trust_unverified_email && self.claims.email_domains.is_empty() {
+            return Err(ConfigError::UnverifiedEmail { provider: provider() });
+        }
+        Ok(issuer)
+    }
+}

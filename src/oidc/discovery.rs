@@ -1,0 +1,191 @@
+//! Discovery in the background: it starts while the provider is down, keeps what it knows, and asks again by and by.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use openidconnect::IssuerUrl;
+use tokio::{
+    sync::{Notify, watch},
+    task::AbortHandle,
+};
+
+use super::{
+    config::ProviderConfig,
+    http::ProviderHttp,
+    keys::Keys,
+    metadata::{Client, Discovered, MetadataError},
+    metrics::Metrics,
+    outside_text::for_log,
+};
+use crate::clock::SharedClock;
+
+/// How long a discovery document is believed before it is asked for again.
+const REFRESH_AFTER: Duration = Duration::from_hours(1);
+/// The first and the longest pause after failures.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LONGEST: Duration = Duration::from_mins(1);
+/// How long somebody waits for an attempt after one that failed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is known of a provider.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) client: Client,
+    pub(super) names_issuer_in_answers: bool,
+    pub(super) keys: Keys,
+}
+
+/// One provider's discovery: one task asks, everybody reads.
+#[derive(Debug)]
+pub(super) struct Discovery {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: ProviderConfig,
+    issuer: IssuerUrl,
+    http: ProviderHttp,
+    clock: SharedClock,
+    metrics: Metrics,
+    known: ArcSwapOption<Known>,
+    /// When the last attempt failed (monotonic), if it did.
+    failed_at: Mutex<Option<Duration>>,
+    /// Counts finished attempts.
+    attempts: watch::Sender<u64>,
+    /// Somebody waits at the door.
+    wanted: Notify,
+}
+
+impl Discovery {
+    /// Begins to ask. `known` is what was known of the very same provider before a reload.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub(super) fn start(
+        config: ProviderConfig,
+        issuer: IssuerUrl,
+        clock: SharedClock,
+        metrics: Metrics,
+        known: Option<Arc<Known>>,
+    ) -> Self {
+        let http = ProviderHttp::new(&config);
+        let shared = Arc::new(Shared {
+            config,
+            issuer,
+            http,
+            clock,
+            metrics,
+            known: ArcSwapOption::new(known),
+            failed_at: Mutex::default(),
+            attempts: watch::Sender::new(0),
+            wanted: Notify::new(),
+        });
+        let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
+        Self { shared, task }
+    }
+
+    /// What is known of the provider; where nothing is known yet, the outcome of the attempt that is under way, or
+    /// that is begun now. `None` where that fails, or where one failed within the last second: nobody queues before a
+    /// provider that is down.
+    pub(super) async fn known(&self) -> Option<Arc<Known>> {
+        // Before looking: an attempt that ends in between must not be missed.
+        let mut attempts = self.shared.attempts.subscribe();
+        if let Some(known) = self.known_now() {
+            return Some(known);
+        }
+        if self.shared.failed_just_now() {
+            return None;
+        }
+        self.shared.wanted.notify_one();
+        let finished = tokio::time::timeout(self.shared.patience(), attempts.changed()).await;
+        finished.ok()?.ok()?;
+        self.known_now()
+    }
+
+    /// What is known of the provider, without waiting.
+    pub(super) fn known_now(&self) -> Option<Arc<Known>> {
+        self.shared.known.load_full()
+    }
+
+    /// How the provider's endpoints are called.
+    pub(super) fn http(&self) -> &ProviderHttp {
+        &self.shared.http
+    }
+}
+
+impl Drop for Discovery {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    async fn run(self: Arc<Self>) {
+        let mut pause = RETRY_FIRST;
+        loop {
+            match Discovered::fetch(&self.config, &self.issuer, &self.http).await {
+                Ok(discovered) => {
+                    self.learned(discovered);
+                    pause = RETRY_FIRST;
+                    tokio::time::sleep(REFRESH_AFTER).await;
+                }
+                Err(error) => {
+                    self.failed(&error);
+                    self.wait_after_failure(pause).await;
+                    pause = (pause * 2).min(RETRY_LONGEST);
+                }
+            }
+        }
+    }
+
+    fn learned(&self, discovered: Discovered) {
+        let keys = Keys::new(discovered.jwks_uri, discovered.keys, self.clock.clone());
+        let known =
+            Known { client: discovered.client, names_issuer_in_answers: discovered.names_issuer_in_answers, keys };
+        if self.known.swap(Some(Arc::new(known))).is_none() {
+            tracing::info!(provider = self.config.name.as_str(), "discovered the identity provider");
+        }
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.finished(true);
+    }
+
+    fn failed(&self, error: &MetadataError) {
+        // What was known before stays in use.
+        let known = self.known.load().is_some();
+        tracing::warn!(provider = self.config.name.as_str(), known, error = for_log(error), "discovery failed");
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.monotonic());
+        self.finished(false);
+    }
+
+    fn finished(&self, success: bool) {
+        self.metrics.discovered(&self.config.name, success, self.known.load().is_some());
+        self.attempts.send_modify(|attempts| *attempts += 1);
+    }
+
+    /// Waits for `pause`, or until somebody wants to sign in, but never for less than the shortest pause.
+    async fn wait_after_failure(&self, pause: Duration) {
+        let wanted = async {
+            tokio::time::sleep(RETRY_FIRST).await;
+            self.wanted.notified().await;
+        };
+        let _ = tokio::time::timeout(pause, wanted).await;
+    }
+
+    fn failed_at(&self) -> Option<Duration> {
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed_just_now(&self) -> bool {
+        self.failed_at().is_some_and(|at| self.clock.monotonic().saturating_sub(at) < RETRY_FIRST)
+    }
+
+    /// How long somebody waits for an attempt: not for long where the last one failed.
+    fn patience(&self) -> Duration {
+        if self.failed_at().is_some() { PATIENCE.min(self.config.timeout) } else { self.config.timeout }
+    }
+}

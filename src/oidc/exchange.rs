@@ -1,0 +1,341 @@
+//! From an authorization code to a person: the exchange, the ID token's checks, userinfo.
+
+use std::{borrow::Cow, time::Duration};
+
+use openidconnect::{
+    AccessToken, AccessTokenHash, AdditionalClaims, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
+    IdTokenVerifier, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeVerifier, RedirectUrl, RequestTokenError,
+    SignatureVerificationError, SubjectIdentifier, TokenResponse as _, UserInfoClaims, UserInfoError,
+    core::{
+        CoreErrorResponseType, CoreGenderClaim, CoreIdToken, CoreIdTokenClaims, CoreJsonWebKeySet,
+        CoreJwsSigningAlgorithm, CoreRequestTokenError, CoreTokenResponse, CoreTokenType,
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::{
+    claims::{self, Claims, Identified, IdentityError},
+    config::ProviderConfig,
+    discovery::Known,
+    http::{CallError, ProviderHttp},
+    metadata::MetadataError,
+};
+use crate::{
+    clock::Timestamp,
+    jose::{self, UnverifiedToken},
+    principal::User,
+    reason::Reason,
+    secret::SecretString,
+};
+
+/// How far the provider's clock may be from ours.
+const LEEWAY: Duration = Duration::from_mins(1);
+/// How old an ID token may be: it is made for the code that we just exchanged.
+const MAX_AGE: Duration = Duration::from_mins(10);
+
+/// The signatures that are accepted: never `none`, never one by a shared secret.
+const ALGORITHMS: [CoreJwsSigningAlgorithm; 8] = [
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha256,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha384,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha512,
+    CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+    CoreJwsSigningAlgorithm::EcdsaP384Sha384,
+];
+
+/// Why an exchange brought nobody. The text is for the log: it holds no code, token or secret.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum ExchangeError {
+    #[error("the provider does not answer: {0}")]
+    Unavailable(String),
+    #[error("the provider refused the code")]
+    CodeRefused,
+    #[error("the provider's answer cannot be used: {0}")]
+    Answer(String),
+    #[error("the ID token is refused: {0}")]
+    IdToken(String),
+    #[error("the claims name nobody: {0}")]
+    Identity(#[from] IdentityError),
+}
+
+impl ExchangeError {
+    pub(super) const fn reason(&self) -> Reason {
+        match self {
+            Self::Unavailable(_) => Reason::ProviderUnavailable,
+            Self::CodeRefused => Reason::ProviderDenied,
+            Self::Answer(_) => Reason::ProviderAnswerInvalid,
+            Self::IdToken(_) => Reason::IdTokenInvalid,
+            Self::Identity(_) => Reason::IdentityUnusable,
+        }
+    }
+}
+
+/// What the browser brought, with what its state remembered.
+pub(super) struct Grant {
+    pub(super) code: String,
+    pub(super) nonce: SecretString,
+    pub(super) pkce_verifier: SecretString,
+    pub(super) redirect_uri: RedirectUrl,
+}
+
+/// Somebody whom the provider vouched for.
+#[derive(Debug)]
+pub(super) struct SignedInUser {
+    pub(super) user: User,
+    /// The provider's name of its own session (`sid`, OpenID Connect Back-Channel Logout section 2.1).
+    pub(super) provider_session: Option<String>,
+    /// When the provider says that the person was authenticated (`auth_time`).
+    pub(super) authenticated_at: Option<Timestamp>,
+    /// The ID token as it came.
+    pub(super) id_token: SecretString,
+}
+
+/// One provider, ready to exchange codes.
+pub(super) struct Exchange<'a> {
+    pub(super) config: &'a ProviderConfig,
+    pub(super) issuer: &'a IssuerUrl,
+    pub(super) http: &'a ProviderHttp,
+    pub(super) known: &'a Known,
+    pub(super) now: Timestamp,
+}
+
+/// Claims that OpenID Connect does not define, as they came.
+#[derive(Debug, Deserialize, Serialize)]
+struct OtherClaims(Claims);
+
+impl AdditionalClaims for OtherClaims {}
+
+impl Exchange<'_> {
+    /// Exchanges the code and verifies everything that comes of it (OpenID Connect Core section 3.1.3).
+    pub(super) async fn run(&self, grant: Grant) -> Result<SignedInUser, ExchangeError> {
+        let nonce = Nonce::new(grant.nonce.expose().to_owned());
+        let response = self.request_tokens(grant).await?;
+        let id_token = response.id_token().ok_or_else(|| ExchangeError::Answer("it holds no ID token".to_owned()))?;
+        let raw = SecretString::new(id_token.to_string());
+        let strict = jose::peek(raw.expose()).map_err(|error| ExchangeError::IdToken(error.to_string()))?;
+        self.verify(id_token, &strict, &nonce, response.access_token()).await?;
+
+        let subject = strict.subject().unwrap_or_default().to_owned();
+        let id_claims = self.wanted_claims(&strict);
+        let userinfo = if claims::needs_userinfo(&self.config.claims, &id_claims) {
+            self.userinfo(&response, &subject).await?
+        } else {
+            None
+        };
+        let identified = Identified {
+            provider: &self.config.name,
+            issuer: self.issuer.as_str(),
+            subject: &subject,
+            id_token: &id_claims,
+            userinfo: userinfo.as_ref(),
+        };
+        let user = identified.user(&self.config.claims)?;
+        let provider_session = strict.claim("sid").and_then(Value::as_str).map(str::to_owned);
+        let authenticated_at = strict
+            .claim("auth_time")
+            .and_then(Value::as_u64)
+            .map(Timestamp::from_unix_seconds)
+            // A date ahead of us would look like a fresh login for ever.
+            .filter(|at| *at <= self.now.plus(LEEWAY));
+        Ok(SignedInUser { user, provider_session, authenticated_at, id_token: raw })
+    }
+
+    async fn request_tokens(&self, grant: Grant) -> Result<CoreTokenResponse, ExchangeError> {
+        let mut client = self.known.client.clone();
+        if let Some(secret) = &self.config.client_secret {
+            client = client.set_client_secret(ClientSecret::new(secret.load().expose().to_owned()));
+        }
+        client
+            .exchange_code(AuthorizationCode::new(grant.code))
+            .set_pkce_verifier(PkceCodeVerifier::new(grant.pkce_verifier.expose().to_owned()))
+            .set_redirect_uri(Cow::Owned(grant.redirect_uri))
+            .request_async(self.http)
+            .await
+            .map_err(ExchangeError::from)
+    }
+
+    /// Verifies with the keys that we have, and once more with newer ones where the token's key is not among them.
+    async fn verify(
+        &self,
+        id_token: &CoreIdToken,
+        strict: &UnverifiedToken,
+        nonce: &Nonce,
+        access_token: &AccessToken,
+    ) -> Result<(), ExchangeError> {
+        let keys = self.known.keys.current();
+        let refused = match self.verify_with(&keys, id_token, strict, nonce, access_token) {
+            Ok(()) => return Ok(()),
+            Err(refused) => refused,
+        };
+        if refused == Refused::KeyUnknown
+            && let Some(newer) = self.known.keys.newer_than(&keys, self.http).await?
+        {
+            return self.verify_with(&newer, id_token, strict, nonce, access_token).map_err(ExchangeError::from);
+        }
+        Err(refused.into())
+    }
+
+    fn verify_with(
+        &self,
+        keys: &CoreJsonWebKeySet,
+        id_token: &CoreIdToken,
+        strict: &UnverifiedToken,
+        nonce: &Nonce,
+        access_token: &AccessToken,
+    ) -> Result<(), Refused> {
+        let now = self.now;
+        let client_id = ClientId::new(self.config.client_id.clone());
+        // As for a public client: then no shared secret verifies anything.
+        let checks = IdTokenVerifier::new_public_client(client_id, self.issuer.clone(), keys.clone())
+            .set_allowed_algs(ALGORITHMS)
+            .set_time_fn(move || now.minus(LEEWAY).to_system_time().into())
+            .set_issue_time_verifier_fn(move |issued_at| issued_recently(issued_at.timestamp(), now));
+        let verified = id_token.claims(&checks, nonce)?;
+        self.verify_authorized_party(verified)?;
+        if strict.not_before().is_some_and(|not_before| not_before > now.plus(LEEWAY)) {
+            return Err(Refused::Claim("nbf lies in the future"));
+        }
+        if let Some(expected) = verified.access_token_hash() {
+            let actual = id_token
+                .signing_alg()
+                .and_then(|algorithm| Ok((algorithm, id_token.signing_key(&checks)?)))
+                .ok()
+                .and_then(|(algorithm, key)| AccessTokenHash::from_token(access_token, algorithm, key).ok());
+            if actual.as_ref() != Some(expected) {
+                return Err(Refused::Claim("at_hash is not the access token's"));
+            }
+        }
+        Ok(())
+    }
+
+    /// `openidconnect` leaves `azp` to its caller (OpenID Connect Core section 3.1.3.7, steps 4 and 5); it does refuse
+    /// every audience beside ours.
+    fn verify_authorized_party(&self, verified: &CoreIdTokenClaims) -> Result<(), Refused> {
+        match verified.authorized_party() {
+            Some(party) if party.as_str() != self.config.client_id => Err(Refused::Claim("azp is another client")),
+            _ => Ok(()),
+        }
+    }
+
+    fn wanted_claims(&self, token: &UnverifiedToken) -> Claims {
+        claims::wanted(&self.config.claims)
+            .filter_map(|name| Some((name.to_owned(), token.claim(name)?.clone())))
+            .collect()
+    }
+
+    /// Userinfo's claims (OpenID Connect Core section 5.3); `None` where the provider has no such endpoint. The library
+    /// refuses an answer about another subject.
+    async fn userinfo(&self, response: &CoreTokenResponse, subject: &str) -> Result<Option<Claims>, ExchangeError> {
+        let access_token = response.access_token().clone();
+        // What is no header value would make the library panic.
+        if !access_token.secret().bytes().all(|byte| byte.is_ascii_graphic())
+            || *response.token_type() != CoreTokenType::Bearer
+        {
+            return Err(ExchangeError::Answer("the access token is no bearer token".to_owned()));
+        }
+        let expected = SubjectIdentifier::new(subject.to_owned());
+        let Ok(request) = self.known.client.user_info(access_token, Some(expected)) else { return Ok(None) };
+        let claims: UserInfoClaims<OtherClaims, CoreGenderClaim> = request.request_async(self.http).await?;
+        match serde_json::to_value(&claims) {
+            Ok(Value::Object(claims)) => Ok(Some(claims)),
+            _ => Err(ExchangeError::Answer("userinfo is no JSON object".to_owned())),
+        }
+    }
+}
+
+fn issued_recently(issued_at: i64, now: Timestamp) -> Result<(), String> {
+    let issued_at = u64::try_from(issued_at).map_err(|_| "iat is negative")?;
+    let issued_at = Timestamp::from_unix_seconds(issued_at);
+    if issued_at > now.plus(LEEWAY) {
+        Err("iat lies in the future".to_owned())
+    } else if now.since(issued_at) > MAX_AGE + LEEWAY {
+        Err("iat is too long ago".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+/// Why one attempt at verifying an ID token failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Refused {
+    /// No key of the set fits: newer keys may.
+    KeyUnknown,
+    /// The library's reason.
+    Library(String),
+    /// A check of ours.
+    Claim(&'static str),
+}
+
+impl From<ClaimsVerificationError> for Refused {
+    fn from(error: ClaimsVerificationError) -> Self {
+        match error {
+            ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey) => {
+                Self::KeyUnknown
+            }
+            ClaimsVerificationError::SignatureVerification(inner) => Self::Library(inner.to_string()),
+            error => Self::Library(error.to_string()),
+        }
+    }
+}
+
+impl From<Refused> for ExchangeError {
+    fn from(refused: Refused) -> Self {
+        Self::IdToken(match refused {
+            Refused::KeyUnknown => "its key is not among the provider's".to_owned(),
+            Refused::Library(text) => text,
+            Refused::Claim(text) => text.to_owned(),
+        })
+    }
+}
+
+impl From<CallError> for ExchangeError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Unavailable(text) => Self::Unavailable(text),
+            CallError::Unusable(text) => Self::Answer(text.to_owned()),
+        }
+    }
+}
+
+impl From<MetadataError> for ExchangeError {
+    fn from(error: MetadataError) -> Self {
+        match error {
+            MetadataError::Call(error) => error.into(),
+            error => Self::Answer(error.to_string()),
+        }
+    }
+}
+
+impl From<CoreRequestTokenError<CallError>> for ExchangeError {
+    fn from(error: CoreRequestTokenError<CallError>) -> Self {
+        match error {
+            RequestTokenError::Request(error) => error.into(),
+            RequestTokenError::ServerResponse(error) if *error.error() == CoreErrorResponseType::InvalidGrant => {
+                Self::CodeRefused
+            }
+            // The code of RFC 6749 section 5.2; `invalid_client` means that our secret is wrong.
+            RequestTokenError::ServerResponse(error) => Self::Answer(format!("error `{}`", error.error())),
+            // The path of the member that cannot be read; never its value.
+            RequestTokenError::Parse(error, _) => Self::Answer(format!("it cannot be read at `{}`", error.path())),
+            RequestTokenError::Other(_) => Self::Answer("it is no token response".to_owned()),
+        }
+    }
+}
+
+impl From<UserInfoError<CallError>> for ExchangeError {
+    fn from(error: UserInfoError<CallError>) -> Self {
+        match error {
+            UserInfoError::Request(error) => error.into(),
+            UserInfoError::Response(status, ..) => Self::Answer(format!("userinfo: status {}", status.as_u16())),
+            UserInfoError::ClaimsVerification(ClaimsVerificationError::InvalidSubject(_)) => {
+                Self::Answer("userinfo speaks of another subject".to_owned())
+            }
+            UserInfoError::Parse(error) => Self::Answer(format!("userinfo cannot be read at `{}`", error.path())),
+            _ => Self::Answer("userinfo is refused".to_owned()),
+        }
+    }
+}

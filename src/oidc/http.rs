@@ -1,0 +1,95 @@
+//! The provider's endpoints, called through the one outbound client.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Response, StatusCode, header::CONTENT_TYPE};
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
+use thiserror::Error;
+
+use super::config::ProviderConfig;
+use crate::{
+    http_client::{HttpError, SharedHttp},
+    jose,
+};
+
+/// Why a call to the provider gave nothing to read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum CallError {
+    /// No answer, or one that says "not now": try again later.
+    #[error("the provider does not answer: {0}")]
+    Unavailable(String),
+    /// An answer, or a URL, that must not be used: trying again will not help.
+    #[error("the provider's answer cannot be used: {0}")]
+    Unusable(&'static str),
+}
+
+/// [`crate::http_client::OutboundHttp`] as `openidconnect` wants it, bound to one provider's rules.
+#[derive(Clone, Debug)]
+pub(super) struct ProviderHttp {
+    http: SharedHttp,
+    timeout: Duration,
+    allow_http: bool,
+}
+
+impl ProviderHttp {
+    pub(super) fn new(config: &ProviderConfig) -> Self {
+        Self { http: config.http.clone(), timeout: config.timeout, allow_http: config.allow_http }
+    }
+
+    /// Whether the rules let us call this URL.
+    pub(super) fn may_call(&self, url: &url::Url) -> bool {
+        url.has_host() && (url.scheme() == "https" || (self.allow_http && url.scheme() == "http"))
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
+        // Also for what discovery names: a token endpoint on http would get the code and the client secret.
+        let secure = match request.uri().scheme_str() {
+            Some("https") => true,
+            Some("http") => self.allow_http,
+            _ => false,
+        };
+        if !secure {
+            return Err(CallError::Unusable("an endpoint is not https"));
+        }
+        let response = tokio::time::timeout(self.timeout, self.http.send(request))
+            .await
+            .unwrap_or(Err(HttpError::Deadline(self.timeout)))
+            .map_err(|error| refusal(&error))?;
+        let status = response.status();
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(CallError::Unavailable(format!("status {}", status.as_u16())));
+        }
+        // Two readers of a name that occurs twice take two values.
+        if status == StatusCode::OK && is_json(&response) && jose::parse_object(response.body()).is_none() {
+            return Err(CallError::Unusable("it is no strict JSON object"));
+        }
+        Ok(response.map(|body| body.to_vec()))
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for ProviderHttp {
+    type Error = CallError;
+    type Future = BoxFuture<'c, Result<HttpResponse, CallError>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+/// Whether an answer claims to be JSON, or claims nothing; as `openidconnect` reads it.
+fn is_json(response: &Response<Bytes>) -> bool {
+    response.headers().get(CONTENT_TYPE).is_none_or(|value| !value.as_bytes().starts_with(b"application/jwt"))
+}
+
+fn refusal(error: &HttpError) -> CallError {
+    match error {
+        HttpError::BodyTooLarge(_) => CallError::Unusable("it is too large"),
+        HttpError::InsecureUrl => CallError::Unusable("an endpoint is not https"),
+        HttpError::InvalidUrl => CallError::Unusable("an endpoint cannot be called"),
+        HttpError::Deadline(_) | HttpError::Busy | HttpError::Connect(_) | HttpError::Protocol(_) => {
+            CallError::Unavailable(error.to_string())
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One identity provider: what is known of it, and what bounds our use of it.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use openidconnect::{
+    AuthenticationFlow, CsrfToken, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+    core::CoreResponseType,
+};
+use tokio::sync::Semaphore;
+use url::Url;
+
+use super::{
+    config::{ConfigError, Limits, ProviderConfig},
+    discovery::{Discovery, Known},
+    exchange::{Exchange, ExchangeError, Grant, SignedInUser},
+    limits::Breaker,
+    metrics::Metrics,
+    state::LoginState,
+};
+use crate::clock::SharedClock;
+
+#[derive(Debug)]
+pub(super) struct Provider {
+    pub(super) config: ProviderConfig,
+    pub(super) issuer: IssuerUrl,
+    pub(super) discovery: Discovery,
+    pub(super) breaker: Breaker,
+    /// One place for each exchange that may run.
+    pub(super) places: Arc<Semaphore>,
+    clock: SharedClock,
+}
+
+impl Provider {
+    /// Begins to discover the provider. `previous` is the provider of the same name before a reload.
+    pub(super) fn start(
+        config: ProviderConfig,
+        limits: Limits,
+        clock: &SharedClock,
+        metrics: &Metrics,
+        previous: Option<&Self>,
+    ) -> Result<Self, ConfigError> {
+        let issuer = config.validate()?;
+        let known = previous.filter(|previous| previous.serves(&config)).and_then(|it| it.discovery.known_now());
+        let discovery = Discovery::start(config.clone(), issuer.clone(), clock.clone(), metrics.clone(), known);
+        Ok(Self {
+            config,
+            issuer,
+            discovery,
+            breaker: Breaker::new(),
+            places: Arc::new(Semaphore::new(limits.concurrent_exchanges.clamp(1, Semaphore::MAX_PERMITS))),
+            clock: clock.clone(),
+        })
+    }
+
+    /// Whether what is known of this provider holds for another configuration.
+    fn serves(&self, config: &ProviderConfig) -> bool {
+        self.config.issuer == config.issuer
+            && self.config.client_id == config.client_id
+            && self.config.client_secret.is_some() == config.client_secret.is_some()
+            && self.config.allow_http == config.allow_http
+    }
+
+    /// Where a browser goes to sign in (OpenID Connect Core section 3.1.2.1).
+    pub(super) fn authorization_url(
+        &self,
+        known: &Known,
+        state: &LoginState,
+        sealed_state: String,
+        redirect_uri: &RedirectUrl,
+    ) -> Url {
+        let verifier = PkceCodeVerifier::new(state.pkce_verifier.expose().to_owned());
+        let nonce = Nonce::new(state.nonce.expose().to_owned());
+        let scopes = self.config.scopes.iter().filter(|scope| *scope != "openid").cloned().map(Scope::new);
+        let (url, ..) = known
+            .client
+            .authorize_url(
+                AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
+                move || CsrfToken::new(sealed_state),
+                move || nonce,
+            )
+            .add_scopes(scopes)
+            .set_redirect_uri(Cow::Borrowed(redirect_uri))
+            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
+            // A check sees no body: the answer must come in the query.
+            .add_extra_param("response_mode", "query")
+            .url();
+        url
+    }
+
+    /// Exchanges a code within `deadline`.
+    pub(super) async fn exchange(
+        &self,
+        known: &Known,
+        grant: Grant,
+        deadline: Duration,
+    ) -> Result<SignedInUser, ExchangeError> {
+        let exchange = Exchange {
+            config: &self.config,
+            issuer: &self.issuer,
+            http: self.discovery.http(),
+            known,
+            now: self.clock.now(),
+        };
+        let outcome = tokio::time::timeout(deadline, exchange.run(grant))
+            .await
+            .unwrap_or_else(|_| Err(ExchangeError::Unavailable("the callback's deadline passed".to_owned())));
+        match &outcome {
+            Err(ExchangeError::Unavailable(_)) => self.breaker.failed(self.clock.monotonic()),
+            _ => self.breaker.answered(),
+        }
+        outcome
+    }
+}

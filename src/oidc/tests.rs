@@ -1,0 +1,26 @@
+//! Sign-in against a provider that can lie.
+
+mod answers;
+mod discovery;
+mod flow;
+mod limits;
+pub(super) mod support;
+
+use super::CallbackOutcome;
+use crate::reason::Reason;
+
+/// Why nobody was signed in.
+fn failure(outcome: &CallbackOutcome) -> Reason {
+    match outcome {
+        CallbackOutcome::Failed { reason, .. } => *reason,
+        other => panic!("expected a failure, not {other:?}"),
+    }
+}
+
+/// Where the person, who must be signed in, goes.
+fn signed_in(outcome: &CallbackOutcome) -> &str {
+    match outcome {
+        CallbackOutcome::SignedIn { target, .. } => target.as_str(),
+        other => panic!("expected a session, not {other:?}"),
+    }
+}

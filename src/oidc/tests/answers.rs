@@ -1,0 +1,353 @@
+//! What the provider answers, honestly and otherwise.
+
+use http::StatusCode;
+use jsonwebtoken::{EncodingKey, crypto};
+use serde_json::{Value, json};
+
+use super::{
+    failure, signed_in,
+    support::{CLIENT_ID, Lies, World},
+};
+use crate::{
+    clock::Timestamp,
+    jose::{
+        Algorithm,
+        testing::{P256, P384, RSA, unsigned},
+    },
+    oidc::{CallbackOutcome, ClaimsConfig, Limits, ProviderConfig},
+    reason::Reason,
+    secret,
+};
+
+const START: u64 = 1_800_000_000;
+
+async fn outcome_of(lies: Lies) -> CallbackOutcome {
+    World::new().sign_in_with(lies).await
+}
+
+/// Configures a provider whose claims are read so.
+fn claims(edit: impl FnOnce(&mut ClaimsConfig)) -> impl FnOnce(&mut ProviderConfig) {
+    |config| edit(&mut config.claims)
+}
+
+#[tokio::test]
+async fn an_honest_answer_signs_in() {
+    let world = World::new();
+    let outcome = world.sign_in_with(Lies::default()).await;
+    let CallbackOutcome::SignedIn { ticket, session, .. } = &outcome else { panic!("{outcome:?}") };
+    let user = session.user();
+    assert_eq!((user.userid.as_str(), user.subject.as_str()), ("user@example.com", "subject-1"));
+    assert!(user.groups.contains("team-a") && !user.groups.contains("system:masters"));
+    assert_eq!(session.authenticated_at(), Some(Timestamp::from_unix_seconds(START - 5)));
+    assert_eq!(world.provider.calls("/userinfo"), 0, "nothing was missing");
+    let origin = &world.origin;
+    assert!(world.sessions.open(ticket.expose(), &origin.url, &origin.provider).await.is_ok());
+}
+
+#[tokio::test]
+async fn every_asymmetric_algorithm_of_the_list_is_accepted() {
+    for (algorithm, key) in
+        [(Algorithm::Rs256, &*RSA), (Algorithm::Rs512, &*RSA), (Algorithm::Ps256, &*RSA), (Algorithm::Es384, &*P384)]
+    {
+        let published = vec![key.jwk.clone()];
+        let outcome = outcome_of(Lies { key, algorithm, published, ..Lies::default() }).await;
+        assert_eq!(signed_in(&outcome), "/", "{algorithm:?}");
+    }
+}
+
+#[tokio::test]
+async fn lies_in_the_id_token_are_refused() {
+    let lies = [
+        json!({"iss": "https://idp.example.com/dex/"}),
+        json!({"iss": "https://evil.example.com"}),
+        json!({"iss": null}),
+        json!({"aud": "another-client"}),
+        json!({"aud": [CLIENT_ID, "another-client"]}),
+        json!({"aud": [CLIENT_ID, "another-client"], "azp": CLIENT_ID}),
+        json!({"aud": []}),
+        json!({"aud": null}),
+        json!({"azp": "another-client"}),
+        json!({"nonce": "another-nonce"}),
+        json!({"nonce": ""}),
+        json!({"nonce": null}),
+        json!({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}),
+        json!({"at_hash": ""}),
+        json!({"exp": START - 61}),
+        json!({"exp": START - 60}),
+        json!({"iat": START + 61}),
+        json!({"iat": START - 11 * 60 - 1}),
+        json!({"iat": -1}),
+        json!({"nbf": START + 61}),
+    ];
+    for lie in lies {
+        let reason = failure(&outcome_of(Lies::claims(lie.clone())).await);
+        let refused = matches!(reason, Reason::IdTokenInvalid | Reason::ProviderAnswerInvalid);
+        assert!(refused, "{lie}: {reason}");
+        if lie.as_object().unwrap().values().all(|value| !value.is_null()) && lie != json!({"iat": -1}) {
+            assert_eq!(reason, Reason::IdTokenInvalid, "{lie}");
+        }
+    }
+    // Without an expiry, an issue time or a subject it is not even read.
+    for lie in [json!({"exp": null}), json!({"iat": null}), json!({"sub": null}), json!({"exp": "never"})] {
+        assert_eq!(failure(&outcome_of(Lies::claims(lie.clone())).await), Reason::ProviderAnswerInvalid, "{lie}");
+    }
+}
+
+#[tokio::test]
+async fn clocks_may_differ_by_a_minute_and_azp_may_be_us() {
+    for truth in [
+        json!({"exp": START - 59}),
+        json!({"iat": START + 60}),
+        json!({"iat": START - 11 * 60}),
+        json!({"nbf": START + 60}),
+        json!({"azp": CLIENT_ID}),
+        json!({"aud": [CLIENT_ID]}),
+        json!({"at_hash": null}),
+    ] {
+        assert_eq!(signed_in(&outcome_of(Lies::claims(truth.clone())).await), "/", "{truth}");
+    }
+}
+
+#[tokio::test]
+async fn other_kinds_of_tokens_are_no_id_tokens() {
+    for header in [
+        json!({"typ": "at+jwt"}),
+        json!({"typ": "logout+jwt"}),
+        json!({"typ": "application/logout+jwt"}),
+        json!({"crit": ["b64"], "b64": false}),
+        json!({"crit": []}),
+        json!({"cty": "JWT"}),
+    ] {
+        let reason = failure(&outcome_of(Lies { header: header.clone(), ..Lies::default() }).await);
+        assert_eq!(reason, Reason::IdTokenInvalid, "{header}");
+    }
+    for header in [json!({"typ": null}), json!({"typ": "jwt"}), json!({"jku": "https://evil", "x5u": "https://evil"})] {
+        assert_eq!(signed_in(&outcome_of(Lies { header, ..Lies::default() }).await), "/");
+    }
+}
+
+#[tokio::test]
+async fn forged_signatures_are_refused() {
+    type Forge = fn(&Value, &Value) -> String;
+    let with_header = |header: &Value, edit: Value| crate::jose::testing::merged(header, &edit);
+    let forgeries: [(&str, Forge); 8] = [
+        ("none", |_, claims| format!("{}.", unsigned(&json!({"alg": "none"}), claims))),
+        ("nOnE", |_, claims| format!("{}.", unsigned(&json!({"alg": "nOnE"}), claims))),
+        ("no signature", |header, claims| format!("{}.", unsigned(header, claims))),
+        ("HS256 by the client secret", |_, claims| {
+            hmac(&json!({"alg": "HS256"}), claims, super::support::CLIENT_SECRET.as_bytes())
+        }),
+        ("HS256 by the RSA key's PEM", |_, claims| {
+            hmac(&json!({"alg": "HS256", "kid": "rsa"}), claims, RSA.public_pem.as_bytes())
+        }),
+        ("r = s = 0", |header, claims| format!("{}.{}", unsigned(header, claims), secret::encode(&[0; 64]))),
+        ("another key", |header, claims| P384.sign(Algorithm::Es384, header, claims)),
+        ("JWE", |_, _| "a.b.c.d.e".to_owned()),
+    ];
+    for (name, forge) in forgeries {
+        let lies = Lies { forge: Some(Box::new(forge)), ..Lies::default() };
+        let reason = failure(&outcome_of(lies).await);
+        assert!(matches!(reason, Reason::IdTokenInvalid | Reason::ProviderAnswerInvalid), "{name}: {reason}");
+    }
+    // A key of the attacker's own, brought along in the header, is not looked at.
+    let lies = Lies {
+        forge: Some(Box::new(move |header, claims| {
+            P384.sign(Algorithm::Es384, &with_header(header, json!({"alg": "ES384", "jwk": P384.jwk})), claims)
+        })),
+        ..Lies::default()
+    };
+    assert_eq!(failure(&outcome_of(lies).await), Reason::IdTokenInvalid);
+}
+
+fn hmac(header: &Value, claims: &Value, key: &[u8]) -> String {
+    let message = unsigned(header, claims);
+    let key = EncodingKey::from_secret(key);
+    let signature = crypto::sign(message.as_bytes(), &key, jsonwebtoken::Algorithm::HS256).unwrap();
+    format!("{message}.{signature}")
+}
+
+#[tokio::test]
+async fn a_claim_that_is_said_twice_is_refused() {
+    let forge = |header: &Value, claims: &Value| {
+        let claims = claims.to_string();
+        let claims = format!("{},\"email\":\"victim@example.com\"}}", claims.strip_suffix('}').unwrap());
+        let message =
+            format!("{}.{}", secret::encode(header.to_string().as_bytes()), secret::encode(claims.as_bytes()));
+        let signature = crypto::sign(message.as_bytes(), &P256.private, jsonwebtoken::Algorithm::ES256).unwrap();
+        format!("{message}.{signature}")
+    };
+    let reason = failure(&outcome_of(Lies { forge: Some(Box::new(forge)), ..Lies::default() }).await);
+    assert!(matches!(reason, Reason::IdTokenInvalid | Reason::ProviderAnswerInvalid), "{reason}");
+
+    let userinfo = r#"{"sub":"subject-1","groups":["a"],"groups":["admins"]}"#;
+    let lies = Lies {
+        claims: json!({"groups": null}),
+        bodies: [("/userinfo", userinfo.to_owned())].into(),
+        ..Lies::default()
+    };
+    assert_eq!(failure(&outcome_of(lies).await), Reason::ProviderAnswerInvalid);
+}
+
+#[tokio::test]
+async fn odd_key_ids_find_no_key() {
+    let long = "k".repeat(12_000);
+    for kid in ["../../x", "unknown", "", long.as_str()] {
+        let world = World::new();
+        let outcome = world.sign_in_with(Lies { header: json!({"kid": kid}), ..Lies::default() }).await;
+        assert_eq!(failure(&outcome), Reason::IdTokenInvalid);
+        assert_eq!(world.provider.calls("/keys"), 1, "within half a minute nothing is fetched again");
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_is_fetched_at_most_twice_a_minute() {
+    let world = World::new();
+    assert_eq!(signed_in(&world.sign_in_with(Lies::default()).await), "/");
+    let rotated =
+        || Lies { key: &P384, algorithm: Algorithm::Es384, published: vec![P384.jwk.clone()], ..Lies::default() };
+    assert_eq!(failure(&world.sign_in_with(rotated()).await), Reason::IdTokenInvalid);
+    world.clock.advance(std::time::Duration::from_secs(30));
+    assert_eq!(signed_in(&world.sign_in_with(rotated()).await), "/");
+    assert_eq!(world.provider.calls("/keys"), 2);
+    // The old key is gone with the old set.
+    assert_eq!(failure(&world.sign_in_with(Lies::default()).await), Reason::IdTokenInvalid);
+    assert_eq!(world.provider.calls("/keys"), 2);
+}
+
+#[tokio::test]
+async fn userinfo_fills_in_what_is_missing_for_the_same_subject_only() {
+    let world = World::new();
+    let outcome = world.sign_in_with(Lies::claims(json!({"groups": null}))).await;
+    let CallbackOutcome::SignedIn { session, .. } = &outcome else { panic!("{outcome:?}") };
+    assert!(session.user().groups.contains("from-userinfo"));
+    assert_eq!(world.provider.calls("/userinfo"), 1);
+
+    for lie in [json!({"sub": "subject-2"}), json!({"sub": null}), json!({"sub": "Subject-1"})] {
+        let lies = Lies { claims: json!({"email": null}), userinfo: lie.clone(), ..Lies::default() };
+        assert_eq!(failure(&outcome_of(lies).await), Reason::ProviderAnswerInvalid, "{lie}");
+    }
+    for (status, expected) in [
+        (StatusCode::FORBIDDEN, Reason::ProviderAnswerInvalid),
+        (StatusCode::FOUND, Reason::ProviderAnswerInvalid),
+        (StatusCode::BAD_GATEWAY, Reason::ProviderUnavailable),
+    ] {
+        let lies = Lies { claims: json!({"email": null}), statuses: [("/userinfo", status)].into(), ..Lies::default() };
+        assert_eq!(failure(&outcome_of(lies).await), expected, "{status}");
+    }
+    let without =
+        Lies { claims: json!({"groups": null}), discovery: json!({"userinfo_endpoint": null}), ..Lies::default() };
+    assert_eq!(signed_in(&outcome_of(without).await), "/", "missing groups are fine");
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_used_is_no_session() {
+    for lie in [
+        json!({"email_verified": false}),
+        json!({"email_verified": "true"}),
+        json!({"email": "a@x@corp"}),
+        json!({"email": "\u{212a}elvin@example.com"}),
+    ] {
+        assert_eq!(failure(&outcome_of(Lies::claims(lie.clone())).await), Reason::IdentityUnusable, "{lie}");
+    }
+    let by_name = || claims(|claims| claims.userid_claim = "preferred_username".to_owned());
+    for name in ["system:masters", "SYSTEM:x", "victim@example.com", "a b"] {
+        let world = World::with(by_name(), Limits::default());
+        let outcome = world.sign_in_with(Lies::claims(json!({"preferred_username": name}))).await;
+        assert_eq!(failure(&outcome), Reason::IdentityUnusable, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn token_responses_that_are_none() {
+    let token = |token: Value| Lies { token, ..Lies::default() };
+    for lie in [json!({"id_token": null}), json!({"id_token": 5}), json!({"access_token": null})] {
+        assert_eq!(failure(&outcome_of(token(lie.clone())).await), Reason::ProviderAnswerInvalid, "{lie}");
+    }
+    // What cannot stand in a header must not reach the library, which would panic.
+    let lies = Lies {
+        token: json!({"access_token": "a\nb"}),
+        claims: json!({"groups": null, "at_hash": null}),
+        ..Lies::default()
+    };
+    assert_eq!(failure(&outcome_of(lies).await), Reason::ProviderAnswerInvalid);
+    for (status, expected) in [
+        (StatusCode::INTERNAL_SERVER_ERROR, Reason::ProviderUnavailable),
+        (StatusCode::TOO_MANY_REQUESTS, Reason::ProviderUnavailable),
+        (StatusCode::FOUND, Reason::ProviderAnswerInvalid),
+        (StatusCode::NOT_FOUND, Reason::ProviderAnswerInvalid),
+    ] {
+        let lies = Lies { statuses: [("/token", status)].into(), ..Lies::default() };
+        assert_eq!(failure(&outcome_of(lies).await), expected, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn the_client_authenticates_as_the_metadata_say() {
+    let with = |methods: Value| Lies::discovery(json!({"token_endpoint_auth_methods_supported": methods}));
+    assert_eq!(signed_in(&outcome_of(with(json!(["client_secret_post"]))).await), "/");
+    assert_eq!(signed_in(&outcome_of(with(json!(["client_secret_post", "client_secret_basic"]))).await), "/");
+
+    // A secret that was replaced is used from then on.
+    let world = World::with(
+        |config| {
+            let wrong = secret::SecretString::new("old".to_owned());
+            config.client_secret.as_ref().unwrap().store(wrong.into());
+        },
+        Limits::default(),
+    );
+    assert_eq!(failure(&world.sign_in_with(Lies::default()).await), Reason::ProviderAnswerInvalid);
+}
+
+/// A panic would end the process.
+#[tokio::test]
+async fn odd_values_make_nothing_panic() {
+    let numbers =
+        [json!(1e300), json!(-1e300), json!(i64::MIN), json!(i64::MAX), json!(u64::MAX), json!(0.5), json!("1")];
+    let claims = ["exp", "iat", "auth_time", "nbf", "updated_at"]
+        .into_iter()
+        .flat_map(|name| numbers.iter().map(move |number| json!({name: number})))
+        .chain([
+            json!({"name#": "x", "name#de-": "x", "#": "x", "name#\u{0}": "x"}),
+            json!({"address": 5}),
+            json!({"aud": {}}),
+            json!({"azp": ["a"]}),
+            json!({"sid": {"a": 1}}),
+            json!({"email": ["a"]}),
+        ]);
+    for lie in claims {
+        let outcome = outcome_of(Lies::claims(lie.clone())).await;
+        let in_userinfo = Lies { claims: json!({"groups": null}), userinfo: lie.clone(), ..Lies::default() };
+        for outcome in [outcome, outcome_of(in_userinfo).await] {
+            let internal = matches!(outcome, CallbackOutcome::Failed { reason: Reason::Internal, .. });
+            assert!(!internal, "{lie}");
+        }
+    }
+    for algorithm in ["A128GCM", "dir", "RSA-OAEP", "EdDSA", "ES512", "", "PS256"] {
+        let outcome = outcome_of(Lies { header: json!({"alg": algorithm}), ..Lies::default() }).await;
+        let reason = failure(&outcome);
+        assert!(matches!(reason, Reason::IdTokenInvalid | Reason::ProviderAnswerInvalid), "{algorithm}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_made_up_code_or_one_of_another_flow_is_refused() {
+    let world = World::new();
+    let browser = world.browser();
+    let first = world.provider.authorize(&browser.begin("/first").await.unwrap());
+    let second = world.provider.authorize(&browser.begin("/second").await.unwrap());
+    let state_of = |query: &str| query.split('&').next().unwrap().to_owned();
+    let made_up = format!("{}&code=made-up&iss=https%3A%2F%2Fidp.example.com%2Fdex", state_of(&first));
+    assert_eq!(failure(&browser.callback(&made_up).await), Reason::ProviderDenied);
+    // The first flow's code under the second flow's state: PKCE tells them apart.
+    let crossed = first.replace(&state_of(&first), &state_of(&second));
+    assert_eq!(failure(&browser.callback(&crossed).await), Reason::ProviderDenied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_hangs_is_left_at_the_deadline() {
+    let world = World::new();
+    for path in ["/token", "/userinfo"] {
+        let lies = Lies { claims: json!({"groups": null}), hanging: vec![path], ..Lies::default() };
+        assert_eq!(failure(&world.sign_in_with(lies).await), Reason::ProviderUnavailable, "{path}");
+    }
+}

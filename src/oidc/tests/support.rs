@@ -1,0 +1,188 @@
+//! A provider that can lie, a store that counts, and a browser.
+
+mod provider;
+mod store;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use prometheus_client::registry::Registry;
+use url::Url;
+
+pub(in crate::oidc) use self::{
+    provider::{ISSUER, Lies, ScriptedProvider},
+    store::CountingStore,
+};
+use crate::{
+    clock::{ManualClock, Timestamp},
+    oidc::{
+        CallbackOutcome, CallbackRequest, ClaimsConfig, Config, Limits, Login, LoginError, LoginOrigin, Metrics,
+        ProviderConfig, ReturnTarget,
+    },
+    principal::ProviderName,
+    secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing},
+    session::{self, Sessions, StoreConfig},
+};
+
+pub(in crate::oidc) const ORIGIN: &str = "https://kf.example.com";
+pub(in crate::oidc) const CLIENT_ID: &str = "portcullis";
+pub(in crate::oidc) const CLIENT_SECRET: &str = "client+secret/of:portcullis";
+pub(in crate::oidc) const COOKIE: &str = "__Host-portcullis-login";
+
+pub(in crate::oidc) fn key_ring(seed: u8) -> RootKeyRing {
+    let key = SecretBytes::new((0..32).map(|byte| byte ^ (seed << 5)).collect());
+    RootKeyRing::new(&[key]).unwrap()
+}
+
+/// Sign-in at the scripted provider, with everything that a test may want to turn.
+pub(in crate::oidc) struct World {
+    pub(in crate::oidc) clock: Arc<ManualClock>,
+    pub(in crate::oidc) provider: Arc<ScriptedProvider>,
+    pub(in crate::oidc) store: Arc<CountingStore>,
+    pub(in crate::oidc) sessions: Arc<Sessions>,
+    pub(in crate::oidc) keys: SharedRootKeyRing,
+    pub(in crate::oidc) login: Login,
+    pub(in crate::oidc) origin: LoginOrigin,
+}
+
+impl World {
+    pub(in crate::oidc) fn new() -> Self {
+        Self::with(|_| {}, Limits::default())
+    }
+
+    pub(in crate::oidc) fn with(configure: impl FnOnce(&mut ProviderConfig), limits: Limits) -> Self {
+        let clock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
+        let provider = ScriptedProvider::new(clock.clone());
+        let store = CountingStore::new(clock.clone());
+        let keys = key_ring(1).shared();
+        let session_config = session::Config {
+            store: StoreConfig::Memory,
+            absolute_lifetime: Duration::from_hours(24),
+            idle_lifetime: Duration::from_hours(8),
+        };
+        let metrics = session::Metrics::default();
+        let sessions = Arc::new(Sessions::new(store.clone(), keys.clone(), clock.clone(), &session_config, metrics));
+        let mut config = provider_config(&provider);
+        configure(&mut config);
+        let origin = origin(ORIGIN, "dex");
+        let login = Login::new(
+            Config { providers: vec![config], limits },
+            keys.clone(),
+            sessions.clone(),
+            clock.clone(),
+            Metrics::register(&mut Registry::default()),
+            None,
+        )
+        .unwrap();
+        Self { clock, provider, store, sessions, keys, login, origin }
+    }
+
+    /// A browser without any cookie.
+    pub(in crate::oidc) fn browser(&self) -> Browser<'_> {
+        Browser { world: self, login_cookie: Mutex::default(), ticket: Mutex::default() }
+    }
+
+    /// Signs in with a provider that tells these lies.
+    pub(in crate::oidc) async fn sign_in_with(&self, lies: Lies) -> CallbackOutcome {
+        self.provider.tell(lies);
+        let browser = self.browser();
+        let url = browser.begin("/").await.unwrap();
+        let query = self.provider.authorize(&url);
+        browser.callback(&query).await
+    }
+}
+
+pub(in crate::oidc) fn provider_config(provider: &Arc<ScriptedProvider>) -> ProviderConfig {
+    let secret = SecretString::new(CLIENT_SECRET.to_owned());
+    ProviderConfig {
+        name: ProviderName::parse("dex").unwrap(),
+        issuer: ISSUER.to_owned(),
+        client_id: CLIENT_ID.to_owned(),
+        client_secret: Some(Arc::new(ArcSwap::from_pointee(secret))),
+        scopes: ["openid", "email", "groups"].map(str::to_owned).to_vec(),
+        timeout: Duration::from_secs(5),
+        allow_http: false,
+        claims: ClaimsConfig {
+            userid_claim: "email".to_owned(),
+            userid_prefix: String::new(),
+            groups_claim: Some("groups".to_owned()),
+            trust_unverified_email: false,
+            email_domains: Vec::new(),
+        },
+        http: provider.clone(),
+    }
+}
+
+pub(in crate::oidc) fn origin(url: &str, provider: &str) -> LoginOrigin {
+    LoginOrigin {
+        url: url.to_owned(),
+        provider: ProviderName::parse(provider).unwrap(),
+        login_cookie: COOKIE.to_owned(),
+        redirect_uri: Url::parse(&format!("{url}/portcullis/callback")).unwrap(),
+    }
+}
+
+/// A browser: it keeps the cookies that it is given, in all of its tabs.
+pub(in crate::oidc) struct Browser<'a> {
+    world: &'a World,
+    pub(in crate::oidc) login_cookie: Mutex<Option<String>>,
+    pub(in crate::oidc) ticket: Mutex<Option<String>>,
+}
+
+impl Browser<'_> {
+    /// Navigates to `target` and is sent to the provider: where to.
+    pub(in crate::oidc) async fn begin(&self, target: &str) -> Result<Url, LoginError> {
+        self.begin_again(ReturnTarget::parse(target, |_| false), 0).await
+    }
+
+    pub(in crate::oidc) async fn begin_again(&self, target: ReturnTarget, attempts: u8) -> Result<Url, LoginError> {
+        let start = self.request_login(target, attempts).await?;
+        if let Some(cookie) = start.set_cookie {
+            let header = cookie.header();
+            let value = header.as_str().split([';', '=']).nth(1).unwrap();
+            *self.login_cookie.lock().unwrap() = Some(value.to_owned());
+        }
+        Ok(Url::parse(start.location.as_str()).unwrap())
+    }
+
+    /// Asks for a login without keeping the cookie.
+    pub(in crate::oidc) async fn request_login(
+        &self,
+        target: ReturnTarget,
+        attempts: u8,
+    ) -> Result<crate::oidc::LoginStart, LoginError> {
+        let cookie = self.login_cookie.lock().unwrap().clone();
+        let cookies: Vec<&str> = cookie.as_deref().into_iter().collect();
+        self.world.login.begin(&self.world.origin, target, &cookies, attempts).await
+    }
+
+    /// Comes back from the provider, and keeps the ticket.
+    pub(in crate::oidc) async fn callback(&self, query: &str) -> CallbackOutcome {
+        let cookie = self.login_cookie.lock().unwrap().clone();
+        let ticket = self.ticket.lock().unwrap().clone();
+        let outcome = self
+            .world
+            .login
+            .callback(CallbackRequest {
+                origin: &self.world.origin,
+                query,
+                login_cookies: &cookie.as_deref().into_iter().collect::<Vec<_>>(),
+                previous_ticket: ticket.as_deref(),
+                source: Some([192, 0, 2, 7].into()),
+            })
+            .await;
+        if let CallbackOutcome::SignedIn { ticket, .. } = &outcome {
+            *self.ticket.lock().unwrap() = Some(ticket.expose().to_owned());
+        }
+        outcome
+    }
+
+    /// Whether the browser's ticket opens a session.
+    pub(in crate::oidc) async fn is_signed_in(&self) -> bool {
+        let Some(ticket) = self.ticket.lock().unwrap().clone() else { return false };
+        self.world.sessions.open(&ticket, &self.world.origin.url, &self.world.origin.provider).await.is_ok()
+    }
+}

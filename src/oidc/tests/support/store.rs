@@ -1,0 +1,104 @@
+//! A store that counts what is asked of it, and can be down.
+
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    clock::{SharedClock, Timestamp},
+    session::{
+        IndexKeys, Inserted, MarkKeys, MemoryStore, NewRecord, RecordName, Replaced, Replacement, SessionStore,
+        StoreError, StoreObserver, StoredListing, StoredRecord,
+    },
+};
+
+#[derive(Debug)]
+pub(in crate::oidc) struct CountingStore {
+    inner: MemoryStore,
+    calls: AtomicUsize,
+    down: AtomicBool,
+}
+
+impl CountingStore {
+    pub(super) fn new(clock: SharedClock) -> Arc<Self> {
+        Arc::new(Self { inner: MemoryStore::new(clock), calls: AtomicUsize::new(0), down: AtomicBool::new(false) })
+    }
+
+    /// How many calls came, of whatever kind.
+    pub(in crate::oidc) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    pub(in crate::oidc) fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    fn count(&self) -> Result<(), StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.down.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable("switched off by the test".to_owned()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for CountingStore {
+    async fn insert(&self, record: NewRecord) -> Result<Inserted, StoreError> {
+        self.count()?;
+        self.inner.insert(record).await
+    }
+
+    async fn get(&self, name: &RecordName) -> Result<Option<StoredRecord>, StoreError> {
+        self.count()?;
+        self.inner.get(name).await
+    }
+
+    async fn replace(&self, name: &RecordName, replacement: Replacement) -> Result<Replaced, StoreError> {
+        self.count()?;
+        self.inner.replace(name, replacement).await
+    }
+
+    async fn touch(&self, name: &RecordName, listing: Vec<u8>, expires_at: Timestamp) -> Result<bool, StoreError> {
+        self.count()?;
+        self.inner.touch(name, listing, expires_at).await
+    }
+
+    async fn remove(&self, name: &RecordName) -> Result<bool, StoreError> {
+        self.count()?;
+        self.inner.remove(name).await
+    }
+
+    async fn list(&self, index: &IndexKeys) -> Result<Vec<StoredListing>, StoreError> {
+        self.count()?;
+        self.inner.list(index).await
+    }
+
+    async fn end_all(
+        &self,
+        index: &IndexKeys,
+        not_before: Timestamp,
+        mark_until: Timestamp,
+    ) -> Result<Vec<RecordName>, StoreError> {
+        self.count()?;
+        self.inner.end_all(index, not_before, mark_until).await
+    }
+
+    async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
+        self.count()?;
+        self.inner.spend(mark, until).await
+    }
+
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        self.count()?;
+        self.inner.sweep().await
+    }
+
+    fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {
+        self.inner.observe(observer)
+    }
+}
