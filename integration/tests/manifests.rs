@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::TokenReview;
@@ -11,6 +12,8 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
 use kube::api::{ListParams, PostParams};
 use portcullis_integration::cluster::{Cluster, kustomize};
+use portcullis_integration::jwt::random_id;
+use portcullis_integration::portcullis::binary;
 use serde_json::{Value, json};
 
 /// Objects of a kustomization, or of any stream of YAML documents.
@@ -322,6 +325,25 @@ async fn verifiers_expect_what_portcullis_signs() {
         source["principals"].as_array().is_some_and(|principals| !principals.is_empty()),
         "both, or it proves nothing"
     );
+}
+
+#[tokio::test]
+async fn the_product_accepts_every_configuration() {
+    for folder in installations() {
+        let objects = Objects::of(&folder).await;
+        let text = objects.get("ConfigMap", "portcullis")["data"]["portcullis.yaml"].as_str().unwrap();
+        let mounts = objects.container()["volumeMounts"].as_array().unwrap();
+        let mount = mounts.iter().find(|mount| mount["name"] == "provider").unwrap()["mountPath"].as_str().unwrap();
+        assert!(text.contains(&format!("file: {mount}/client-secret")), "the secret is read where it is mounted");
+
+        let here = tempfile::tempdir().unwrap();
+        fs::write(here.path().join("client-secret"), random_id()).unwrap();
+        let file = here.path().join("portcullis.yaml");
+        fs::write(&file, text.replace(mount, here.path().to_str().unwrap())).unwrap();
+        let output = Command::new(binary().unwrap()).arg("check-config").arg(&file).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", folder.display());
+    }
 }
 
 /// The instructions of the Dockerfile's last stage, with continued lines joined.
