@@ -22,8 +22,8 @@ pub use error::{ConfigError, FieldError, FieldPath};
 pub use reload::{Metrics, Source};
 pub use schema::json_schema;
 pub use settings::{
-    Access, AccountPattern, Assertion, Bind, CheckListener, Drain, HttpListener, Identity, KeySource, Keys, Listeners,
-    Origin, PathPattern, Provider, Rule, ServerTls, ServiceAccounts, Sessions, Settings, Store,
+    Bind, CheckListener, Drain, HttpListener, KeySource, Keys, Listeners, Origin, Provider, ServerTls, ServiceAccounts,
+    Settings,
 };
 
 use material::Material;

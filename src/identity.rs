@@ -7,7 +7,7 @@ mod assertion;
 mod protected;
 
 pub use assertion::{AssertionConfig, CredentialKey};
-pub use protected::{HeaderConfig, HeaderConfigError};
+pub use protected::{HeaderConfig, HeaderConfigError, identity_header_name};
 
 use assertion::Assertions;
 use protected::Protected;

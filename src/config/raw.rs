@@ -14,7 +14,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use listeners::{CheckListener, CheckTls, HttpListener, Listeners};
-pub(crate) use policy::{Access, Assertion, DefaultRule, Identity, PathPattern, Preflight, Rule, ServiceAccounts};
+pub(crate) use policy::{
+    Access, Assertion, DefaultRule, Identity, IdentityHeaders, PathPattern, Preflight, Rule, ServiceAccounts,
+};
 pub(crate) use providers::{Aliases, Origin, Provider};
 pub(crate) use values::{DurationText, Secret};
 

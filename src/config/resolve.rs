@@ -19,9 +19,13 @@ use super::{
     error::{FieldError, FieldPath},
     material::Material,
     raw,
-    settings::{Access, Drain, Sessions, Settings, Store},
+    settings::{Drain, Settings},
 };
-use crate::logging;
+use crate::{
+    authz::{self, Access},
+    logging, session,
+    session::StoreConfig,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -55,7 +59,7 @@ fn whole(context: &mut Context<'_>, file: &raw::File) -> Option<Settings> {
         .service_accounts
         .as_ref()
         .map(|accounts| service_accounts::resolve(context, &root.key("service_accounts"), accounts, &issuers));
-    let identity = identity::headers(context, &root.key("identity"), &file.identity);
+    let headers = identity::headers(context, &root.key("identity"), &file.identity);
     let assertion = identity::assertion(context, &root.key("assertion"), &file.assertion, &issuers);
     let rules = rules::resolve(context, &root.key("rules"), &file.rules, &hosts, file.service_accounts.is_some());
     let default_access = default_access(context, &root.key("default").key("access"), file.default.access);
@@ -66,15 +70,13 @@ fn whole(context: &mut Context<'_>, file: &raw::File) -> Option<Settings> {
         sessions: sessions?,
         providers: providers?,
         origins: origins?,
-        hosts,
         service_accounts: match service_accounts {
             Some(resolved) => Some(resolved?),
             None => None,
         },
-        identity: identity?,
+        headers: headers?,
         assertion: assertion?,
-        rules: rules?,
-        default_access: default_access?,
+        rules: authz::Config { hosts: hosts.into_iter().collect(), rules: rules?, default: default_access? },
         logging: log(&file.logging),
     })
 }
@@ -102,7 +104,7 @@ fn drain(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Drain) -> Option<
     Some(Drain { delay: delay?, timeout: timeout? })
 }
 
-fn sessions(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Sessions) -> Option<Sessions> {
+fn sessions(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Sessions) -> Option<session::Config> {
     let store = store(context, &at.key("store"), &raw.store);
     let absolute = context.duration(&at.key("absolute_lifetime"), &raw.absolute_lifetime, SECOND..=30 * DAY);
     let idle = context.duration(&at.key("idle_lifetime"), &raw.idle_lifetime, SECOND..=30 * DAY);
@@ -115,13 +117,15 @@ fn sessions(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Sessions) -> O
         );
         return None;
     }
-    Some(Sessions { store, absolute_lifetime, idle_lifetime })
+    Some(session::Config { store, absolute_lifetime, idle_lifetime })
 }
 
-fn store(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Store) -> Option<Store> {
+fn store(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Store) -> Option<StoreConfig> {
     match (raw.kind, &raw.path) {
-        (raw::StoreKind::Memory, None) => Some(Store::Memory),
-        (raw::StoreKind::Embedded, Some(path)) => context.absolute(&at.key("path"), path).map(Store::Embedded),
+        (raw::StoreKind::Memory, None) => Some(StoreConfig::Memory),
+        (raw::StoreKind::Embedded, Some(path)) => {
+            context.absolute(&at.key("path"), path).map(|path| StoreConfig::Embedded { path })
+        }
         (raw::StoreKind::Memory, Some(_)) => context.refuse(
             FieldError::new(&at.key("path"), "a `memory` store has no file")
                 .write("remove it, or write `type: embedded`"),

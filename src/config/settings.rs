@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use http::HeaderName;
 use rustls::{RootCertStore, sign::CertifiedKey};
-use url::Url;
 
 use crate::{
-    principal::{Email, Group, ProviderName},
+    authz, identity, kubernetes, logging,
+    principal::ProviderName,
     secret::{RootKeyRing, SecretBytes, SecretString},
+    session,
 };
 
 /// Everything that the configuration says, checked. Secrets do not print.
@@ -21,25 +21,22 @@ pub struct Settings {
     /// Where keys come from.
     pub keys: Keys,
     /// Sessions and their store.
-    pub sessions: Sessions,
+    pub sessions: session::Config,
     /// Identity providers; names are unique.
     pub providers: Vec<Provider>,
     /// Where browsers sign in; every one names a provider of the list.
     pub origins: Vec<Origin>,
-    /// Every host that is served: those of the origins and the further ones.
-    pub hosts: BTreeSet<String>,
     /// ServiceAccount tokens, where they are accepted.
     pub service_accounts: Option<ServiceAccounts>,
     /// The trusted headers.
-    pub identity: Identity,
+    pub headers: identity::HeaderConfig,
     /// The signed assertion.
-    pub assertion: Assertion,
-    /// The rules, in their order; names are unique.
-    pub rules: Vec<Rule>,
-    /// Who may pass where no rule matches: never `Public` or `Optional`.
-    pub default_access: Access,
+    pub assertion: identity::AssertionConfig,
+    /// The hosts that are served, the rules in their order, and what holds where none matches: never `Public` or
+    /// `Optional`.
+    pub rules: authz::Config,
     /// The log.
-    pub logging: crate::logging::Config,
+    pub logging: logging::Config,
 }
 
 /// The three listeners.
@@ -142,26 +139,6 @@ pub enum KeySource {
     },
 }
 
-/// Sessions and their store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sessions {
-    /// Where they are kept.
-    pub store: Store,
-    /// When a session ends, however it is used.
-    pub absolute_lifetime: Duration,
-    /// When a session ends that is not used; at most the absolute lifetime.
-    pub idle_lifetime: Duration,
-}
-
-/// Where sessions are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Store {
-    /// In memory.
-    Memory,
-    /// In one file.
-    Embedded(PathBuf),
-}
-
 /// An identity provider.
 #[derive(Debug)]
 pub struct Provider {
@@ -223,106 +200,8 @@ pub struct Origin {
 /// ServiceAccount tokens.
 #[derive(Clone, Debug)]
 pub struct ServiceAccounts {
-    /// The audiences of which a token must name one.
-    pub audiences: Vec<String>,
-    /// The cluster's issuers.
-    pub issuers: Vec<String>,
+    /// How they are judged.
+    pub judge: kubernetes::Config,
     /// A kubeconfig file instead of the pod's own account.
     pub kubeconfig: Option<PathBuf>,
-    /// How long an accepted token is not reviewed again.
-    pub cache_ttl: Duration,
-    /// How long a rejected one is not; at most 10 s.
-    pub negative_cache_ttl: Duration,
-    /// How many reviews may run at once; one at least.
-    pub max_concurrent_reviews: usize,
-    /// How long one review may take.
-    pub timeout: Duration,
-    /// Whether signatures are verified first, where the API server serves its keys.
-    pub verify_signatures: bool,
-}
-
-/// The trusted headers. No two names are variants of each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The user id.
-    pub user: HeaderName,
-    /// The groups.
-    pub groups: HeaderName,
-    /// How the caller was authenticated.
-    pub method: HeaderName,
-    /// The assertion.
-    pub assertion: HeaderName,
-    /// Further headers that are removed from every request.
-    pub strip: Vec<HeaderName>,
-}
-
-/// The signed assertion.
-#[derive(Clone, Debug)]
-pub struct Assertion {
-    /// Its `iss`, without a slash at its end.
-    pub issuer: Url,
-    /// Its `aud`, where a rule names no other.
-    pub audience: String,
-    /// How long it is valid; at most 10 minutes.
-    pub lifetime: Duration,
-}
-
-/// One rule.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    /// Its name.
-    pub name: String,
-    /// Its hosts, all of them served; empty for every one.
-    pub hosts: BTreeSet<String>,
-    /// Its methods; empty for all.
-    pub methods: Vec<http::Method>,
-    /// Its paths; empty for all.
-    pub paths: Vec<PathPattern>,
-    /// Who may pass.
-    pub access: Access,
-    /// Members of any of these groups …
-    pub groups: BTreeSet<Group>,
-    /// … or people of any of these addresses, where one of the two lists is not empty.
-    pub emails: Vec<Email>,
-    /// The service accounts that may pass; empty for all.
-    pub service_accounts: Vec<AccountPattern>,
-    /// Whether a judged bearer travels on.
-    pub keep_bearer: bool,
-    /// The assertion's `aud`.
-    pub audience: Option<String>,
-    /// Further origins whose pages may use the session.
-    pub allowed_origins: BTreeSet<String>,
-    /// Whether a CORS preflight passes to the service.
-    pub allow_preflight: bool,
-}
-
-/// A path pattern: byte-clean, begins with a slash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathPattern {
-    /// This path.
-    Exact(String),
-    /// This path and those below it, by whole segments.
-    Prefix(String),
-}
-
-/// Service accounts of one namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountPattern {
-    /// The namespace.
-    pub namespace: String,
-    /// The account's name; none for every account of the namespace.
-    pub name: Option<String>,
-}
-
-/// Who may pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Everybody; credentials are not looked at.
-    Public,
-    /// Everybody; who is signed in is known.
-    Optional,
-    /// Whoever is authenticated.
-    Authenticated,
-    /// Nobody.
-    Deny,
 }

@@ -130,7 +130,7 @@ fn the_good_configuration_is_good() {
     assert_eq!(settings.origins[0].session_cookie, "__Host-portcullis");
     assert_eq!(settings.origins[0].after_logout_url, "/portcullis/signed-out");
     assert_eq!(settings.providers[0].client_secret.as_ref().unwrap().expose(), "kR7wq2Zp-Lx81vNcT0dY");
-    assert_eq!(settings.hosts.iter().collect::<Vec<_>>(), ["kubeflow.example.com"]);
-    assert_eq!(settings.identity.user, "kubeflow-userid");
+    assert_eq!(settings.rules.hosts, ["kubeflow.example.com"]);
+    assert_eq!(settings.headers, crate::identity::HeaderConfig::default());
     assert_eq!(settings.drain.delay.as_secs(), 5);
 }

@@ -31,16 +31,22 @@ const METHOD_OVERRIDES: &[&str] = &["x-http-method", "x-http-method-override", "
 const NEVER: &[&str] = &[
     "accept",
     "authorization",
+    "cache-control",
     "connection",
+    "content-encoding",
     "content-length",
     "content-type",
     "cookie",
     "expect",
     "host",
+    "http2-settings",
     "keep-alive",
+    "location",
     "origin",
+    "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",
+    "range",
     "referer",
     "set-cookie",
     "te",
@@ -49,6 +55,7 @@ const NEVER: &[&str] = &[
     "upgrade",
     "user-agent",
     "via",
+    "www-authenticate",
     "x-envoy-original-path",
     "x-forwarded-client-cert",
     "x-forwarded-for",
@@ -101,11 +108,11 @@ impl HeaderConfig {
             }
         }
         Ok(Self {
-            user: header_name(user)?,
-            groups: header_name(groups)?,
-            method: header_name(method)?,
-            assertion: header_name(assertion)?,
-            strip: strip.iter().map(|name| header_name(name)).collect::<Result<_, _>>()?,
+            user: identity_header_name(user)?,
+            groups: identity_header_name(groups)?,
+            method: identity_header_name(method)?,
+            assertion: identity_header_name(assertion)?,
+            strip: strip.iter().map(|name| identity_header_name(name)).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -123,11 +130,15 @@ impl Default for HeaderConfig {
     }
 }
 
-fn header_name(text: &str) -> Result<HeaderName, HeaderConfigError> {
+/// Reads the name of a header that may be set or stripped.
+///
+/// # Errors
+/// Where it is no header name, or carries the message itself.
+pub fn identity_header_name(text: &str) -> Result<HeaderName, HeaderConfigError> {
     let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| HeaderConfigError::NotAName(text.to_owned()))?;
     let form = variant_form(name.as_str());
     let reserved = NEVER.contains(&form.as_str())
-        || ["sec-", "x-envoy-", "access-control-"].iter().any(|family| form.starts_with(family));
+        || ["sec-", "x-envoy-", "access-control-", "grpc-", "if-"].iter().any(|family| form.starts_with(family));
     if reserved { Err(HeaderConfigError::Reserved(text.to_owned())) } else { Ok(name) }
 }
 

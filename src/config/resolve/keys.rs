@@ -10,12 +10,15 @@ use base64::{
 
 use super::{DAY, context::Context};
 use crate::{
+    clock::Timestamp,
     config::{
         error::{FieldError, FieldPath},
         raw,
-        settings::{KeySource, Keys, Store},
+        settings::{KeySource, Keys},
     },
+    jose::AssertionKey,
     secret::{KeyRingError, RootKeyRing, SecretBytes},
+    session::StoreConfig,
 };
 
 const EITHER: &str = "write either `directory` (self-made keys) or both `root` and `assertion` (files)";
@@ -24,7 +27,7 @@ pub(super) fn resolve(
     context: &mut Context<'_>,
     at: &FieldPath,
     raw: &raw::Keys,
-    store: Option<&Store>,
+    store: Option<&StoreConfig>,
 ) -> Option<Keys> {
     let publish_ahead = context.duration(&at.key("publish_ahead"), &raw.publish_ahead, Duration::ZERO..=7 * DAY);
     let source = match (&raw.directory, &raw.root, &raw.assertion) {
@@ -53,8 +56,8 @@ pub(super) fn resolve(
 }
 
 /// Whoever copies the store's folder must not get the keys with it.
-fn is_apart(context: &mut Context<'_>, at: &FieldPath, folder: &Path, store: Option<&Store>) -> bool {
-    let Some(Store::Embedded(file)) = store else { return true };
+fn is_apart(context: &mut Context<'_>, at: &FieldPath, folder: &Path, store: Option<&StoreConfig>) -> bool {
+    let Some(StoreConfig::Embedded { path: file }) = store else { return true };
     let Some(store_folder) = file.parent() else { return true };
     let apart = !folder.starts_with(store_folder) && !store_folder.starts_with(folder);
     if !apart {
@@ -67,8 +70,8 @@ fn is_apart(context: &mut Context<'_>, at: &FieldPath, folder: &Path, store: Opt
     apart
 }
 
-fn files_apart(context: &mut Context<'_>, at: &FieldPath, path: &Path, store: Option<&Store>) -> bool {
-    let Some(Store::Embedded(file)) = store else { return true };
+fn files_apart(context: &mut Context<'_>, at: &FieldPath, path: &Path, store: Option<&StoreConfig>) -> bool {
+    let Some(StoreConfig::Embedded { path: file }) = store else { return true };
     let Some(store_folder) = file.parent() else { return true };
     let apart = !path.starts_with(store_folder);
     if !apart {
@@ -85,7 +88,7 @@ fn root_ring(
     context: &mut Context<'_>,
     at: &FieldPath,
     files: &[std::path::PathBuf],
-    store: Option<&Store>,
+    store: Option<&StoreConfig>,
 ) -> Option<Arc<RootKeyRing>> {
     let before = context.errors();
     let mut keys = Vec::with_capacity(files.len());
@@ -133,7 +136,7 @@ fn assertion_keys(
     context: &mut Context<'_>,
     at: &FieldPath,
     files: &[std::path::PathBuf],
-    store: Option<&Store>,
+    store: Option<&StoreConfig>,
 ) -> Option<Vec<SecretBytes>> {
     let before = context.errors();
     let mut keys = Vec::with_capacity(files.len());
@@ -143,7 +146,7 @@ fn assertion_keys(
         if files_apart(context, &at, path, store)
             && let Some(contents) = contents
         {
-            if is_p256_pkcs8(contents) {
+            if AssertionKey::from_pem(contents, Timestamp::from_unix_seconds(0)).is_ok() {
                 keys.push(contents.clone());
             } else {
                 context.report(
@@ -158,11 +161,4 @@ fn assertion_keys(
         context.report(FieldError::new(at, "no key is named").write("name one file at least"));
     }
     (context.errors() == before).then_some(keys)
-}
-
-fn is_p256_pkcs8(pem: &SecretBytes) -> bool {
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-    use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
-    PrivatePkcs8KeyDer::from_pem_slice(pem.expose())
-        .is_ok_and(|key| EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_pkcs8_der()).is_ok())
 }

@@ -1,9 +1,12 @@
 //! Names, hosts, URLs and paths: parsed once, strictly.
 
-use url::{Host, Url};
+use url::Url;
 
 use super::context::Context;
-use crate::config::error::{FieldError, FieldPath};
+use crate::{
+    config::error::{FieldError, FieldPath},
+    request::Host,
+};
 
 /// A name of ours: `[a-z0-9-]`, 1 to 63 of them.
 pub(super) fn name(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
@@ -18,7 +21,7 @@ pub(super) fn name(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Opt
 
 /// A host as requests are compared with it: lower case, no port, no dot at its end.
 pub(super) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
-    let normal = Host::parse(text.trim_end_matches('.')).ok().map(|host| host.to_string());
+    let normal = Host::parse(text).ok().filter(|host| host.port().is_none()).map(|host| host.name().to_owned());
     match normal {
         Some(normal) if normal == text => Some(normal),
         Some(normal) => context.refuse(
@@ -26,11 +29,11 @@ pub(super) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Opt
                 .found(text)
                 .write(format!("write `{normal}`")),
         ),
-        None => context.refuse(
-            FieldError::new(at, "it is no host name")
-                .found(text)
-                .write("write a host such as `kubeflow.example.com`, without scheme, port or wildcard"),
-        ),
+        None => {
+            context.refuse(FieldError::new(at, "it is no host name").found(text).write(
+                "write a host such as `kubeflow.example.com`, without scheme, port or wildcard (and in punycode)",
+            ))
+        }
     }
 }
 
@@ -45,6 +48,8 @@ pub(super) enum PlainHttp {
     Never,
     /// Not now; this word would allow it.
     Unless(&'static str),
+    /// To this machine only.
+    Loopback,
     Allowed,
 }
 
@@ -69,12 +74,22 @@ pub(super) fn url(context: &mut Context<'_>, at: &FieldPath, text: &str, plain_h
     }
     let advice = match (url.scheme(), plain_http) {
         ("https", _) | ("http", PlainHttp::Allowed) => return Some(url),
+        ("http", PlainHttp::Loopback) if is_loopback(&url) => return Some(url),
         ("http", PlainHttp::Unless(word)) => {
             format!("write an `https://` URL, or `{word}` where nobody else is on the line")
         }
         _ => "write an `https://` URL".to_owned(),
     };
     context.refuse(FieldError::new(at, "it is not `https://`").found(text).write(advice))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// A path whose bytes have one reading only: begins with `/`, no `%`, `\`, `;`, `?`, `#`, `//`, dot segments,

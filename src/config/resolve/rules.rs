@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{context::Context, identity, names};
 use crate::{
+    authz::{Access, PathPattern, Preflight, RuleConfig, ServiceAccountPattern},
     config::{
         error::{FieldError, FieldPath},
         raw,
-        settings::{Access, AccountPattern, PathPattern, Rule},
     },
     principal::{Email, Group},
 };
@@ -18,7 +18,7 @@ pub(super) fn resolve(
     raw: &[raw::Rule],
     served: &BTreeSet<String>,
     tokens_accepted: bool,
-) -> Option<Vec<Rule>> {
+) -> Option<Vec<RuleConfig>> {
     let before = context.errors();
     let mut taken = BTreeSet::new();
     let mut rules = Vec::with_capacity(raw.len());
@@ -37,7 +37,7 @@ pub(super) fn resolve(
     (context.errors() == before).then_some(rules)
 }
 
-fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTreeSet<String>) -> Option<Rule> {
+fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTreeSet<String>) -> Option<RuleConfig> {
     let name = names::name(context, &at.key("name"), &raw.name);
     let hosts = each(context, &at.key("hosts"), &raw.hosts, |context, at, host| {
         let host = names::host(context, at, host)?;
@@ -58,13 +58,13 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTr
                     FieldError::new(at, error.to_string()).found(text).write("write a group's name without commas"),
                 )
             },
-            Some,
+            |group| Some(group.as_str().to_owned()),
         )
     });
     let emails = each(context, &at.key("emails"), &raw.emails, |context, at, text: &String| {
         Email::parse(text).map_or_else(
             |error| context.refuse(FieldError::new(at, error.to_string()).found(text).write("write `name@host`")),
-            Some,
+            |email| Some(email.as_str().to_owned()),
         )
     });
     let service_accounts =
@@ -79,19 +79,22 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTr
         each(context, &at.key("allowed_origins"), &raw.allowed_origins, |context, at, text: &String| {
             names::origin(context, at, text)
         });
-    Some(Rule {
+    Some(RuleConfig {
         name: name?,
-        hosts: hosts?.into_iter().collect(),
+        hosts: hosts?,
         methods: methods?,
         paths: paths?,
         access: access(raw.access),
-        groups: groups?.into_iter().collect(),
+        groups: groups?,
         emails: emails?,
         service_accounts: service_accounts?,
         keep_bearer: raw.keep_bearer,
         audience: audience?,
-        allowed_origins: allowed_origins?.into_iter().collect(),
-        allow_preflight: raw.preflight == raw::Preflight::Allow,
+        allowed_origins: allowed_origins?,
+        preflight: match raw.preflight {
+            raw::Preflight::Deny => Preflight::Deny,
+            raw::Preflight::Allow => Preflight::Allow,
+        },
     })
 }
 
@@ -107,45 +110,37 @@ fn each<Raw, Item>(
     items.into_iter().collect()
 }
 
-fn method(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<http::Method> {
+fn method(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
     let upper = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
-    match http::Method::from_bytes(text.as_bytes()) {
-        Ok(method) if upper => Some(method),
-        _ => {
-            context.refuse(FieldError::new(at, "it is no method").found(text).write("write upper case, such as `GET`"))
-        }
+    if upper && http::Method::from_bytes(text.as_bytes()).is_ok() {
+        return Some(text.to_owned());
     }
+    context.refuse(FieldError::new(at, "it is no method").found(text).write("write upper case, such as `GET`"))
 }
 
 fn path(context: &mut Context<'_>, at: &FieldPath, raw: &raw::PathPattern) -> Option<PathPattern> {
-    match (&raw.exact, &raw.prefix) {
-        (Some(exact), None) => names::clean_path(context, &at.key("exact"), exact).map(PathPattern::Exact),
-        (None, Some(prefix)) => names::clean_path(context, &at.key("prefix"), prefix).map(PathPattern::Prefix),
-        _ => context.refuse(
-            FieldError::new(at, "a pattern is one of the two")
-                .write("write either `{exact: /path}` or `{prefix: /path/}`"),
-        ),
+    let (at, text, pattern) = match (&raw.exact, &raw.prefix) {
+        (Some(exact), None) => (at.key("exact"), exact, PathPattern::exact(exact)),
+        (None, Some(prefix)) => (at.key("prefix"), prefix, PathPattern::prefix(prefix)),
+        _ => {
+            return context.refuse(
+                FieldError::new(at, "a pattern is one of the two")
+                    .write("write either `{exact: /path}` or `{prefix: /path/}`"),
+            );
+        }
+    };
+    match pattern {
+        Ok(pattern) => Some(pattern),
+        Err(error) => context.refuse(FieldError::new(&at, "it is no plain path").found(text).write(error.to_string())),
     }
 }
 
-fn account(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<AccountPattern> {
-    let plain = |name: &str, dots: bool| {
-        let byte =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || (dots && byte == b'.');
-        (1..=253).contains(&name.len()) && name.bytes().all(byte)
-    };
-    match text.split_once('/') {
-        Some((namespace, "*")) if plain(namespace, false) => {
-            Some(AccountPattern { namespace: namespace.to_owned(), name: None })
+fn account(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<ServiceAccountPattern> {
+    match ServiceAccountPattern::parse(text) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            context.refuse(FieldError::new(at, "it names no service account").found(text).write(format!("{error}")))
         }
-        Some((namespace, name)) if plain(namespace, false) && plain(name, true) => {
-            Some(AccountPattern { namespace: namespace.to_owned(), name: Some(name.to_owned()) })
-        }
-        _ => context.refuse(
-            FieldError::new(at, "it names no service account")
-                .found(text)
-                .write("write `namespace/name`, or `namespace/*`"),
-        ),
     }
 }
 

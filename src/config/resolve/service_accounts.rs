@@ -3,10 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{Issuers, MINUTE, SECOND, context::Context};
-use crate::config::{
-    error::{FieldError, FieldPath},
-    raw,
-    settings::ServiceAccounts,
+use crate::{
+    config::{
+        error::{FieldError, FieldPath},
+        raw,
+        settings::ServiceAccounts,
+    },
+    kubernetes,
 };
 
 /// Audiences that tokens of every pod carry, or that stand for another service than this one.
@@ -48,16 +51,20 @@ pub(super) fn resolve(
         ),
         number => Some(usize::from(number)),
     };
-    Some(ServiceAccounts {
+    let kubeconfig = kubeconfig?;
+    let judge = kubernetes::Config {
         audiences: audiences?,
         issuers: issuers?,
-        kubeconfig: kubeconfig?,
         cache_ttl: cache_ttl?,
         negative_cache_ttl: negative_cache_ttl?,
         max_concurrent_reviews: max_concurrent_reviews?,
         timeout: timeout?,
         verify_signatures: raw.verify_signatures,
-    })
+    };
+    match judge.validate() {
+        Ok(()) => Some(ServiceAccounts { judge, kubeconfig }),
+        Err(error) => context.refuse(FieldError::new(at, error.to_string())),
+    }
 }
 
 /// With the API server's own audience, or none, every pod's default token would pass.

@@ -253,15 +253,15 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("assertion:\n", "  kubeconfig: /missing\nassertion:\n", "service_accounts.kubeconfig", "found `/missing`"),
     // Identity and the assertion.
     ("rules:\n", "identity: {headers: {user: ':path'}}\nrules:\n", "identity.headers.user", "no header name"),
+    ("rules:\n", "identity: {headers: {user: Host}}\nrules:\n", "identity.headers.user", "carries the message itself"),
     (
         "rules:\n",
-        "identity: {headers: {user: Host}}\nrules:\n",
+        "identity: {headers: {user: content_length}}\nrules:\n",
         "identity.headers.user",
-        "routes, frames or authenticates",
+        "carries the message itself",
     ),
-    ("rules:\n", "identity: {headers: {user: content_length}}\nrules:\n", "identity.headers.user", "routes, frames"),
-    ("rules:\n", "identity: {strip: [transfer-encoding]}\nrules:\n", "identity.strip[0]", "routes, frames"),
-    ("rules:\n", "identity: {strip: [authorization]}\nrules:\n", "identity.strip[0]", "routes, frames"),
+    ("rules:\n", "identity: {strip: [transfer-encoding]}\nrules:\n", "identity.strip[0]", "carries the message itself"),
+    ("rules:\n", "identity: {strip: [authorization]}\nrules:\n", "identity.strip[0]", "carries the message itself"),
     (
         "rules:\n",
         "identity: {strip: [x-a, Kubeflow_UserID]}\nrules:\n",
@@ -395,6 +395,16 @@ fn two_providers_must_not_share_user_ids() {
     assert!(load(&second("    email_domains: [a.example]\n", ", email_domains: [b.example]")).is_ok());
     let same_authority = second("", "").replace("https://b.example", "https://dex.example.com/dex");
     assert!(load(&same_authority).is_ok());
+}
+
+#[test]
+fn plain_http_is_for_this_machine_alone() {
+    for issuer in ["http://127.0.0.1:9002", "http://[::1]:9002", "http://localhost:9002"] {
+        assert!(load(&with("https://portcullis.example.com", issuer)).is_ok(), "{issuer}");
+    }
+    for issuer in ["http://127.0.0.1.example.com", "http://10.0.0.1:9002", "http://localhost.example.com"] {
+        assert!(load(&with("https://portcullis.example.com", issuer)).is_err(), "{issuer}");
+    }
 }
 
 #[test]
