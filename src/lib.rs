@@ -26,6 +26,16 @@ pub mod authz;
 pub mod identity;
 pub mod oidc;
 
+// Floor 4.
+pub mod authn;
+pub mod endpoints;
+
+// Floor 5.
+pub mod check;
+
+// Floor 6.
+pub mod ext_authz;
+
 // Floor 7.
 pub mod config;
 
