@@ -1,0 +1,56 @@
+use url::Url;
+
+use super::*;
+use crate::{oidc::LoginOrigin, principal::ProviderName, request::Path};
+
+fn origin() -> Origin {
+    let url = "https://kf.example.com".to_owned();
+    Origin {
+        host: "kf.example.com".into(),
+        after_logout: Location::on_origin(&url, "/portcullis/signed-out").unwrap(),
+        login: LoginOrigin {
+            redirect_uri: Url::parse("https://kf.example.com/portcullis/callback").unwrap(),
+            url,
+            provider: ProviderName::parse("idp").unwrap(),
+            login_cookie: "__Host-portcullis-login".into(),
+        },
+        session_cookie: "__Host-portcullis".into(),
+        path_prefix: "/portcullis".into(),
+        logout_aliases: vec!["/oauth2/sign_out".into()],
+        callback_aliases: vec![],
+        login_aliases: vec![],
+    }
+}
+
+#[test]
+fn our_addresses_are_exact_and_the_rest_below_the_prefix_is_nothing() {
+    let origin = origin();
+    for (path, endpoint) in [
+        ("/portcullis/login", Some(Endpoint::Login)),
+        ("/portcullis/callback", Some(Endpoint::Callback)),
+        ("/portcullis/logout", Some(Endpoint::Logout)),
+        ("/oauth2/sign_out", Some(Endpoint::Logout)),
+        ("/portcullis/signed-out", Some(Endpoint::SignedOut)),
+        ("/portcullis/whoami", Some(Endpoint::WhoAmI)),
+        ("/portcullis", Some(Endpoint::Nothing)),
+        ("/portcullis/", Some(Endpoint::Nothing)),
+        ("/portcullis/callback/", Some(Endpoint::Nothing)),
+        ("/portcullis/%63allback", Some(Endpoint::Nothing)),
+        ("/portcullis/x/../callback", Some(Endpoint::Nothing)),
+        ("//portcullis/callback", Some(Endpoint::Nothing)),
+        ("/portcullis%2fcallback", Some(Endpoint::Nothing)),
+        ("/portcullisx", None),
+        ("/oauth2/sign_out/", None),
+        ("/oauth2/sign_in", None),
+        ("/", None),
+    ] {
+        assert_eq!(origin.endpoint(&Path::new(path)), endpoint, "{path}");
+    }
+}
+
+#[test]
+fn a_login_link_keeps_its_target_and_our_origin() {
+    let target = ReturnTarget::parse("/a?b=c&d=%20", |_| false);
+    let location = origin().login_url(&target).unwrap();
+    assert_eq!(location.as_str(), "https://kf.example.com/portcullis/login?return=%2Fa%3Fb%3Dc%26d%3D%2520");
+}

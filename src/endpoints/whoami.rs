@@ -1,0 +1,73 @@
+//! Tells people and scripts who they are here.
+
+use std::sync::Arc;
+
+use super::{Endpoints, Origin, challenge, refuse_other_than_get};
+use crate::{
+    clock::Timestamp,
+    decision::{Body, Disposition, Respond},
+    oidc::ReturnTarget,
+    pages::{self, LogoutForm, WhoAmI},
+    principal::{Email, Group},
+    reason::Reason,
+    request::{Kind, Provenance, Request},
+    session::Session,
+};
+
+impl Endpoints {
+    pub(super) async fn who_am_i(&self, origin: &Origin, request: &Request, session: Option<&Arc<Session>>) -> Respond {
+        if let Some(refusal) = refuse_other_than_get(request) {
+            return refusal;
+        }
+        // A sibling's page must not learn who its visitor is.
+        let foreign = request.provenance(Some(&origin.login.url), &[]) == Provenance::CrossOrigin;
+        match session.filter(|_| !foreign || request.kind() == Kind::Navigation) {
+            Some(session) if request.kind().wants_page() => page(origin, session),
+            Some(session) => document(session),
+            None if request.kind() == Kind::Navigation => {
+                let target = ReturnTarget::root();
+                self.begin(origin, request, target, 0, Reason::LoginStarted).await
+            }
+            None => Respond {
+                challenge: Some(challenge(Reason::NotSignedIn)),
+                ..Respond::new(Reason::NotSignedIn, Disposition::Unauthorized)
+            },
+        }
+    }
+}
+
+fn page(origin: &Origin, session: &Session) -> Respond {
+    let Ok(action) = origin.logout_url() else { return Respond::new(Reason::Internal, Disposition::Internal) };
+    let user = session.user();
+    let groups: Vec<String> = user.groups.names().iter().map(|group| group.as_str().to_owned()).collect();
+    let page = pages::who_am_i(&WhoAmI {
+        user: user.userid.as_str(),
+        email: user.email.as_ref().map(Email::as_str),
+        groups: &groups,
+        method: "session",
+        created: &for_people(session.created_at()),
+        last_seen: &for_people(session.last_seen()),
+        expires: &for_people(session.expires_at()),
+        logout: LogoutForm { action: &action, leads_to: Some(&origin.after_logout) },
+    });
+    Respond::page(Reason::Page, Disposition::Ok, page)
+}
+
+/// A moment as people read it, to the minute, in UTC.
+fn for_people(moment: Timestamp) -> String {
+    let text = humantime::format_rfc3339_seconds(moment.to_system_time()).to_string();
+    text.get(..16).map_or(text.clone(), |minutes| format!("{} UTC", minutes.replace('T', " ")))
+}
+
+fn document(session: &Session) -> Respond {
+    let user = session.user();
+    let body = serde_json::json!({
+        "userid": user.userid.as_str(),
+        "email": user.email.as_ref().map(Email::as_str),
+        "groups": user.groups.names().iter().map(Group::as_str).collect::<Vec<_>>(),
+        "signed_in_at": session.created_at().as_unix_seconds(),
+        "last_seen_at": session.last_seen().as_unix_seconds(),
+        "expires_at": session.expires_at().as_unix_seconds(),
+    });
+    Respond { body: Body::Json(body.to_string()), ..Respond::new(Reason::Page, Disposition::Ok) }
+}
