@@ -1,0 +1,145 @@
+//! The one record of a check. It never holds a credential, and paths are without their query.
+
+use std::time::Duration;
+
+use super::Evaluation;
+use crate::{
+    decision::{Decision, Disposition},
+    principal::Principal,
+    reason::Reason,
+    request::Request,
+};
+
+/// The most bytes of a value from outside that a record keeps.
+const MAX_OUTSIDE_BYTES: usize = 256;
+
+/// What the log and the metrics say of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckRecord {
+    /// Why it was decided so.
+    pub reason: Reason,
+    /// Whether the request goes on.
+    pub allowed: bool,
+    /// The kind of our own answer.
+    pub disposition: Option<Disposition>,
+    /// The name of the rule.
+    pub rule: Option<String>,
+    /// Who was authenticated.
+    pub principal: Option<String>,
+    /// The request's id.
+    pub request_id: String,
+    method: String,
+    host: String,
+    path: String,
+    source: String,
+}
+
+impl CheckRecord {
+    pub(super) fn of_unreadable(reason: Reason) -> Self {
+        Self {
+            reason,
+            allowed: false,
+            disposition: Some(Disposition::BadRequest),
+            rule: None,
+            principal: None,
+            request_id: String::new(),
+            method: String::new(),
+            host: String::new(),
+            path: String::new(),
+            source: String::new(),
+        }
+    }
+
+    /// A record of nothing but a request's id.
+    #[cfg(test)]
+    pub(crate) fn for_tests(request_id: &str) -> Self {
+        Self { request_id: request_id.to_owned(), ..Self::of_unreadable(Reason::Internal) }
+    }
+
+    pub(super) fn of(request: &Request, evaluation: &Evaluation<'_>) -> Self {
+        let (rule, principal) = match evaluation {
+            Evaluation::Allow { rule, principal, .. } => (Some(*rule), principal.as_ref().map(Principal::userid)),
+            Evaluation::SignIn { rule, .. } => (Some(*rule), None),
+            Evaluation::Refuse { rule, principal, .. } => (*rule, principal.as_ref().map(Principal::userid)),
+            Evaluation::Endpoint { session, .. } => {
+                (None, session.as_ref().map(|session| session.user().userid.as_str().to_owned()))
+            }
+        };
+        Self {
+            rule: rule.map(|rule| rule.name().to_owned()),
+            principal,
+            request_id: request.request_id().as_str().to_owned(),
+            method: request.method().to_owned(),
+            host: outside(request.host().name()),
+            path: outside(request.path().raw()),
+            source: outside(request.source().unwrap_or_default()),
+            ..Self::of_unreadable(Reason::Internal)
+        }
+    }
+
+    pub(super) fn decided(&mut self, decision: &Decision) {
+        self.reason = decision.reason();
+        (self.allowed, self.disposition) = match decision {
+            Decision::Allow(_) => (true, None),
+            Decision::Respond(respond) => (false, Some(respond.disposition)),
+        };
+    }
+
+    /// What came of it, for a metric's label.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self.disposition {
+            None => "allowed",
+            Some(Disposition::Ok | Disposition::Created | Disposition::Found | Disposition::SeeOther) => "answered",
+            Some(Disposition::Unavailable | Disposition::TooManyRequests | Disposition::Internal) => "failed",
+            Some(_) => "denied",
+        }
+    }
+
+    pub(super) fn log(&self, elapsed: Duration) {
+        tracing::info!(
+            target: "portcullis::check",
+            outcome = self.outcome(),
+            reason = self.reason.as_str(),
+            rule = self.rule.as_deref().unwrap_or_default(),
+            principal = self.principal.as_deref().unwrap_or_default(),
+            request_id = self.request_id,
+            method = self.method,
+            host = self.host,
+            path = self.path,
+            source = self.source,
+            elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            "check"
+        );
+    }
+}
+
+/// A value from outside as a log may hold it: escaped, and cut at a character's boundary.
+fn outside(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len().min(MAX_OUTSIDE_BYTES));
+    for character in text.chars() {
+        let next: String = if matches!(character, ' '..='~') && character != '\\' {
+            character.into()
+        } else {
+            character.escape_default().collect()
+        };
+        if escaped.len() + next.len() > MAX_OUTSIDE_BYTES {
+            break;
+        }
+        escaped.push_str(&next);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_from_outside_are_escaped_and_cut() {
+        assert_eq!(outside("/a b"), "/a b");
+        assert_eq!(outside("/a\nb\u{1b}[31m\u{202e}\\"), "/a\\nb\\u{1b}[31m\\u{202e}\\\\");
+        assert_eq!(outside(&"ü".repeat(1000)).len() / 6, 42);
+        assert!(outside(&"a".repeat(1000)).len() == MAX_OUTSIDE_BYTES);
+    }
+}

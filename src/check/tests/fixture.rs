@@ -1,0 +1,223 @@
+//! A whole checker, with the memory store and a provider that has been discovered.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use prometheus_client::registry::Registry;
+use url::Url;
+
+use super::super::{Checked, Checker, Metrics, Parts};
+use crate::{
+    authn::{BearerAuthenticator, SessionAuthenticator, SessionOrigin},
+    authz::{self, Access, PathPattern, Preflight, RuleConfig, RuleSet},
+    clock::{Clock as _, ManualClock, SharedClock, Timestamp},
+    decision::Location,
+    endpoints::{Endpoints, Origin},
+    http_client::{HttpError, OutboundHttp},
+    identity::{self, AssertionConfig, HeaderConfig, Identity},
+    jose::{AssertionKey, AssertionKeyRing},
+    oidc::{self, ClaimsConfig, Limits, Login, LoginOrigin, ProviderConfig},
+    principal::{Email, Groups, ProviderName, User, Userid},
+    request::RawRequest,
+    secret::{RootKeyRing, SecretBytes, SecretString, random_bytes},
+    session::{self, NewSession, Sessions, StoreConfig, Tokens},
+};
+
+const ISSUER: &str = "https://idp.example.com";
+const ASSERTION_ISSUER: &str = "https://portcullis.example.com";
+const HOSTS: [&str; 2] = ["kf.example.com", "second.example.com"];
+
+pub(super) struct Fixture {
+    checker: Checker,
+    sessions: Arc<Sessions>,
+    clock: Arc<ManualClock>,
+}
+
+impl Fixture {
+    pub(super) fn new() -> Self {
+        let clock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
+        let shared: SharedClock = clock.clone();
+        let ring = RootKeyRing::new(&[SecretBytes::new(random_bytes::<32>().to_vec())]).unwrap().shared();
+        let mut registry = Registry::default();
+        let config = session::Config {
+            store: StoreConfig::Memory,
+            absolute_lifetime: Duration::from_hours(24),
+            idle_lifetime: Duration::from_hours(8),
+        };
+        let store = session::open_store(&config, &shared).unwrap();
+        let metrics = session::Metrics::register(&mut registry);
+        let sessions = Arc::new(Sessions::new(store, ring.clone(), shared.clone(), &config, metrics));
+        let oidc = oidc::Config { providers: vec![provider()], limits: Limits::default() };
+        let metrics = oidc::Metrics::register(&mut registry);
+        let login = Login::new(oidc, ring, Arc::clone(&sessions), shared.clone(), metrics, None).unwrap();
+        let checker = Checker::new(Parts {
+            rules: rules(),
+            bearer: BearerAuthenticator::new(None, [ISSUER.to_owned(), ASSERTION_ISSUER.to_owned()]),
+            session: SessionAuthenticator::new(Arc::clone(&sessions), HOSTS.map(session_origin)),
+            identity: identity(shared.clone()),
+            endpoints: Endpoints::new(HOSTS.map(origin), login, Arc::clone(&sessions), shared.clone()),
+            clock: shared,
+            metrics: Metrics::register(&mut registry),
+        });
+        Self { checker, sessions, clock }
+    }
+
+    /// The cookie header of somebody who is signed in.
+    pub(super) async fn sign_in(&self, groups: &[&str]) -> String {
+        let (ticket, _) = self
+            .sessions
+            .create(NewSession {
+                user: User {
+                    provider: provider_name(),
+                    issuer: ISSUER.into(),
+                    subject: "42".into(),
+                    userid: Userid::parse("user@example.com").unwrap(),
+                    email: Email::parse("user@example.com").ok(),
+                    groups: Groups::from_provider(groups.iter().copied()),
+                },
+                origin: "https://kf.example.com".into(),
+                login_began_at: self.clock.now(),
+                source: None,
+                tokens: Tokens {
+                    id_token: SecretString::new("id-token".into()),
+                    access_token: None,
+                    refresh_token: None,
+                    access_token_expires_at: None,
+                },
+                provider_session: None,
+                authenticated_at: None,
+            })
+            .await
+            .unwrap();
+        format!("__Host-portcullis={}", ticket.expose())
+    }
+
+    pub(super) async fn check(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Checked {
+        self.check_at("kf.example.com", method, path, headers).await
+    }
+
+    pub(super) async fn check_at(&self, host: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> Checked {
+        let mut lines: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        lines.push(("x-request-id".into(), "request-1".into()));
+        let raw = RawRequest {
+            method: method.into(),
+            host: host.into(),
+            path: path.into(),
+            headers: lines,
+            source: Some("192.0.2.1".into()),
+        };
+        self.checker.check(raw).await
+    }
+}
+
+fn rules() -> RuleSet {
+    let below = |path: &str| vec![PathPattern::prefix(path).unwrap()];
+    let rule = |name: &str, path: &str| RuleConfig { paths: below(path), ..RuleConfig::named(name) };
+    RuleSet::new(authz::Config {
+        hosts: HOSTS.map(str::to_owned).to_vec(),
+        rules: vec![
+            RuleConfig { access: Access::Public, ..rule("assets", "/assets") },
+            RuleConfig { access: Access::Optional, ..rule("optional", "/optional") },
+            RuleConfig { access: Access::Deny, ..rule("closed", "/closed") },
+            RuleConfig { groups: vec!["admins".into()], ..rule("admin", "/admin") },
+            RuleConfig { preflight: Preflight::Allow, ..rule("cors", "/cors") },
+        ],
+        default: Access::Authenticated,
+    })
+}
+
+fn identity(clock: SharedClock) -> Identity {
+    let pem = SecretBytes::new(AssertionKey::generate_pem().expose().as_bytes().to_vec());
+    let key = AssertionKey::from_pem(&pem, Timestamp::from_unix_seconds(0)).unwrap();
+    let ring = AssertionKeyRing::new(vec![key], Duration::from_mins(90)).unwrap().shared();
+    let config = identity::Config {
+        headers: HeaderConfig::default(),
+        cookie_names: vec!["__Host-portcullis".into(), "__Host-portcullis-login".into()],
+        named_groups: Vec::new(),
+        remove_method_overrides: false,
+        assertion: AssertionConfig {
+            issuer: ASSERTION_ISSUER.into(),
+            audience: "kubeflow".into(),
+            lifetime: Duration::from_mins(1),
+        },
+    };
+    Identity::new(config, ring, clock)
+}
+
+fn provider_name() -> ProviderName {
+    ProviderName::parse("idp").unwrap()
+}
+
+fn session_origin(host: &str) -> SessionOrigin {
+    SessionOrigin {
+        host: host.to_owned(),
+        url: format!("https://{host}"),
+        provider: provider_name(),
+        cookie: "__Host-portcullis".into(),
+    }
+}
+
+fn origin(host: &str) -> Origin {
+    let url = format!("https://{host}");
+    Origin {
+        host: host.to_owned(),
+        after_logout: Location::on_origin(&url, "/portcullis/signed-out").unwrap(),
+        login: LoginOrigin {
+            redirect_uri: Url::parse(&format!("{url}/portcullis/callback")).unwrap(),
+            url,
+            provider: provider_name(),
+            login_cookie: "__Host-portcullis-login".into(),
+        },
+        session_cookie: "__Host-portcullis".into(),
+        path_prefix: "/portcullis".into(),
+        logout_aliases: vec![],
+        callback_aliases: vec![],
+        login_aliases: vec![],
+    }
+}
+
+fn provider() -> ProviderConfig {
+    ProviderConfig {
+        name: provider_name(),
+        issuer: ISSUER.into(),
+        client_id: "portcullis".into(),
+        client_secret: None,
+        scopes: vec![],
+        timeout: Duration::from_secs(5),
+        allow_http: false,
+        claims: ClaimsConfig {
+            userid_claim: "email".into(),
+            userid_prefix: String::new(),
+            groups_claim: None,
+            trust_unverified_email: false,
+            email_domains: vec![],
+        },
+        http: Arc::new(Discovery),
+    }
+}
+
+/// A provider that can be discovered and does nothing else.
+#[derive(Debug)]
+struct Discovery;
+
+#[async_trait]
+impl OutboundHttp for Discovery {
+    async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Bytes>, HttpError> {
+        let document = match request.uri().path() {
+            "/.well-known/openid-configuration" => serde_json::json!({
+                "issuer": ISSUER,
+                "authorization_endpoint": format!("{ISSUER}/authorize"),
+                "token_endpoint": format!("{ISSUER}/token"),
+                "jwks_uri": format!("{ISSUER}/jwks"),
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["ES256"],
+                "code_challenge_methods_supported": ["S256"],
+            }),
+            _ => serde_json::json!({"keys": []}),
+        };
+        let response = http::Response::builder().header("content-type", "application/json");
+        Ok(response.body(Bytes::from(document.to_string())).unwrap())
+    }
+}
