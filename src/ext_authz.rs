@@ -1,0 +1,45 @@
+//! gRPC in and out: the only user of Envoy's types, and one of two modules that know status codes.
+
+mod decode;
+mod encode;
+mod status;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse, authorization_server::Authorization};
+use tonic::{Request, Response, Status};
+
+use crate::check::Checker;
+
+pub use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+
+/// The checker that a reload may replace.
+pub type SharedChecker = Arc<ArcSwap<Checker>>;
+
+/// Envoy's authorization service (`envoy.service.auth.v3.Authorization`).
+#[derive(Clone, Debug)]
+pub struct Service {
+    checker: SharedChecker,
+}
+
+impl Service {
+    /// Answers checks by what `checker` holds when they come.
+    #[must_use]
+    pub const fn new(checker: SharedChecker) -> Self {
+        Self { checker }
+    }
+}
+
+#[tonic::async_trait]
+impl Authorization for Service {
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        let raw = decode::raw_request(request.into_inner());
+        let checker = self.checker.load_full();
+        let checked = checker.check(raw).await;
+        Ok(Response::new(encode::response(checked)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
