@@ -21,6 +21,8 @@ use crate::review_api::ReviewApi;
 pub const HOST: &str = "kubeflow.test";
 /// The public origin of the default configuration.
 pub const ORIGIN: &str = "https://kubeflow.test";
+/// The issuer of the assertion in the default configuration.
+pub const ASSERTION_ISSUER: &str = "https://portcullis.test";
 /// The audience of ServiceAccount tokens in the default configuration.
 pub const TOKEN_AUDIENCE: &str = "portcullis.test";
 /// The session cookie of the default configuration.
@@ -60,7 +62,7 @@ impl Config {
             "keys": { "directory": folder.path().join("keys") },
             "sessions": { "store": { "type": "memory" } },
             "hosts": [HOST],
-            "assertion": { "issuer": format!("http://{}", http.address()), "audience": "kubeflow" },
+            "assertion": { "issuer": ASSERTION_ISSUER, "audience": "kubeflow" },
             "default": { "access": "authenticated" },
             "logging": { "level": "trace", "format": "json" },
         });
