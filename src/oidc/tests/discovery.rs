@@ -52,6 +52,15 @@ async fn documents_that_must_not_be_believed() {
     assert_eq!(begin(&world).await, UNAVAILABLE);
 }
 
+/// The library fetches the keys before anybody can look at the document that names them.
+#[tokio::test]
+async fn keys_are_not_fetched_over_http() {
+    let world = World::new();
+    world.provider.tell(Lies::discovery(json!({"jwks_uri": "http://idp.example.com/dex/keys"})));
+    assert_eq!(begin(&world).await, UNAVAILABLE);
+    assert_eq!((world.provider.calls(DOCUMENT), world.provider.calls("/keys")), (1, 0));
+}
+
 #[tokio::test]
 async fn a_document_that_says_nothing_of_pkce_is_fine_and_http_needs_a_word() {
     let world = World::new();
