@@ -5,6 +5,7 @@
 //! what it means ([`resolve`]: pure). Components own their configuration; `app` hands each its part of the [`Settings`].
 
 mod error;
+mod key_directory;
 mod material;
 mod parse;
 mod raw;
@@ -19,6 +20,7 @@ mod tests;
 use std::path::Path;
 
 pub use error::{ConfigError, FieldError, FieldPath};
+pub use key_directory::{KeyDirectory, KeyDirectoryContents, KeyDirectoryError};
 pub use reload::{Metrics, Source};
 pub use schema::json_schema;
 pub use settings::{

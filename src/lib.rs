@@ -35,6 +35,8 @@ pub mod check;
 
 // Floor 6.
 pub mod ext_authz;
+// Floor 6.
+pub mod http;
 
 // Floor 7.
 pub mod config;

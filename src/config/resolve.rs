@@ -15,6 +15,7 @@ mod weak_secrets;
 use std::{collections::BTreeSet, time::Duration};
 
 use self::context::Context;
+pub(super) use self::keys::root_key;
 use super::{
     error::{FieldError, FieldPath},
     material::Material,

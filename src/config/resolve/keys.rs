@@ -122,7 +122,7 @@ fn root_ring(
 }
 
 /// A root key as it lies in a file: base64 in either alphabet, padded or not, with white space around it; else raw.
-fn root_key(contents: &SecretBytes) -> SecretBytes {
+pub(in crate::config) fn root_key(contents: &SecretBytes) -> SecretBytes {
     const LENIENT: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let text = contents.expose().trim_ascii();

@@ -1,0 +1,106 @@
+//! Both routers, asked directly.
+
+use axum::body::Body;
+use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::{
+    clock::Timestamp,
+    jose::{AssertionKey, AssertionKeyRing},
+    secret::SecretBytes,
+};
+
+async fn ask(router: Router, method: Method, path: &str) -> (Response<()>, String) {
+    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn key() -> AssertionKey {
+    let pem = SecretBytes::new(AssertionKey::generate_pem().expose().as_bytes().to_vec());
+    AssertionKey::from_pem(&pem, Timestamp::from_unix_seconds(0)).unwrap()
+}
+
+fn public(issuer: &str) -> Router {
+    let keys = AssertionKeyRing::new(vec![key(), key()], Duration::ZERO).unwrap().shared();
+    published(std::sync::Arc::new(arc_swap::ArcSwap::from_pointee(issuer.to_owned())), keys)
+}
+
+#[tokio::test]
+async fn discovery_leads_to_the_key_set() {
+    let (response, text) =
+        ask(public("https://gate.example.com"), Method::GET, "/.well-known/openid-configuration").await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(response.headers()["cache-control"], "public, max-age=300");
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["issuer"], "https://gate.example.com");
+    let key_set = document["jwks_uri"].as_str().unwrap().strip_prefix("https://gate.example.com").unwrap();
+
+    let (response, text) = ask(public("https://gate.example.com"), Method::GET, key_set).await;
+    assert_eq!(response.status(), 200);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["keys"].as_array().unwrap().len(), 2);
+    assert!(document["keys"][0].get("d").is_none(), "the private part is never published");
+}
+
+#[tokio::test]
+async fn an_issuer_with_a_path_serves_below_it() {
+    let issuer = "https://example.com/gate";
+    for path in ["/gate/.well-known/openid-configuration", "/.well-known/openid-configuration"] {
+        let (response, text) = ask(public(issuer), Method::GET, path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        assert!(text.contains("https://example.com/gate/.well-known/jwks.json"));
+    }
+    let (response, _) = ask(public(issuer), Method::GET, "/other/.well-known/jwks.json").await;
+    assert_eq!(response.status(), 404);
+}
+
+#[tokio::test]
+async fn only_reading_methods_are_answered() {
+    let issuer = "https://example.com";
+    let (head, text) = ask(public(issuer), Method::HEAD, "/.well-known/jwks.json").await;
+    assert_eq!((head.status().as_u16(), text.as_str()), (200, ""));
+    for path in ["/.well-known/jwks.json", "/elsewhere"] {
+        let (response, _) = ask(public(issuer), Method::POST, path).await;
+        assert_eq!(response.status(), 405, "{path}");
+    }
+}
+
+fn operated(readiness: &Readiness, failing: bool) -> Router {
+    let state = if failing { DependencyState::Failing } else { DependencyState::Answering };
+    let dependency = Dependency { name: "provider dex".to_owned(), state: std::sync::Arc::new(move || state) };
+    let mut registry = Registry::default();
+    let counter: Counter = Counter::default();
+    registry.register("portcullis_tests", "A counter", counter.clone());
+    counter.inc();
+    let dependencies = arc_swap::ArcSwap::from_pointee(vec![dependency]);
+    operations(readiness.clone(), std::sync::Arc::new(dependencies), std::sync::Arc::new(registry))
+}
+
+#[tokio::test]
+async fn readiness_speaks_of_this_process_alone() {
+    let readiness = Readiness::default();
+    let (response, text) = ask(operated(&readiness, false), Method::GET, "/readyz").await;
+    assert_eq!((response.status().as_u16(), text.as_str()), (503, "not ready\n"));
+    readiness.set(true);
+    let (response, text) = ask(operated(&readiness, true), Method::GET, "/readyz?verbose").await;
+    assert_eq!((response.status().as_u16(), text.as_str()), (200, "ready\nprovider dex: failing\n"));
+    let (_, text) = ask(operated(&readiness, false), Method::GET, "/readyz?verbose=1").await;
+    assert_eq!(text, "ready\nprovider dex: answering\n");
+    let (response, _) = ask(operated(&Readiness::default(), true), Method::GET, "/healthz").await;
+    assert_eq!(response.status(), 200, "a process that is not ready lives");
+}
+
+#[tokio::test]
+async fn metrics_are_open_metrics() {
+    let (response, text) = ask(operated(&Readiness::default(), false), Method::GET, "/metrics").await;
+    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    assert!(text.contains("portcullis_tests_total 1\n") && text.ends_with("# EOF\n"), "{text}");
+}
