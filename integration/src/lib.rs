@@ -19,6 +19,7 @@ pub mod faults;
 pub mod gateway;
 pub mod http;
 pub mod jwt;
+pub mod mesh;
 pub mod parts;
 pub mod pki;
 pub mod portcullis;

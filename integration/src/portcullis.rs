@@ -138,6 +138,12 @@ impl Config {
         self
     }
 
+    /// The value at a JSON pointer.
+    #[must_use]
+    pub fn get(&self, pointer: &str) -> Option<&Value> {
+        self.tree.pointer(pointer)
+    }
+
     /// The whole tree, for any other change.
     pub fn tree(&mut self) -> &mut Value {
         &mut self.tree
@@ -252,6 +258,12 @@ impl Portcullis {
         let url = format!("http://{}/metrics", self.operations_address());
         let response = crate::http::plain_client()?.get(url).send().await?;
         Ok(response.error_for_status()?.text().await?)
+    }
+
+    /// The last lines of the log, for messages.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
     }
 
     /// The log's records so far.

@@ -23,7 +23,7 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Target {
     address: SocketAddr,
-    tls: Option<(ServerName<'static>, String)>,
+    tls: Option<(ServerName<'static>, Arc<rustls::ClientConfig>)>,
 }
 
 impl Target {
@@ -35,19 +35,25 @@ impl Target {
 
     /// A TLS listener that is asked for `server_name` and trusted by the authority alone.
     pub fn tls(address: SocketAddr, server_name: &str, authority_pem: &str) -> Result<Self> {
+        Self::tls_with(address, server_name, crate::pki::client_config(authority_pem, None, &[])?)
+    }
+
+    /// Like [`Target::tls`], with any trust and any certificate of the client; ALPN is set by the protocol.
+    pub fn tls_with(address: SocketAddr, server_name: &str, config: Arc<rustls::ClientConfig>) -> Result<Self> {
         let name = ServerName::try_from(server_name.to_owned())?;
-        Ok(Self { address, tls: Some((name, authority_pem.to_owned())) })
+        Ok(Self { address, tls: Some((name, config)) })
     }
 
     async fn connect(&self, alpn: &[u8]) -> Result<Box<dyn Stream>> {
         let stream =
             TcpStream::connect(self.address).await.with_context(|| format!("cannot connect to {}", self.address))?;
         stream.set_nodelay(true)?;
-        let Some((name, authority)) = &self.tls else {
+        let Some((name, config)) = &self.tls else {
             return Ok(Box::new(stream));
         };
-        let config = crate::pki::client_config(authority, None, &[alpn])?;
-        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&config));
+        let mut config = rustls::ClientConfig::clone(config);
+        config.alpn_protocols = vec![alpn.to_vec()];
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
         Ok(Box::new(connector.connect(name.clone(), stream).await?))
     }
 }

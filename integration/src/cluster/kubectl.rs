@@ -34,6 +34,15 @@ impl Cluster {
         self.apply_with(manifests, &["--dry-run=server"]).await
     }
 
+    /// Installs Istio's CRDs, and waits until the API server serves them.
+    pub async fn install_istio_crds(&self) -> Result<()> {
+        let crds = crate::parts::path("crd-all.gen.yaml")?;
+        let crds = crds.to_str().context("the path of the CRDs is text")?;
+        self.kubectl(&["apply", "--server-side", "-f", crds]).await?;
+        self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "-f", crds]).await?;
+        Ok(())
+    }
+
     async fn apply_with(&self, manifests: &str, more: &[&str]) -> Result<String> {
         let mut arguments = vec!["apply", "--server-side", "--force-conflicts", "-f", "-"];
         arguments.extend(more);

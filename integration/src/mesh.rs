@@ -1,0 +1,296 @@
+//! A mesh: istiod, an ingress gateway, Portcullis with its sidecar, and a workload with its own.
+//!
+//! istiod programs the proxies from the very manifests of `manifests/`. Pods are child processes with
+//! loopback addresses; what that changes is in `loopback.yaml` and in [`manifests::adapt`], nowhere
+//! else.
+
+mod addresses;
+mod identity;
+mod istiod;
+mod manifests;
+mod pod;
+mod proxy;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::cluster::Cluster;
+use crate::portcullis::{Config, HOST, ORIGIN, Portcullis};
+use crate::provider::{Provider, Settings};
+use crate::raw_client::{Response, Target, http1};
+use crate::upstream::{Protocol, Upstream};
+use crate::visitor::Visitor;
+
+use addresses::Block;
+use istiod::Istiod;
+pub use istiod::NAMESPACE as ISTIO_NAMESPACE;
+pub use manifests::{Manifests, folder as manifests_folder};
+use pod::Pod;
+use proxy::{Membership, Proxy, Role};
+
+/// The namespace of Portcullis in the manifests.
+pub const NAMESPACE: &str = "portcullis";
+/// The namespace of the workload.
+pub const TEAM: &str = "team-a";
+/// The gateway's ServiceAccount.
+pub const GATEWAY_ACCOUNT: &str = "istio-ingressgateway-service-account";
+/// A ServiceAccount of the workload's namespace that is neither the workload's nor the gateway's.
+pub const NEIGHBOUR: &str = "neighbour";
+
+/// The ServiceAccount of the workload.
+pub const WORKLOAD: &str = "echo";
+/// Requests below this path get an assertion that is not for the workload.
+pub const OTHER_SERVICE: &str = "/other-service";
+/// The audience of scripts' tokens, as the manifests say.
+pub const TOKEN_AUDIENCE: &str = "portcullis";
+
+/// The audience of the tokens that istiod takes.
+const ISTIO_AUDIENCE: &str = "istio-ca";
+/// A loaded machine may take this long where 2 s are usual.
+const SETTLED_WITHIN: Duration = Duration::from_mins(1);
+/// Where the gateway listens, as the Service of the gateway says.
+const GATEWAY_PORT: u16 = 8080;
+/// Where the workload's sidecar listens, as the Service of the workload says.
+const WORKLOAD_PORT: u16 = 8080;
+/// The check port, as the manifests say.
+const CHECK_PORT: u16 = 9001;
+/// The port of the assertion's keys, as the manifests say.
+const KEYS_PORT: u16 = 9002;
+
+/// A running mesh. All of it stops when it is dropped.
+#[derive(Debug)]
+pub struct Mesh {
+    /// The product.
+    pub portcullis: Portcullis,
+    /// Where people sign in.
+    pub provider: Provider,
+    /// The workload's own process, behind its sidecar.
+    pub workload: Upstream,
+    proxies: Proxies,
+    root: String,
+    istiod: Istiod,
+    /// The API server.
+    pub cluster: Cluster,
+    pods: Pods,
+}
+
+#[derive(Debug)]
+struct Proxies {
+    gateway: Proxy,
+    beside_portcullis: Proxy,
+    beside_workload: Proxy,
+}
+
+/// The pods, and the addresses of everything.
+#[derive(Debug)]
+struct Pods {
+    gateway: Pod,
+    portcullis: Pod,
+    workload: Pod,
+    block: Block,
+}
+
+impl Mesh {
+    /// Starts all parts and waits until requests pass through all of them.
+    pub async fn start() -> Result<Self> {
+        let base = Manifests::build(&manifests_folder().join("base")).await?;
+        let pods = Pods::new(&base)?;
+        let (cluster, provider, workload) =
+            tokio::try_join!(Cluster::start(), Provider::start(Settings::default()), Upstream::start(Protocol::Http1))?;
+        cluster.create_namespace(ISTIO_NAMESPACE).await?;
+        cluster.create_namespace(TEAM).await?;
+        let mut istiod = Istiod::start(&cluster, pods.block.address(1), pods.keys_address())?;
+
+        let config = configure(&base, &provider)?;
+        cluster.install_istio_crds().await?;
+        cluster.apply(&manifests::mesh_config()?.to_string()).await?;
+        cluster.apply(&base.adapt(pods.portcullis.address, &processes(&config)?)?.to_list()).await?;
+        for manifest in [include_str!("mesh/mesh.yaml"), include_str!("mesh/loopback.yaml")] {
+            cluster.apply(&pods.fill_in(manifest, workload.address())).await?;
+        }
+        for pod in [&pods.gateway, &pods.portcullis, &pods.workload] {
+            pod.create(&cluster).await?;
+        }
+
+        let kubeconfig = cluster.kubeconfig_of(NAMESPACE, &pods.portcullis.service_account).await?;
+        let config = config.set("/service_accounts/kubeconfig", kubeconfig.to_str());
+        let root = istiod.ready(&cluster).await?;
+        let address = istiod.secure_address();
+        let start = async |role, pod: &Pod| {
+            let token = pod.istio_token(&cluster).await?;
+            Proxy::start(role, pod, &Membership { istiod: address, root: &root, token: &token })
+        };
+        let (portcullis, gateway, beside_portcullis, beside_workload) = tokio::try_join!(
+            config.start(),
+            start(Role::Gateway, &pods.gateway),
+            start(Role::Sidecar, &pods.portcullis),
+            start(Role::Sidecar, &pods.workload),
+        )?;
+        let proxies = Proxies { gateway, beside_portcullis, beside_workload };
+        let mut mesh = Self { portcullis, provider, workload, proxies, root, istiod, cluster, pods };
+        match mesh.settle().await {
+            Ok(()) => Ok(mesh),
+            Err(error) => Err(error.context(mesh.log_tails())),
+        }
+    }
+
+    /// Waits for the proxies, gives the workload its policies, and waits until they are enforced.
+    async fn settle(&mut self) -> Result<()> {
+        tokio::try_join!(
+            self.proxies.gateway.ready(GATEWAY_PORT),
+            self.proxies.beside_portcullis.ready(CHECK_PORT),
+            self.proxies.beside_workload.ready(WORKLOAD_PORT),
+        )?;
+        // istiod asks for the keys as soon as it sees the policy, and after a failure not soon again.
+        let policies = Manifests::build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mesh/team-a")).await?;
+        let keys = &policies.only("RequestAuthentication", TEAM)?["spec"]["jwtRules"][0]["jwksUri"];
+        let keys = Url::parse(keys.as_str().context("no jwksUri")?)?;
+        let url = format!("http://{}{}", self.pods.keys_address(), keys.path());
+        self.proxies.beside_portcullis.wait_for_ok(&url).await?;
+        self.cluster.apply(&policies.to_list()).await?;
+
+        let gateway = self.gateway();
+        let token = self.script_token(TEAM, NEIGHBOUR).await?;
+        let bearer = format!("Bearer {token}");
+        let outsider = self.workload_from(ISTIO_NAMESPACE, GATEWAY_ACCOUNT).await?;
+        let deadline = Instant::now() + SETTLED_WITHIN;
+        loop {
+            let passed = http1::get(&gateway, HOST, "/settled", &[("authorization", &bearer)]).await;
+            let refused = http1::get(&outsider, HOST, "/settled", &[]).await;
+            if passed.as_ref().is_ok_and(Response::is_from_upstream) && refused.as_ref().is_ok_and(|r| r.status == 403)
+            {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                bail!("not settled: a token gets {passed:?}, a request without assertion {refused:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The gateway, in clear text, as behind a load balancer that ends TLS.
+    #[must_use]
+    pub fn gateway(&self) -> Target {
+        Target::plain((self.pods.gateway.address, GATEWAY_PORT).into())
+    }
+
+    /// A visitor of the public origin, without cookies.
+    pub fn visitor(&self) -> Result<Visitor> {
+        Visitor::new(self.gateway(), ORIGIN)
+    }
+
+    /// `GET` through the gateway with the given header lines.
+    pub async fn get(&self, path: &str, lines: &[(&str, &str)]) -> Result<Response> {
+        http1::get(&self.gateway(), HOST, path, lines).await
+    }
+
+    /// A token of a ServiceAccount, as a script asks for it: with the audience of the manifests.
+    pub async fn script_token(&self, namespace: &str, account: &str) -> Result<String> {
+        self.cluster.token(namespace, account).audience(TOKEN_AUDIENCE).issue().await
+    }
+
+    /// The workload's sidecar, reached with the mesh's certificate of any ServiceAccount.
+    pub async fn workload_from(&self, namespace: &str, account: &str) -> Result<Target> {
+        self.mutual_tls((self.pods.workload.address, WORKLOAD_PORT).into(), namespace, account).await
+    }
+
+    /// The workload's sidecar in clear text.
+    #[must_use]
+    pub fn workload_in_clear_text(&self) -> Target {
+        Target::plain((self.pods.workload.address, WORKLOAD_PORT).into())
+    }
+
+    /// The port of the assertion's keys at Portcullis's sidecar, in clear text.
+    #[must_use]
+    pub fn keys_in_clear_text(&self) -> Target {
+        Target::plain(self.pods.keys_address())
+    }
+
+    /// The check port of Portcullis's sidecar, reached with the mesh's certificate of any ServiceAccount.
+    pub async fn check_port_from(&self, namespace: &str, account: &str) -> Result<Target> {
+        self.mutual_tls(self.check_address(), namespace, account).await
+    }
+
+    /// The check port of Portcullis's sidecar in clear text.
+    #[must_use]
+    pub fn check_port_in_clear_text(&self) -> Target {
+        Target::plain(self.check_address())
+    }
+
+    fn check_address(&self) -> SocketAddr {
+        (self.pods.portcullis.address, CHECK_PORT).into()
+    }
+
+    async fn mutual_tls(&self, address: SocketAddr, namespace: &str, account: &str) -> Result<Target> {
+        let token = self.cluster.token(namespace, account).audience(ISTIO_AUDIENCE).issue().await?;
+        let config = identity::tls_client(self.istiod.secure_address(), &self.root, &token).await?;
+        Target::tls_with(address, "any.name.invalid", config)
+    }
+
+    /// The issuer of the assertion, as the manifests say.
+    pub fn assertion_issuer(&self) -> Result<&str> {
+        let issuer = self.portcullis.config().get("/assertion/issuer").and_then(Value::as_str);
+        issuer.context("the manifests name no assertion.issuer")
+    }
+
+    /// The last lines of every log.
+    #[must_use]
+    pub fn log_tails(&self) -> String {
+        let Proxies { gateway, beside_portcullis, beside_workload } = &self.proxies;
+        let proxies = [gateway, beside_portcullis, beside_workload].map(Proxy::log_tail);
+        [self.istiod.log_tail(), proxies.join("\n"), self.portcullis.log_tail()].join("\n")
+    }
+}
+
+impl Pods {
+    fn new(base: &Manifests) -> Result<Self> {
+        let block = Block::take()?;
+        let labels = [("app", "istio-ingressgateway"), ("istio", "ingressgateway")];
+        let deployment = base.only("Deployment", NAMESPACE)?;
+        Ok(Self {
+            gateway: Pod::new(ISTIO_NAMESPACE, GATEWAY_ACCOUNT, &labels, block.address(10)),
+            portcullis: Pod::of_deployment(NAMESPACE, deployment, block.address(20))?,
+            workload: Pod::new(TEAM, WORKLOAD, &[("app", "echo")], block.address(30)),
+            block,
+        })
+    }
+
+    /// Where Portcullis's sidecar serves the assertion's keys.
+    fn keys_address(&self) -> SocketAddr {
+        (self.portcullis.address, KEYS_PORT).into()
+    }
+
+    fn fill_in(&self, manifest: &str, workload: SocketAddr) -> String {
+        manifest
+            .replace("${GATEWAY}", &self.gateway.address.to_string())
+            .replace("${ECHO}", &self.workload.address.to_string())
+            .replace("${ECHO_PROCESS}", &workload.to_string())
+    }
+}
+
+/// The configuration of the manifests, with what a pod has and this process has not: the provider,
+/// its ports, and its folders; and with one rule for [`OTHER_SERVICE`].
+fn configure(base: &Manifests, provider: &Provider) -> Result<Config> {
+    let mut config = Config::new()?;
+    let mut tree: Value = serde_saphyr::from_str(base.config()?)?;
+    for key in ["listeners", "keys", "drain", "logging"] {
+        tree[key] = config.tree()[key].take();
+    }
+    *config.tree() = tree;
+    let other = json!([{ "name": "other-service", "paths": [{ "prefix": OTHER_SERVICE }], "audience": "other" }]);
+    config.rules(other).embedded_store().provider(provider)
+}
+
+/// Where the process listens, by the ports of the manifests.
+fn processes(config: &Config) -> Result<[(u16, SocketAddr); 2]> {
+    let address = |listener: &str| -> Result<SocketAddr> {
+        let bind = config.get(&format!("/listeners/{listener}/bind")).and_then(Value::as_str);
+        Ok(bind.with_context(|| format!("listeners.{listener}.bind"))?.parse()?)
+    };
+    Ok([(CHECK_PORT, address("check")?), (KEYS_PORT, address("http")?)])
+}

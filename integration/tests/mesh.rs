@@ -1,0 +1,290 @@
+//! The whole way through a mesh that istiod programs from the manifests: gateway, Portcullis, workload.
+//!
+//! One mesh serves all tests, so this suite brings its own `main`, which starts it once and stops it
+//! at the end.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use envoy_types::ext_authz::v3::pb::CheckResponse;
+use futures::FutureExt as _;
+use libtest_mimic::{Arguments, Failed, Trial};
+use portcullis_integration::check_client::{Answer, Check};
+use portcullis_integration::jwt::{self, Algorithm, SigningKey};
+use portcullis_integration::mesh::{
+    GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Mesh, NAMESPACE, NEIGHBOUR, OTHER_SERVICE, TEAM, WORKLOAD,
+};
+use portcullis_integration::portcullis::{HOST, SESSION_COOKIE};
+use portcullis_integration::raw_client::{Closed, Response, Target, http1, http2};
+use portcullis_integration::upstream::Received;
+use prost::Message as _;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+
+/// A trial for each `async fn(&Mesh)`.
+macro_rules! trials {
+    ($stage:expr, $($test:ident),+ $(,)?) => {
+        vec![$({
+            let stage = Arc::clone($stage);
+            Trial::test(stringify!($test), move || stage.run(async |mesh| $test(mesh).await))
+        }),+]
+    };
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let stage = Arc::new(Stage::new());
+    let trials = trials![
+        &stage,
+        a_token_passes_as_one_identity,
+        a_browser_signs_in_and_out,
+        who_is_not_signed_in_is_answered_by_portcullis,
+        an_outsiders_token_is_refused,
+        only_the_gateway_may_call_the_check_port,
+        everybody_may_read_the_keys_and_do_no_more,
+        the_workload_refuses_a_request_without_an_assertion,
+        the_workload_refuses_a_forged_assertion,
+        the_workload_refuses_an_assertion_for_another_service,
+        the_workload_refuses_another_workload,
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // The children stop with the mesh, and `main` ends by a return, so that it is dropped.
+    drop(stage);
+    conclusion.exit_code()
+}
+
+/// The mesh, which starts when the first test needs it.
+struct Stage {
+    runtime: Runtime,
+    mesh: OnceCell<Mesh>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self { runtime: Runtime::new().unwrap(), mesh: OnceCell::new() }
+    }
+
+    fn run(&self, test: impl AsyncFnOnce(&Mesh)) -> Result<(), Failed> {
+        self.runtime.block_on(async {
+            let mesh = self.mesh.get_or_try_init(Mesh::start).await.map_err(|error| format!("{error:#}"))?;
+            // The panic's message is on the screen already.
+            AssertUnwindSafe(test(mesh)).catch_unwind().await.map_err(|_| Failed::from(mesh.log_tails()))
+        })
+    }
+}
+
+/// The request that the workload received, asserted to be the only one with that path.
+fn at_workload(mesh: &Mesh, path: &str) -> Received {
+    let mut received = mesh.workload.received_with(path);
+    assert_eq!(received.len(), 1, "{path}: {received:#?}");
+    received.remove(0)
+}
+
+fn assert_untouched(mesh: &Mesh, path: &str) {
+    assert!(mesh.workload.received_with(path).is_empty(), "{path} reached the workload");
+}
+
+/// Whether the peer gave no answer at all: it closed or reset the connection.
+fn is_unanswered(outcome: &anyhow::Result<Response>) -> bool {
+    let Err(error) = outcome else { return false };
+    error.is::<Closed>() || error.root_cause().is::<std::io::Error>()
+}
+
+async fn bearer(mesh: &Mesh, account: &str) -> String {
+    format!("Bearer {}", mesh.script_token(TEAM, account).await.unwrap())
+}
+
+/// An assertion that Portcullis signed, caught at the workload.
+async fn caught_assertion(mesh: &Mesh, path: &str) -> String {
+    let bearer = bearer(mesh, NEIGHBOUR).await;
+    let answer = mesh.get(path, &[("authorization", &bearer)]).await.unwrap();
+    let received = answer.echo().unwrap();
+    received.headers.only("portcullis-assertion").unwrap().to_owned()
+}
+
+async fn a_token_passes_as_one_identity(mesh: &Mesh) {
+    let bearer = bearer(mesh, NEIGHBOUR).await;
+    let lines = [
+        ("authorization", bearer.as_str()),
+        ("kubeflow-userid", "root@example.com"),
+        ("Kubeflow-UserID", "root@example.com"),
+        ("kubeflow_userid", "root@example.com"),
+        ("kubeflow-groups", "admins"),
+        ("portcullis-assertion", "forged"),
+    ];
+    let answer = mesh.get("/token", &lines).await.unwrap();
+    assert!(answer.is_from_upstream(), "{} {}", answer.status, answer.text());
+
+    let received = at_workload(mesh, "/token");
+    let user = format!("system:serviceaccount:{TEAM}:{NEIGHBOUR}");
+    assert_eq!(received.headers.all("kubeflow-userid"), [&user]);
+    for header in ["kubeflow_userid", "authorization"] {
+        assert_eq!(received.headers.all(header), [""; 0], "{header}");
+    }
+    assert!(!received.headers.all("kubeflow-groups").contains(&"admins"));
+    let assertions = received.headers.all("portcullis-assertion");
+    let [assertion] = assertions[..] else { panic!("{assertions:?}") };
+    let claims = jwt::claims(assertion).unwrap();
+    assert_eq!(claims["iss"], mesh.assertion_issuer().unwrap());
+    assert_eq!(claims["sub"], user);
+    let gateway = format!("URI=spiffe://cluster.local/ns/{ISTIO_NAMESPACE}/sa/{GATEWAY_ACCOUNT}");
+    assert!(received.headers.all("x-forwarded-client-cert").join(",").contains(&gateway));
+}
+
+async fn a_browser_signs_in_and_out(mesh: &Mesh) {
+    let mut visitor = mesh.visitor().unwrap();
+    let page = visitor.sign_in("alice", "/browser?page=1").await.unwrap();
+    assert!(page.is_from_upstream(), "{} {}", page.status, page.text());
+    let received = at_workload(mesh, "/browser?page=1");
+    assert_eq!(received.headers.all("kubeflow-userid"), ["alice@example.com"]);
+    assert!(!received.headers.all("cookie").join(";").contains(SESSION_COOKIE), "our cookie stays with us");
+
+    let reloaded = visitor.fetch("GET", "/browser?page=2").await.unwrap();
+    assert!(reloaded.is_from_upstream(), "{} {}", reloaded.status, reloaded.text());
+
+    let stolen = visitor.clone();
+    let logout = visitor.fetch("POST", "/portcullis/logout").await.unwrap();
+    assert_eq!(logout.status, 201, "{}", logout.text());
+    for mut anybody in [visitor, stolen] {
+        let answer = anybody.fetch("GET", "/browser?page=3").await.unwrap();
+        assert_eq!(answer.status, 401, "{}", answer.text());
+    }
+    assert_untouched(mesh, "/browser?page=3");
+}
+
+async fn who_is_not_signed_in_is_answered_by_portcullis(mesh: &Mesh) {
+    // The policy covers every path: no exception for what looks harmless.
+    for path in ["/anonymous", "/healthz?anonymous", "/favicon.ico?anonymous", "/.well-known/jwks.json?anonymous"] {
+        let answer = mesh.get(path, &[]).await.unwrap();
+        assert_eq!(answer.status, 401, "{path}: {}", answer.text());
+        assert!(answer.headers.has("www-authenticate"), "{path}");
+        let problem: Value = answer.json().unwrap();
+        assert_eq!(problem["reason"], "not_signed_in", "{path}");
+        let location = mesh.visitor().unwrap().begin(path).await.unwrap();
+        assert!(location.as_str().starts_with(mesh.provider.issuer()), "{path}: {location}");
+    }
+    let options = http1::request("OPTIONS", HOST, "/anonymous", &[]);
+    let answer = http1::exchange(&mesh.gateway(), &options).await.unwrap();
+    assert_eq!(answer.status, 401, "{}", answer.text());
+    assert_untouched(mesh, "anonymous");
+}
+
+async fn an_outsiders_token_is_refused(mesh: &Mesh) {
+    let token = mesh.cluster.token(TEAM, NEIGHBOUR).audience("another-service").issue().await.unwrap();
+    let bearer = format!("Bearer {token}");
+    let answer = mesh.get("/wrong-audience", &[("authorization", &bearer)]).await.unwrap();
+    assert_eq!(answer.status, 401, "{}", answer.text());
+    assert_eq!(answer.json::<Value>().unwrap()["reason"], "token_audience");
+    assert_untouched(mesh, "/wrong-audience");
+}
+
+/// A call of `Check` as Envoy makes it.
+async fn call_check(target: &Target, path: &str) -> anyhow::Result<Response> {
+    let message = Check::get(HOST, path).build().encode_to_vec();
+    let mut body = vec![0];
+    body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+    body.extend(message);
+    let request = http2::Request::get("portcullis", "/envoy.service.auth.v3.Authorization/Check")
+        .pseudo(":method", "POST")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(body);
+    http2::exchange(target, &request).await
+}
+
+async fn only_the_gateway_may_call_the_check_port(mesh: &Mesh) {
+    let gateway = mesh.check_port_from(ISTIO_NAMESPACE, GATEWAY_ACCOUNT).await.unwrap();
+    let answer = call_check(&gateway, "/checked-by-gateway").await.unwrap();
+    assert_eq!(answer.trailers.only("grpc-status"), Some("0"), "{answer:?}");
+    let answer = Answer::read(CheckResponse::decode(&answer.body[5..]).unwrap()).unwrap();
+    assert!(matches!(answer, Answer::Deny { status: 401, .. }), "{answer:?}");
+
+    for (namespace, account) in [(TEAM, NEIGHBOUR), (TEAM, WORKLOAD), (NAMESPACE, "portcullis")] {
+        let other = mesh.check_port_from(namespace, account).await.unwrap();
+        let answer = call_check(&other, "/checked-by-another").await.unwrap();
+        let status = answer.headers.only("grpc-status");
+        assert_eq!(status, Some("7"), "{namespace}/{account} is PERMISSION_DENIED: {answer:?}");
+        assert!(answer.body.is_empty());
+    }
+    let outcome = call_check(&mesh.check_port_in_clear_text(), "/checked-in-clear-text").await;
+    assert!(is_unanswered(&outcome), "{outcome:?}");
+
+    let records = mesh.portcullis.records().unwrap();
+    let seen = |path: &str| records.iter().any(|record| record.to_string().contains(path));
+    assert!(seen("/checked-by-gateway"), "the gateway's call is in the log");
+    assert!(!seen("/checked-by-another") && !seen("/checked-in-clear-text"));
+}
+
+async fn everybody_may_read_the_keys_and_do_no_more(mesh: &Mesh) {
+    let target = mesh.keys_in_clear_text();
+    let answer = http1::get(&target, HOST, "/.well-known/jwks.json", &[]).await.unwrap();
+    let keys: Value = answer.json().unwrap();
+    assert_eq!(keys["keys"][0]["crv"], "P-256", "{keys}");
+    assert!(keys["keys"][0].get("d").is_none(), "a private key is published");
+    let post = http1::request("POST", HOST, "/.well-known/jwks.json", &[]);
+    let answer = http1::exchange(&target, &post).await.unwrap();
+    assert_eq!(answer.status, 403, "{}", answer.text());
+}
+
+async fn the_workload_refuses_a_request_without_an_assertion(mesh: &Mesh) {
+    let gateway = mesh.workload_from(ISTIO_NAMESPACE, GATEWAY_ACCOUNT).await.unwrap();
+    let lines = [("kubeflow-userid", "root@example.com")];
+    let answer = http1::get(&gateway, HOST, "/no-assertion", &lines).await.unwrap();
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    assert_untouched(mesh, "/no-assertion");
+
+    let assertion = caught_assertion(mesh, "/real-assertion?caught").await;
+    let lines = [("portcullis-assertion", assertion.as_str())];
+    let answer = http1::get(&gateway, HOST, "/real-assertion?again", &lines).await.unwrap();
+    assert!(answer.is_from_upstream(), "with one it passes: {} {}", answer.status, answer.text());
+}
+
+async fn the_workload_refuses_a_forged_assertion(mesh: &Mesh) {
+    let gateway = mesh.workload_from(ISTIO_NAMESPACE, GATEWAY_ACCOUNT).await.unwrap();
+    let real = caught_assertion(mesh, "/forged-assertion/real").await;
+    let (header, claims) = (jwt::header(&real).unwrap(), jwt::claims(&real).unwrap());
+    let bytes = |value: &Value| serde_json::to_vec(value).unwrap();
+    let mut root = claims.clone();
+    root["sub"] = json!("user:company:root");
+    let unsigned = json!({ "alg": "none", "typ": "JWT" });
+    let mine = SigningKey::generate(Algorithm::Es256).unwrap();
+    let parts: Vec<&str> = real.split('.').collect();
+    let forgeries = [
+        ("another key under our kid", mine.sign_bytes(&bytes(&header), &bytes(&root)).unwrap()),
+        ("no signature", jwt::unsigned(&bytes(&unsigned), &bytes(&root), b"")),
+        ("other claims under our signature", {
+            let forged = jwt::unsigned(&bytes(&header), &bytes(&root), b"");
+            format!("{forged}{}", parts[2])
+        }),
+    ];
+    for (what, forgery) in forgeries {
+        let lines = [("portcullis-assertion", forgery.as_str())];
+        let answer = http1::get(&gateway, HOST, "/forged-assertion/sent", &lines).await.unwrap();
+        assert_eq!(answer.status, 401, "{what}: {}", answer.text());
+    }
+    assert_untouched(mesh, "/forged-assertion/sent");
+}
+
+async fn the_workload_refuses_an_assertion_for_another_service(mesh: &Mesh) {
+    let bearer = bearer(mesh, NEIGHBOUR).await;
+    let answer = mesh.get(OTHER_SERVICE, &[("authorization", &bearer)]).await.unwrap();
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    assert!(answer.text().contains("Audiences in Jwt are not allowed"), "{}", answer.text());
+    assert_untouched(mesh, OTHER_SERVICE);
+}
+
+async fn the_workload_refuses_another_workload(mesh: &Mesh) {
+    let assertion = caught_assertion(mesh, "/from-elsewhere/caught").await;
+    let lines = [("portcullis-assertion", assertion.as_str())];
+    let neighbour = mesh.workload_from(TEAM, NEIGHBOUR).await.unwrap();
+    let answer = http1::get(&neighbour, HOST, "/from-elsewhere/neighbour", &lines).await.unwrap();
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    assert_untouched(mesh, "/from-elsewhere/neighbour");
+
+    let outcome = http1::get(&mesh.workload_in_clear_text(), HOST, "/from-elsewhere/clear", &lines).await;
+    assert!(is_unanswered(&outcome), "{outcome:?}");
+    assert_untouched(mesh, "/from-elsewhere/clear");
+}
