@@ -12,17 +12,20 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioExecutor};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use kube::{
     Client,
-    client::Body,
+    client::{Body, ConfigExt as _},
     config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig},
 };
 use thiserror::Error;
+use tower::{BoxError, ServiceBuilder};
 
 use super::reviews::{ReviewAnswer, ReviewError, ReviewedUser, Reviews};
 use crate::secret::SecretString;
 
+const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
 const TOKEN_REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 const JWKS: &str = "/openid/v1/jwks";
 /// The largest answer that is read, in bytes. A TokenReview comes back with its token.
@@ -105,6 +108,7 @@ impl KubeReviews {
             .headers_mut()
             .insert(header::ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"));
         request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
 
         let client = self.connection.load().client.clone();
         let response = client.send(request).await.map_err(|error| ReviewError::Unavailable(describe(&error)))?;
@@ -171,7 +175,7 @@ impl From<TokenReviewStatus> for ReviewAnswer {
 }
 
 async fn connect(kubeconfig: Option<&Path>, connect_timeout: Duration) -> Result<Connection, ClientError> {
-    let mut config = match kubeconfig {
+    let config = match kubeconfig {
         Some(path) => read_kubeconfig(path).await?,
         None => Config::incluster().map_err(|error| ClientError::NotInCluster(describe(&error)))?,
     };
@@ -181,15 +185,28 @@ async fn connect(kubeconfig: Option<&Path>, connect_timeout: Duration) -> Result
     if config.accept_invalid_certs {
         return Err(ClientError::Unverified);
     }
-    config.connect_timeout = Some(connect_timeout);
-    // Retries are ours to decide: each of them would be a call beside the bound on calls.
-    config.default_retry = false;
-    config
-        .headers
-        .push((header::USER_AGENT, HeaderValue::from_static(concat!("portcullis/", env!("CARGO_PKG_VERSION")))));
-    let auth = config.auth_info.clone();
-    let client = Client::try_from(config).map_err(|error| ClientError::Client(describe(&error)))?;
-    Ok(Connection { client, auth })
+    let client = client(&config, connect_timeout).map_err(|error| ClientError::Client(describe(&error)))?;
+    Ok(Connection { client, auth: config.auth_info })
+}
+
+/// The client's stack without two layers of the usual one: the one that retries, since each retry would be a call
+/// beside the bound on calls, and the one that logs every failed call as an error, since metrics and the records of the
+/// checks tell that already.
+fn client(config: &Config, connect_timeout: Duration) -> kube::Result<Client> {
+    // Where the process has chosen its TLS implementation already, that one stays.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(connect_timeout));
+    let connector = config.rustls_https_connector_with_connector(connector)?;
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector));
+    Ok(Client::new(service, config.default_namespace.as_str()))
 }
 
 /// Whether the address never leaves this machine (`kubectl proxy` serves such a one). A name proves nothing.
