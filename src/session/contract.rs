@@ -63,7 +63,7 @@ cases! {
 }
 
 /// A session named by a number, of a person named by a word, that lives an hour.
-fn record(number: u64, person: &str) -> NewRecord {
+pub(super) fn record(number: u64, person: &str) -> NewRecord {
     let ring = ring(&[1]);
     NewRecord {
         name: name(number),
@@ -77,13 +77,13 @@ fn record(number: u64, person: &str) -> NewRecord {
     }
 }
 
-fn name(number: u64) -> RecordName {
+pub(super) fn name(number: u64) -> RecordName {
     let mut bytes = [7; RecordName::BYTES];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
     RecordName::from_bytes(bytes)
 }
 
-fn subject_of(person: &str) -> IndexKeys {
+pub(super) fn subject_of(person: &str) -> IndexKeys {
     index::subject(&ring(&[1]), "issuer", person)
 }
 

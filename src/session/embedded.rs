@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 
 use self::{
     failure::{damaged, storage, table, transaction},
-    tables::{RECORDS, ROWS, Tables, read_row},
+    tables::{RECORDS, ROWS, Tables, read_row, sweep},
     writer::{Job, Pending, Writer},
 };
 use super::{
@@ -156,9 +156,8 @@ impl SessionStore for EmbeddedStore {
         self.write(move |tables| tables.spend(&mark, until)).await
     }
 
-    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is for one lifetime of the tables")]
     async fn sweep(&self) -> Result<usize, StoreError> {
-        self.write(|tables| tables.sweep()).await
+        self.write(sweep).await
     }
 
     fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {

@@ -176,7 +176,7 @@ impl State {
         if indexes.iter().any(|index| index.searched().iter().any(refused)) {
             return Inserted::LoggedOut;
         }
-        if self.sessions.contains_key(&record.name) {
+        if self.live(&record.name, now).is_some() {
             return Inserted::NameTaken;
         }
         let mut ended = self.live_in_index(&record.subject, now);

@@ -74,10 +74,13 @@ impl World {
 
     pub(super) fn over(store: impl FnOnce(SharedClock) -> Arc<dyn SessionStore>) -> Self {
         let clock = ManualClock::at(now());
-        let store = store(clock.clone());
+        Self::over_with(&clock, store(clock.clone()))
+    }
+
+    pub(super) fn over_with(clock: &Arc<ManualClock>, store: Arc<dyn SessionStore>) -> Self {
         let ring = ring(&[1]).shared();
-        let sessions = replica(&store, &ring, &clock);
-        Self { clock, ring, store, sessions }
+        let sessions = replica(&store, &ring, clock);
+        Self { clock: Arc::clone(clock), ring, store, sessions }
     }
 
     /// Another process's sessions over the same store.

@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 
+use self::watched::Watched;
 use super::{
     CLOCK_TOLERANCE, Config, CreateError, MemoryStore, Metrics, OpenError, SessionStore, Sessions, StoreConfig,
     StoredRecord, contract, index,
-    store::{Inserted, NewRecord, RecordName},
+    store::{Inserted, NewRecord, RecordName, StoreObserver},
     testing::{ABSOLUTE, IDLE, ISSUER, ORIGIN, World, dex, new_session, now, ring},
     ticket::Ticket,
 };
@@ -20,6 +21,8 @@ use crate::{
 const MINUTE: Duration = Duration::from_mins(1);
 /// A minute less than [`IDLE`].
 const ALMOST_IDLE: Duration = Duration::from_mins(8 * 60 - 1);
+
+mod watched;
 
 mod memory {
     use super::{World, contract};
@@ -91,13 +94,9 @@ async fn a_session_opens_with_its_ticket_on_every_replica() {
 async fn a_ticket_that_we_did_not_make_costs_no_call_of_the_store() {
     let world = World::in_memory();
     let ticket = world.sign_in("user").await;
-    let sessions = Sessions::new(
-        Arc::new(DeadStore),
-        Arc::clone(&world.ring),
-        world.clock.clone(),
-        &super::testing::config(StoreConfig::Memory),
-        Metrics::default(),
-    );
+    let store = Watched::new(&world, true);
+    let sessions = sessions_over(&world, Arc::clone(&store));
+    store.go_down();
     let foreign = Ticket::issue(&ring(&[2])).to_cookie_value();
     let mut forged = ticket.clone();
     forged.replace_range(50..51, if &ticket[50..51] == "A" { "B" } else { "A" });
@@ -105,6 +104,7 @@ async fn a_ticket_that_we_did_not_make_costs_no_call_of_the_store() {
         assert_eq!(open(&sessions, other).await.unwrap_err(), OpenError::NotOurs);
         assert_eq!(sessions.end(other).await, Ok(false));
     }
+    assert_eq!(store.calls(), 0);
     assert_eq!(open(&sessions, &ticket).await.unwrap_err(), OpenError::Unavailable);
     assert!(sessions.end(&ticket).await.is_err());
     let created = sessions.create(new_session("user", now())).await;
@@ -398,68 +398,70 @@ async fn a_store_is_opened_as_it_is_configured() {
     assert!(path.is_file());
 }
 
-/// A store that is down.
-#[derive(Debug)]
-struct DeadStore;
+#[tokio::test]
+async fn a_session_in_use_costs_no_call_of_the_store() {
+    let world = World::in_memory();
+    let ticket = world.sign_in("user").await;
+    let store = Watched::new(&world, true);
+    let sessions = sessions_over(&world, Arc::clone(&store));
+    assert!(open(&sessions, &ticket).await.is_ok());
+    let calls = store.calls();
+    store.go_down();
+    for _ in 0..100 {
+        assert!(open(&sessions, &ticket).await.is_ok());
+    }
+    assert_eq!(store.calls(), calls);
+    world.clock.advance(MINUTE);
+    assert!(open(&sessions, &ticket).await.is_ok(), "the last use is not stored, and that is all");
+    world.clock.advance(IDLE);
+    assert_eq!(open(&sessions, &ticket).await.unwrap_err(), OpenError::Unavailable);
+}
 
-mod dead {
-    use std::sync::Weak;
+#[tokio::test]
+async fn nothing_is_remembered_of_a_store_that_does_not_tell_of_changes() {
+    let world = World::in_memory();
+    let ticket = world.sign_in("user").await;
+    let store = Watched::new(&world, false);
+    let sessions = sessions_over(&world, Arc::clone(&store));
+    for calls in 1..=3 {
+        assert!(open(&sessions, &ticket).await.is_ok());
+        assert_eq!(store.calls(), calls);
+    }
+    assert_eq!(world.sessions.end(&ticket).await, Ok(true));
+    assert_eq!(open(&sessions, &ticket).await.unwrap_err(), OpenError::Ended);
+}
 
-    use async_trait::async_trait;
-
-    use super::{
-        super::store::{
-            IndexKeys, Inserted, MarkKeys, NewRecord, RecordName, Replaced, Replacement, SessionStore, StoreError,
-            StoreObserver, StoredListing, StoredRecord,
-        },
-        DeadStore,
+#[tokio::test(start_paused = true)]
+async fn what_expired_is_swept_from_time_to_time() {
+    let world = World::in_memory();
+    let ticket = world.sign_in("user").await;
+    let name = *Ticket::parse(&world.ring.load(), &ticket).unwrap().name();
+    let heard = Arc::new(Heard::default());
+    let observer: Arc<dyn StoreObserver> = heard.clone();
+    world.store.observe(Arc::downgrade(&observer));
+    let maintained = async {
+        world.clock.advance(IDLE);
+        tokio::time::sleep(MINUTE).await;
     };
-    use crate::clock::Timestamp;
+    tokio::select! {
+        () = world.sessions.maintain() => {}
+        () = maintained => {}
+    }
+    assert_eq!(*heard.0.lock().unwrap(), [name]);
+}
 
-    fn down<T>() -> Result<T, StoreError> {
-        Err(StoreError::Unavailable("down".to_owned()))
+#[derive(Debug, Default)]
+struct Heard(std::sync::Mutex<Vec<RecordName>>);
+
+impl StoreObserver for Heard {
+    fn changed(&self, name: &RecordName) {
+        self.0.lock().unwrap().push(*name);
     }
 
-    #[async_trait]
-    impl SessionStore for DeadStore {
-        async fn insert(&self, _: NewRecord) -> Result<Inserted, StoreError> {
-            down()
-        }
+    fn all_changed(&self) {}
+}
 
-        async fn get(&self, _: &RecordName) -> Result<Option<StoredRecord>, StoreError> {
-            down()
-        }
-
-        async fn replace(&self, _: &RecordName, _: Replacement) -> Result<Replaced, StoreError> {
-            down()
-        }
-
-        async fn touch(&self, _: &RecordName, _: Vec<u8>, _: Timestamp) -> Result<bool, StoreError> {
-            down()
-        }
-
-        async fn remove(&self, _: &RecordName) -> Result<bool, StoreError> {
-            down()
-        }
-
-        async fn list(&self, _: &IndexKeys) -> Result<Vec<StoredListing>, StoreError> {
-            down()
-        }
-
-        async fn end_all(&self, _: &IndexKeys, _: Timestamp, _: Timestamp) -> Result<Vec<RecordName>, StoreError> {
-            down()
-        }
-
-        async fn spend(&self, _: &MarkKeys, _: Timestamp) -> Result<bool, StoreError> {
-            down()
-        }
-
-        async fn sweep(&self) -> Result<usize, StoreError> {
-            down()
-        }
-
-        fn observe(&self, _: Weak<dyn StoreObserver>) -> bool {
-            true
-        }
-    }
+fn sessions_over(world: &World, store: Arc<Watched>) -> Sessions {
+    let config = super::testing::config(StoreConfig::Memory);
+    Sessions::new(store, Arc::clone(&world.ring), world.clock.clone(), &config, Metrics::default())
 }

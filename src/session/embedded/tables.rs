@@ -233,14 +233,6 @@ impl<'txn> Tables<'txn> {
         Ok(true)
     }
 
-    pub(super) fn sweep(&mut self) -> Result<usize, StoreError> {
-        let expired = self.expired(self.now, SWEEP_BATCH)?;
-        for name in &expired {
-            self.delete(name)?;
-        }
-        Ok(expired.len() + self.forget_marks(SWEEP_BATCH - expired.len())?)
-    }
-
     fn logged_out_at(&self, key: &IndexKey) -> Result<Option<Timestamp>, StoreError> {
         let mark = self.logouts.get(key.as_bytes()).map_err(storage)?;
         Ok(mark.map(|mark| Timestamp::from_unix_millis(mark.value().0)))
@@ -351,6 +343,21 @@ impl<'txn> Tables<'txn> {
         self.dirty = true;
         Ok(())
     }
+}
+
+/// Deletes what has expired, in a bounded step; how much it was.
+pub(super) fn sweep(tables: &mut Tables<'_>) -> Result<usize, StoreError> {
+    let expired = tables.expired(tables.now, SWEEP_BATCH)?;
+    for name in &expired {
+        tables.delete(name)?;
+    }
+    Ok(expired.len() + tables.forget_marks(SWEEP_BATCH - expired.len())?)
+}
+
+/// Has the time noted though nothing else is written: reads move it on as well.
+pub(super) fn keep_time(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    tables.dirty |= tables.meta()?.latest < tables.now;
+    Ok(())
 }
 
 /// Reads a row as it stands in the file.

@@ -16,7 +16,7 @@ use super::{
     Shared, closed,
     failure::{commit, storage, table, transaction},
     file,
-    tables::{Effects, Tables},
+    tables::{Effects, Tables, keep_time},
 };
 use crate::{
     clock::Timestamp,
@@ -95,6 +95,8 @@ impl Writer {
                 }
                 self.write(batch);
             }
+            let (last, _) = Pending::new(keep_time);
+            self.write(vec![Box::new(last)]);
             self.close();
         })
     }
