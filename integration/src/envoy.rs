@@ -31,7 +31,8 @@ pub enum Version {
 }
 
 impl Version {
-    fn part(self) -> &'static str {
+    /// Its name among the parts.
+    pub(crate) fn part(self) -> &'static str {
         match self {
             Self::V1_36_4 => "envoy-1.36.4",
             Self::V1_38_3 => "envoy-1.38.3",

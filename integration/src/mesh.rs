@@ -54,9 +54,9 @@ const ISTIO_AUDIENCE: &str = "istio-ca";
 /// A loaded machine may take this long where 2 s are usual.
 const SETTLED_WITHIN: Duration = Duration::from_mins(1);
 /// Where the gateway listens, as the Service of the gateway says.
-const GATEWAY_PORT: u16 = 8080;
+const GATEWAY_PORT: u16 = 10080;
 /// Where the workload's sidecar listens, as the Service of the workload says.
-const WORKLOAD_PORT: u16 = 8080;
+const WORKLOAD_PORT: u16 = 10080;
 /// The check port, as the manifests say.
 const CHECK_PORT: u16 = 9001;
 /// The port of the assertion's keys, as the manifests say.

@@ -22,27 +22,32 @@ use portcullis_integration::upstream::Received;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use tokio::sync::OnceCell;
-
-/// A trial for each `async fn(&Mesh)`.
-macro_rules! trials {
-    ($stage:expr, $($test:ident),+ $(,)?) => {
-        vec![$({
-            let stage = Arc::clone($stage);
-            Trial::test(stringify!($test), move || stage.run(async |mesh| $test(mesh).await))
-        }),+]
-    };
-}
+use tokio::sync::{RwLock, RwLockWriteGuard};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let stage = Arc::new(Stage::new());
-    let trials = trials![
-        &stage,
+    let trials = trials(&stage);
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // The children stop with the mesh, and `main` ends by a return, so that it is dropped.
+    drop(stage);
+    conclusion.exit_code()
+}
+
+fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
+    macro_rules! trials {
+        ($run:ident: $($test:ident),+ $(,)?) => {
+            [$({
+                let stage = Arc::clone(stage);
+                Trial::test(stringify!($test), move || stage.$run(async |mesh| $test(mesh).await))
+            }),+]
+        };
+    }
+    let together = trials![share:
         a_token_passes_as_one_identity,
         a_browser_signs_in_and_out,
         who_is_not_signed_in_is_answered_by_portcullis,
-        an_outsiders_token_is_refused,
+        a_token_for_others_is_refused,
         only_the_gateway_may_call_the_check_port,
         everybody_may_read_the_keys_and_do_no_more,
         the_workload_refuses_a_request_without_an_assertion,
@@ -50,29 +55,50 @@ fn main() -> ExitCode {
         the_workload_refuses_an_assertion_for_another_service,
         the_workload_refuses_another_workload,
     ];
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    // The children stop with the mesh, and `main` ends by a return, so that it is dropped.
-    drop(stage);
-    conclusion.exit_code()
+    let alone = trials![take: nothing_passes_without_portcullis_and_sessions_outlive_it];
+    together.into_iter().chain(alone).collect()
 }
 
 /// The mesh, which starts when the first test needs it.
 struct Stage {
     runtime: Runtime,
-    mesh: OnceCell<Mesh>,
+    /// None before the start; what went wrong where it did not start.
+    mesh: RwLock<Option<Result<Mesh, String>>>,
 }
 
 impl Stage {
     fn new() -> Self {
-        Self { runtime: Runtime::new().unwrap(), mesh: OnceCell::new() }
+        Self { runtime: Runtime::new().unwrap(), mesh: RwLock::new(None) }
     }
 
-    fn run(&self, test: impl AsyncFnOnce(&Mesh)) -> Result<(), Failed> {
+    /// Runs a test beside others.
+    fn share(&self, test: impl AsyncFnOnce(&Mesh)) -> Result<(), Failed> {
         self.runtime.block_on(async {
-            let mesh = self.mesh.get_or_try_init(Mesh::start).await.map_err(|error| format!("{error:#}"))?;
+            drop(self.started().await);
+            let mesh = self.mesh.read().await;
+            let mesh = mesh.as_ref().expect("it has been started").as_ref()?;
+            let outcome = AssertUnwindSafe(test(mesh)).catch_unwind().await;
             // The panic's message is on the screen already.
-            AssertUnwindSafe(test(mesh)).catch_unwind().await.map_err(|_| Failed::from(mesh.log_tails()))
+            outcome.map_err(|_| mesh.log_tails().into())
         })
+    }
+
+    /// Runs a test that disturbs others.
+    fn take(&self, test: impl AsyncFnOnce(&mut Mesh)) -> Result<(), Failed> {
+        self.runtime.block_on(async {
+            let mut mesh = self.started().await;
+            let mesh = mesh.as_mut().expect("it has been started").as_mut().map_err(|error| error.clone())?;
+            let outcome = AssertUnwindSafe(test(mesh)).catch_unwind().await;
+            outcome.map_err(|_| mesh.log_tails().into())
+        })
+    }
+
+    async fn started(&self) -> RwLockWriteGuard<'_, Option<Result<Mesh, String>>> {
+        let mut mesh = self.mesh.write().await;
+        if mesh.is_none() {
+            *mesh = Some(Mesh::start().await.map_err(|error| format!("{error:#}")));
+        }
+        mesh
     }
 }
 
@@ -172,7 +198,7 @@ async fn who_is_not_signed_in_is_answered_by_portcullis(mesh: &Mesh) {
     assert_untouched(mesh, "anonymous");
 }
 
-async fn an_outsiders_token_is_refused(mesh: &Mesh) {
+async fn a_token_for_others_is_refused(mesh: &Mesh) {
     let token = mesh.cluster.token(TEAM, NEIGHBOUR).audience("another-service").issue().await.unwrap();
     let bearer = format!("Bearer {token}");
     let answer = mesh.get("/wrong-audience", &[("authorization", &bearer)]).await.unwrap();
@@ -287,4 +313,20 @@ async fn the_workload_refuses_another_workload(mesh: &Mesh) {
     let outcome = http1::get(&mesh.workload_in_clear_text(), HOST, "/from-elsewhere/clear", &lines).await;
     assert!(is_unanswered(&outcome), "{outcome:?}");
     assert_untouched(mesh, "/from-elsewhere/clear");
+}
+
+async fn nothing_passes_without_portcullis_and_sessions_outlive_it(mesh: &mut Mesh) {
+    let mut visitor = mesh.visitor().unwrap();
+    let page = visitor.sign_in("bob", "/outage?before").await.unwrap();
+    assert!(page.is_from_upstream(), "{} {}", page.status, page.text());
+
+    mesh.portcullis.sigkill().unwrap();
+    let answer = visitor.navigate("/outage?during").await.unwrap();
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_untouched(mesh, "/outage?during");
+
+    mesh.portcullis.restart().await.unwrap();
+    let page = visitor.navigate("/outage?after").await.unwrap();
+    assert!(page.is_from_upstream(), "{} {}", page.status, page.text());
+    assert_eq!(at_workload(mesh, "/outage?after").headers.all("kubeflow-userid"), ["bob@example.com"]);
 }

@@ -40,6 +40,8 @@ impl Istiod {
             // Both filters exist in Istio's build of Envoy only.
             .env("PILOT_ENABLE_ALPN_FILTER", "false")
             .env("PILOT_ENABLE_METADATA_EXCHANGE", "false")
+            // It is in no cloud, and need not look for one.
+            .env("CLOUD_PLATFORM", "none")
             // One istiod needs no election, and no webhook of it is registered.
             .env("ENABLE_LEADER_ELECTION", "false")
             .env("VALIDATION_WEBHOOK_CONFIG_NAME", "")
@@ -51,7 +53,7 @@ impl Istiod {
             .arg(cluster.admin_kubeconfig())
             .args(["--grpcAddr", &format!("{address}:15010")])
             .args(["--secureGRPCAddr", &format!("{address}:15012")])
-            .args(["--httpAddr", &format!("{address}:8080")])
+            .args(["--httpAddr", &format!("{address}:15080")])
             .args(["--httpsAddr", &format!("{address}:15017")])
             .args(["--monitoringAddr", &format!("{address}:15014")])
             .args(["--ctrlz_port", "0"])
@@ -61,7 +63,7 @@ impl Istiod {
 
     /// Waits until it is ready, and gives the mesh's root certificate, PEM.
     pub(super) async fn ready(&mut self, cluster: &Cluster) -> Result<String> {
-        let url = format!("http://{}:8080/ready", self.address);
+        let url = format!("http://{}:15080/ready", self.address);
         self.process.wait_for_ok(&url, READY_WITHIN).await?;
         let api: Api<ConfigMap> = Api::namespaced(cluster.client().await?, NAMESPACE);
         let what = "publishes no root certificate";

@@ -11,6 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::pod::Pod;
+use crate::envoy::Version;
 use crate::process::{Launch, Process};
 
 /// A loaded machine may take this long where 2 s are usual.
@@ -50,7 +51,7 @@ impl Proxy {
     /// Starts it and does not wait.
     pub(super) fn start(role: Role, pod: &Pod, membership: &Membership<'_>) -> Result<Self> {
         let folder = TempDir::with_prefix("portcullis-agent-")?;
-        let envoy = crate::parts::path("envoy-1.40.0")?;
+        let envoy = crate::parts::path(Version::V1_40_0.part())?;
         write_wrapper(&folder.path().join("envoy"), &envoy)?;
         write_bootstrap(&folder.path().join("bootstrap.json"), pod.address)?;
         let tokens = folder.path().join("var/run/secrets/tokens");
@@ -94,6 +95,7 @@ impl Proxy {
             .env("JWT_POLICY", "third-party-jwt")
             .env("CREDENTIAL_FETCHER_TYPE", "")
             .env("TRUST_DOMAIN", "cluster.local")
+            .env("CLOUD_PLATFORM", "none")
             // A key that is made in no time.
             .env("ECC_SIGNATURE_ALGORITHM", "ECDSA")
             .args(["proxy", role, "--domain", &format!("{}.svc.cluster.local", pod.namespace)])
