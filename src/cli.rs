@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
-use crate::config;
+use crate::{app, config};
 
 /// The configuration or the command line is wrong (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
@@ -23,6 +23,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve, until SIGTERM or SIGINT.
+    Serve {
+        /// The configuration file (YAML).
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Check a configuration with everything that it refers to; prints OK, or every error with its field.
     CheckConfig {
         /// The configuration file (YAML).
@@ -48,6 +54,13 @@ pub fn run() -> ExitCode {
 
 fn command(command: Command) -> ExitCode {
     match command {
+        Command::Serve { config } => match app::serve(&config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let _ = print(&mut io::stderr(), &error.to_string());
+                ExitCode::from(if error.is_configuration() { EXIT_CONFIG } else { EXIT_INTERNAL })
+            }
+        },
         Command::CheckConfig { file } => match config::load(&file) {
             Ok(_) => print(&mut io::stdout(), "OK"),
             Err(error) => {

@@ -24,7 +24,7 @@ pub use key_directory::{KeyDirectory, KeyDirectoryContents, KeyDirectoryError};
 pub use reload::{Metrics, Source};
 pub use schema::json_schema;
 pub use settings::{
-    Bind, CheckListener, Drain, HttpListener, KeySource, Keys, Listeners, Origin, Provider, ServerTls, ServiceAccounts,
+    Bind, CheckListener, Drain, HttpListener, KeySource, Keys, Listeners, Provider, ServerTls, ServiceAccounts,
     Settings,
 };
 

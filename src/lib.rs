@@ -35,11 +35,11 @@ pub mod check;
 
 // Floor 6.
 pub mod ext_authz;
-// Floor 6.
 pub mod http;
 
 // Floor 7.
 pub mod config;
 
 // Floor 8.
+pub mod app;
 pub mod cli;

@@ -96,18 +96,18 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self { failed: Gauge::default(), last_success: Gauge::default(), reloads: Counter::default() };
         registry.register(
-            "portcullis_config_reload_failed",
+            "config_reload_failed",
             "1 while the configuration on disk is not in force because it is wrong or needs a restart",
             metrics.failed.clone(),
         );
         registry.register_with_unit(
-            "portcullis_config_last_success_timestamp",
+            "config_last_success_timestamp",
             "When the configuration in force was read, in seconds since the Unix epoch",
             Unit::Seconds,
             metrics.last_success.clone(),
         );
         registry.register(
-            "portcullis_config_reloads",
+            "config_reloads",
             "Changes of the configuration that took effect since the start",
             metrics.reloads.clone(),
         );

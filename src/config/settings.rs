@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, sync::Arc,
 use rustls::{RootCertStore, sign::CertifiedKey};
 
 use crate::{
-    authz, identity, kubernetes, logging,
+    authz, endpoints, identity, kubernetes, logging,
     principal::ProviderName,
     secret::{RootKeyRing, SecretBytes, SecretString},
     session,
@@ -24,8 +24,8 @@ pub struct Settings {
     pub sessions: session::Config,
     /// Identity providers; names are unique.
     pub providers: Vec<Provider>,
-    /// Where browsers sign in; every one names a provider of the list.
-    pub origins: Vec<Origin>,
+    /// Where browsers sign in: one for a host, and every one names a provider of the list.
+    pub origins: Vec<endpoints::Origin>,
     /// ServiceAccount tokens, where they are accepted.
     pub service_accounts: Option<ServiceAccounts>,
     /// The trusted headers.
@@ -170,35 +170,8 @@ pub struct Provider {
     pub email_domains: BTreeSet<String>,
 }
 
-/// Where browsers sign in.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// `https://host[:port]`, as [`url::Origin`] writes it.
-    pub origin: String,
-    /// The host, in lower case and without a port.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// The provider.
-    pub provider: ProviderName,
-    /// The session cookie's whole name, `__Host-…`.
-    pub session_cookie: String,
-    /// The login cookie's whole name, `__Host-…-login`.
-    pub login_cookie: String,
-    /// Where our endpoints are: `/portcullis`, no slash at its end.
-    pub path_prefix: String,
-    /// Where the browser goes after logout: a path or an `https://` URL.
-    pub after_logout_url: String,
-    /// Further paths of the logout endpoint.
-    pub logout_aliases: Vec<String>,
-    /// Further paths of the callback.
-    pub callback_aliases: Vec<String>,
-    /// Further paths that start a sign-in.
-    pub login_aliases: Vec<String>,
-}
-
 /// ServiceAccount tokens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceAccounts {
     /// How they are judged.
     pub judge: kubernetes::Config,

@@ -128,7 +128,9 @@ fn with(old: &str, new: &str) -> String {
 fn the_good_configuration_is_good() {
     let settings = load(GOOD).unwrap();
     assert_eq!(settings.origins[0].session_cookie, "__Host-portcullis");
-    assert_eq!(settings.origins[0].after_logout_url, "/portcullis/signed-out");
+    assert_eq!(settings.origins[0].login.login_cookie, "__Host-portcullis-login");
+    assert_eq!(settings.origins[0].login.redirect_uri.as_str(), "https://kubeflow.example.com/portcullis/callback");
+    assert_eq!(settings.origins[0].after_logout.as_str(), "https://kubeflow.example.com/portcullis/signed-out");
     assert_eq!(settings.providers[0].client_secret.as_ref().unwrap().expose(), "kR7wq2Zp-Lx81vNcT0dY");
     assert_eq!(settings.rules.hosts, ["kubeflow.example.com"]);
     assert_eq!(settings.headers, crate::identity::HeaderConfig::default());

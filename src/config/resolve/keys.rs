@@ -1,6 +1,6 @@
 //! Keys: a folder of our own, or files.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use base64::{
     Engine as _,
@@ -139,6 +139,7 @@ fn assertion_keys(
     store: Option<&StoreConfig>,
 ) -> Option<Vec<SecretBytes>> {
     let before = context.errors();
+    let mut names = BTreeSet::new();
     let mut keys = Vec::with_capacity(files.len());
     for (index, path) in files.iter().enumerate() {
         let at = at.index(index);
@@ -146,15 +147,19 @@ fn assertion_keys(
         if files_apart(context, &at, path, store)
             && let Some(contents) = contents
         {
-            if AssertionKey::from_pem(contents, Timestamp::from_unix_seconds(0)).is_ok() {
-                keys.push(contents.clone());
-            } else {
-                context.report(
-                    FieldError::new(&at, "the file holds no EC P-256 private key in PKCS#8 PEM")
-                        .found(&path.to_string_lossy())
-                        .write("make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`"),
-                );
-            }
+            let problem = match AssertionKey::from_pem(contents, Timestamp::from_unix_seconds(0)) {
+                Err(_) => "the file holds no EC P-256 private key in PKCS#8 PEM",
+                Ok(key) if !names.insert(key.key_id().to_owned()) => "this key occurs twice",
+                Ok(_) => {
+                    keys.push(contents.clone());
+                    continue;
+                }
+            };
+            context.report(
+                FieldError::new(&at, problem)
+                    .found(&path.to_string_lossy())
+                    .write("make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`"),
+            );
         }
     }
     if keys.is_empty() && context.errors() == before {

@@ -1,6 +1,8 @@
 //! Origins: public addresses with their provider, cookie and endpoints.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+
+use url::Url;
 
 use super::{
     context::Context,
@@ -10,8 +12,10 @@ use crate::{
     config::{
         error::{FieldError, FieldPath},
         raw,
-        settings::Origin,
     },
+    decision::Location,
+    endpoints::Origin,
+    oidc::LoginOrigin,
     principal::ProviderName,
 };
 
@@ -34,31 +38,30 @@ fn origin(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Origin, provider
     let provider = provider(context, &at.key("provider"), &raw.provider, providers);
     let cookie = cookie(context, &at.key("cookie"), &raw.cookie);
     let path_prefix = path_prefix(context, &at.key("path_prefix"), &raw.path_prefix);
-    let after_logout_url = match &raw.after_logout_url {
-        Some(target) => after_logout(context, &at.key("after_logout_url"), target),
-        None => path_prefix.as_ref().map(|prefix| format!("{prefix}/signed-out")),
-    };
     let aliases = aliases(context, &at.key("aliases"), &raw.aliases, path_prefix.as_deref());
-    let (origin, host, port) = public?;
+    let (url, cookie, path_prefix) = (public?, cookie?, path_prefix?);
+    let after_logout = after_logout(context, &at.key("after_logout_url"), raw, &path_prefix);
     let [logout_aliases, callback_aliases, login_aliases] = aliases?;
-    let cookie = cookie?;
+    let redirect_uri = url.join(&format!("{path_prefix}/callback")).ok()?;
     Some(Origin {
-        origin,
-        host,
-        port,
-        provider: provider?,
+        host: url.host().map(|host| host.to_string())?,
+        login: LoginOrigin {
+            url: raw.url.clone(),
+            provider: provider?,
+            login_cookie: format!("__Host-{cookie}-login"),
+            redirect_uri,
+        },
         session_cookie: format!("__Host-{cookie}"),
-        login_cookie: format!("__Host-{cookie}-login"),
-        path_prefix: path_prefix?,
-        after_logout_url: after_logout_url?,
+        path_prefix,
+        after_logout: after_logout?,
         logout_aliases,
         callback_aliases,
         login_aliases,
     })
 }
 
-/// The origin, its host and its port.
-fn public_url(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<(String, String, u16)> {
+/// An origin's URL: scheme, host and port alone.
+fn public_url(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Url> {
     if text.starts_with("http://") {
         return context.refuse(
             FieldError::new(at, "browsers take our cookies over `https://` only (`__Host-` needs Secure)")
@@ -68,15 +71,14 @@ fn public_url(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<(
     }
     let url = names::url(context, at, text, PlainHttp::Never)?;
     let origin = url.origin().ascii_serialization();
-    let host = url.host().map(|host| host.to_string())?;
-    if origin != text || host.ends_with('.') {
+    if origin != text || origin.ends_with('.') {
         return context.refuse(
             FieldError::new(at, "an origin is scheme, host and port alone, in lower case")
                 .found(text)
                 .write(format!("write `{}`", origin.trim_end_matches('.'))),
         );
     }
-    Some((origin, host, url.port_or_known_default()?))
+    Some(url)
 }
 
 fn provider(
@@ -124,11 +126,18 @@ fn path_prefix(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<
     )
 }
 
-fn after_logout(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
-    if text.starts_with('/') {
-        names::clean_path(context, at, text)
+/// Where a browser goes once it is signed out: our own page, unless another place is named.
+fn after_logout(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Origin, path_prefix: &str) -> Option<Location> {
+    let own = format!("{path_prefix}/signed-out");
+    let text = raw.after_logout_url.as_deref().unwrap_or(&own);
+    let location = if text.starts_with('/') {
+        Location::on_origin(&raw.url, &names::clean_path(context, at, text)?)
     } else {
-        names::url(context, at, text, PlainHttp::Never).map(|url| url.to_string())
+        Location::new(&names::url(context, at, text, PlainHttp::Never)?)
+    };
+    match location {
+        Ok(location) => Some(location),
+        Err(error) => context.refuse(FieldError::new(at, error.to_string()).found(text)),
     }
 }
 
@@ -165,33 +174,21 @@ fn aliases(
     (context.errors() == before).then_some(resolved)
 }
 
-/// No origin twice; and since cookies do not know ports, no cookie twice on one host.
+/// A host has one origin: cookies and rules do not know ports.
 fn refuse_collisions(context: &mut Context<'_>, at: &FieldPath, origins: &[Option<Origin>]) {
-    let mut urls = BTreeSet::new();
-    let mut cookies: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut hosts = BTreeSet::new();
     for (index, origin) in origins.iter().enumerate() {
-        let Some(origin) = origin else { continue };
-        if !urls.insert(&origin.origin) {
+        if let Some(origin) = origin
+            && !hosts.insert(&origin.host)
+        {
             context.report(
-                FieldError::new(&at.index(index).key("url"), "two origins cannot share an address")
-                    .found(&origin.origin)
-                    .write("remove one of the two"),
+                FieldError::new(
+                    &at.index(index).key("url"),
+                    "two origins cannot share a host: cookies do not know ports",
+                )
+                .found(&origin.login.url)
+                .write("remove one of the two"),
             );
-            continue;
-        }
-        for cookie in [&origin.session_cookie, &origin.login_cookie] {
-            if let Some(other) = cookies.insert((&origin.host, cookie), index) {
-                context.report(
-                    FieldError::new(
-                        &at.index(index).key("cookie"),
-                        format!(
-                            "`{cookie}` is a cookie of origins[{other}] on the same host, and cookies do not know ports"
-                        ),
-                    )
-                    .write("write another name"),
-                );
-                break;
-            }
         }
     }
 }

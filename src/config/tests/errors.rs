@@ -199,15 +199,9 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "provider: dex\n",
-        "provider: dex\n  - {url: 'https://kubeflow.example.com:8443', provider: dex}\n",
-        "origins[1].cookie",
-        "cookies do not know ports",
-    ),
-    (
-        "provider: dex\n",
-        "provider: dex\n  - {url: 'https://kubeflow.example.com', provider: dex}\n",
+        "provider: dex\n  - {url: 'https://kubeflow.example.com:8443', provider: dex, cookie: b}\n",
         "origins[1].url",
-        "two origins cannot share an address",
+        "two origins cannot share a host",
     ),
     ("service_accounts:\n", "hosts: [kubeflow.example.com]\nservice_accounts:\n", "hosts[0]", "an origin's already"),
     ("service_accounts:\n", "hosts: ['a.example:80']\nservice_accounts:\n", "hosts[0]", "without scheme, port"),

@@ -1,0 +1,142 @@
+//! The process: everything built from the configuration, three listeners, reloads, and an end that loses no request.
+
+mod accept;
+mod assemble;
+mod drain;
+mod grpc;
+mod keys;
+mod reload;
+mod serve;
+mod tls;
+
+use std::{path::Path, sync::Arc};
+
+use arc_swap::ArcSwap;
+use prometheus_client::registry::Registry;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+pub use accept::ListenError;
+pub use assemble::AssembleError;
+
+use self::{
+    accept::Listener,
+    assemble::{Assembly, Metrics},
+    drain::{Draining, Signals},
+    keys::Keyrings,
+    reload::Reloader,
+    serve::{Limits, Server},
+};
+use crate::{
+    clock::SystemClock,
+    config::{Bind, ConfigError, KeyDirectoryError, Settings, Source},
+    ext_authz, http,
+    logging::Logging,
+};
+
+/// Why the process ended other than by being asked to.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The folder of self-made keys cannot be used.
+    #[error("keys.directory: {0}")]
+    Keys(#[from] KeyDirectoryError),
+    /// Something cannot be built from the configuration.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    /// Nothing can listen there.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The system does not give what every process needs.
+    #[error("the process cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl AppError {
+    /// Whether the configuration is to be changed, or what it names; nothing else will help.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Keys(_) => true,
+            Self::Assemble(error) => error.is_configuration(),
+            Self::Listen(_) | Self::System(_) => false,
+        }
+    }
+}
+
+/// Serves as the configuration file says, until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where the start fails. Nothing that happens afterwards ends the process.
+pub fn serve(config: &Path) -> Result<(), AppError> {
+    let (source, settings) = Source::open(config)?;
+    let logging = Logging::start(settings.logging);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("portcullis").build()?;
+    let outcome = runtime.block_on(run(source, settings, logging));
+    if let Err(error) = &outcome {
+        tracing::error!(%error, "the start failed");
+    }
+    // What still runs was given its time.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(), AppError> {
+    let mut signals = Signals::listen()?;
+    let clock = SystemClock::shared();
+    let mut registry = Registry::with_prefix("portcullis");
+    let metrics = Metrics::register(&mut registry);
+
+    let keyrings = Keyrings::open(&settings, &clock)?;
+    let assembly = Assembly::build(&settings, &keyrings, &metrics, &clock).await?;
+    let issuer = Arc::new(ArcSwap::from_pointee(settings.assertion.issuer.clone()));
+    let check_tls = settings.listeners.check.tls.as_ref().map(|tls| tls::check(tls, &settings.listeners.check));
+    let http_tls = settings.listeners.http.tls.as_ref().map(tls::http);
+
+    let check = Listener::bind("check", &settings.listeners.check.bind, check_tls.clone()).await?;
+    let published = Listener::bind("http", &Bind::Tcp(settings.listeners.http.bind), http_tls.clone()).await?;
+    let operations = Listener::bind("operations", &Bind::Tcp(settings.listeners.operations), None).await?;
+
+    let readiness = http::Readiness::default();
+    let health = grpc::Health::new();
+    let authorization = ext_authz::AuthorizationServer::new(ext_authz::Service::new(assembly.checker()));
+    let check_stop = CancellationToken::new();
+    let http_stop = CancellationToken::new();
+
+    let check = Server::grpc(check, grpc::routes(authorization, &health), Limits::CHECK);
+    let check = tokio::spawn(check.run(check_stop.clone()));
+    let published = Server::http(published, http::published(Arc::clone(&issuer), keyrings.assertion()), Limits::HTTP);
+    let published = tokio::spawn(published.run(http_stop.clone()));
+    let operated = http::operations(readiness.clone(), assembly.dependencies(), Arc::new(registry));
+    let operated = tokio::spawn(Server::http(operations, operated, Limits::OPERATIONS).run(http_stop.clone()));
+    tokio::spawn(assembly.maintain());
+
+    health.serve().await;
+    readiness.set(true);
+    metrics.config.started(clock.now());
+    tracing::info!(config = %source.path().display(), version = env!("CARGO_PKG_VERSION"), "ready");
+
+    let drain = Arc::new(ArcSwap::from_pointee(settings.drain));
+    let reloader = Reloader {
+        source,
+        in_force: settings,
+        logging,
+        keyrings,
+        assembly,
+        issuer,
+        check_tls,
+        http_tls,
+        drain: Arc::clone(&drain),
+        metrics,
+        clock,
+    };
+    let reloads = tokio::spawn(reloader.run());
+
+    signals.asked_to_end().await;
+    reloads.abort();
+    let draining = Draining { config: **drain.load(), readiness, health, check_stop, http_stop };
+    draining.run(check, [published, operated], signals.asked_to_end()).await;
+    Ok(())
+}

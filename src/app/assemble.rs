@@ -1,0 +1,306 @@
+//! The components, built from the configuration and wired together.
+
+use std::{future::Future, sync::Arc};
+
+use arc_swap::ArcSwap;
+use prometheus_client::registry::Registry;
+use thiserror::Error;
+
+use super::keys::Keyrings;
+use crate::{
+    authn::{BearerAuthenticator, SessionAuthenticator, SessionOrigin},
+    authz::RuleSet,
+    check::{self, Checker, Parts},
+    clock::SharedClock,
+    config::{self, Provider, ServiceAccounts, Settings},
+    endpoints::Endpoints,
+    ext_authz::SharedChecker,
+    http::{Dependency, DependencyState},
+    http_client::{HttpClient, HttpClientConfig, HttpClientError, SharedHttp},
+    identity::{self, Identity},
+    kubernetes::{self, KubeReviews, ServiceAccountTokens},
+    oidc::{self, ClaimsConfig, Limits, Login, ProviderConfig},
+    session::{self, SessionStore, Sessions, StoreOpenError},
+};
+
+/// What cannot be built.
+#[derive(Debug, Error)]
+pub enum AssembleError {
+    /// The session store.
+    #[error("sessions.store: {0}")]
+    Store(#[from] StoreOpenError),
+    /// The client of a provider.
+    #[error("providers: `{provider}`: {source}")]
+    Http {
+        /// The provider's name.
+        provider: String,
+        /// What is wrong.
+        source: HttpClientError,
+    },
+    /// Sign-in.
+    #[error("providers: {0}")]
+    Login(#[from] oidc::ConfigError),
+    /// The client of the API server.
+    #[error("service_accounts.kubeconfig: {0}")]
+    Kubernetes(#[from] kubernetes::ClientError),
+    /// The judge of ServiceAccount tokens.
+    #[error("service_accounts.{0}")]
+    ServiceAccounts(#[from] kubernetes::ConfigError),
+}
+
+impl AssembleError {
+    /// Whether the configuration is to be changed, or what it names.
+    pub(super) const fn is_configuration(&self) -> bool {
+        !matches!(self, Self::Store(_))
+    }
+}
+
+/// The metrics of all components. They outlive what counts into them.
+#[derive(Clone, Debug)]
+pub(super) struct Metrics {
+    pub(super) config: config::Metrics,
+    sessions: session::Metrics,
+    kubernetes: kubernetes::Metrics,
+    login: oidc::Metrics,
+    check: check::Metrics,
+}
+
+impl Metrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        Self {
+            config: config::Metrics::register(registry),
+            sessions: session::Metrics::register(registry),
+            kubernetes: kubernetes::Metrics::register(registry),
+            login: oidc::Metrics::register(registry),
+            check: check::Metrics::register(registry),
+        }
+    }
+}
+
+/// The components in force. A rebuild keeps what its settings leave as it was, with its caches.
+pub(super) struct Assembly {
+    checker: SharedChecker,
+    dependencies: Arc<ArcSwap<Vec<Dependency>>>,
+    store: Arc<dyn SessionStore>,
+    built: Built,
+}
+
+/// What a rebuild may keep.
+struct Built {
+    sessions: Arc<Sessions>,
+    login: Login,
+    accounts: Option<Accounts>,
+}
+
+/// The judge of ServiceAccount tokens, with its client.
+#[derive(Clone)]
+struct Accounts {
+    tokens: ServiceAccountTokens,
+    reviews: Arc<KubeReviews>,
+}
+
+impl Assembly {
+    /// Builds everything. Asks nobody outside but the API server, which may be down.
+    pub(super) async fn build(
+        settings: &Settings,
+        keyrings: &Keyrings,
+        metrics: &Metrics,
+        clock: &SharedClock,
+    ) -> Result<Self, AssembleError> {
+        let store = session::open_store(&settings.sessions, clock)?;
+        let sessions = sessions(settings, &store, keyrings, metrics, clock);
+        let accounts = match &settings.service_accounts {
+            Some(accounts) => Some(Accounts::new(accounts, keyrings, metrics, clock).await?),
+            None => None,
+        };
+        let login = login(settings, &sessions, keyrings, metrics, clock, None)?;
+        let built = Built { sessions, login, accounts };
+        let (checker, dependencies) = built.wire(settings, keyrings, metrics, clock);
+        Ok(Self {
+            checker: Arc::new(ArcSwap::from_pointee(checker)),
+            dependencies: Arc::new(ArcSwap::from_pointee(dependencies)),
+            store,
+            built,
+        })
+    }
+
+    /// Builds again from changed settings and puts that in force; where it fails, nothing changes. Checks that run
+    /// finish with what they began with.
+    pub(super) async fn rebuild(
+        &mut self,
+        settings: &Settings,
+        before: &Settings,
+        keyrings: &Keyrings,
+        metrics: &Metrics,
+        clock: &SharedClock,
+    ) -> Result<(), AssembleError> {
+        let sessions = if settings.sessions == before.sessions {
+            Arc::clone(&self.built.sessions)
+        } else {
+            sessions(settings, &self.store, keyrings, metrics, clock)
+        };
+        let accounts = match (&settings.service_accounts, &before.service_accounts, &self.built.accounts) {
+            (Some(wanted), Some(have), Some(accounts)) if wanted == have => {
+                accounts.reviews.reload().await?;
+                Some(accounts.clone())
+            }
+            (Some(wanted), _, _) => Some(Accounts::new(wanted, keyrings, metrics, clock).await?),
+            (None, _, _) => None,
+        };
+        let login = login(settings, &sessions, keyrings, metrics, clock, Some(&self.built.login))?;
+        let built = Built { sessions, login, accounts };
+        let (checker, dependencies) = built.wire(settings, keyrings, metrics, clock);
+        self.checker.store(Arc::new(checker));
+        self.dependencies.store(Arc::new(dependencies));
+        self.built = built;
+        Ok(())
+    }
+
+    pub(super) fn checker(&self) -> SharedChecker {
+        Arc::clone(&self.checker)
+    }
+
+    pub(super) fn dependencies(&self) -> Arc<ArcSwap<Vec<Dependency>>> {
+        Arc::clone(&self.dependencies)
+    }
+
+    /// What runs beside the checks as long as the process lives.
+    pub(super) fn maintain(&self) -> impl Future<Output = ()> + use<> {
+        let sessions = Arc::clone(&self.built.sessions);
+        async move { sessions.maintain().await }
+    }
+}
+
+impl Accounts {
+    async fn new(
+        settings: &ServiceAccounts,
+        keyrings: &Keyrings,
+        metrics: &Metrics,
+        clock: &SharedClock,
+    ) -> Result<Self, AssembleError> {
+        let reviews = Arc::new(KubeReviews::connect(settings.kubeconfig.clone(), settings.judge.timeout).await?);
+        let tokens = ServiceAccountTokens::new(
+            settings.judge.clone(),
+            Arc::clone(&reviews) as Arc<dyn kubernetes::Reviews>,
+            keyrings.root(),
+            Arc::clone(clock),
+            metrics.kubernetes.clone(),
+        )?;
+        tokens.check_audiences().await?;
+        Ok(Self { tokens, reviews })
+    }
+}
+
+fn sessions(
+    settings: &Settings,
+    store: &Arc<dyn SessionStore>,
+    keyrings: &Keyrings,
+    metrics: &Metrics,
+    clock: &SharedClock,
+) -> Arc<Sessions> {
+    let (store, clock) = (Arc::clone(store), Arc::clone(clock));
+    Arc::new(Sessions::new(store, keyrings.root(), clock, &settings.sessions, metrics.sessions.clone()))
+}
+
+fn login(
+    settings: &Settings,
+    sessions: &Arc<Sessions>,
+    keyrings: &Keyrings,
+    metrics: &Metrics,
+    clock: &SharedClock,
+    previous: Option<&Login>,
+) -> Result<Login, AssembleError> {
+    let providers = settings.providers.iter().map(provider).collect::<Result<_, _>>()?;
+    let config = oidc::Config { providers, limits: Limits::default() };
+    let (sessions, clock) = (Arc::clone(sessions), Arc::clone(clock));
+    Ok(Login::new(config, keyrings.root(), sessions, clock, metrics.login.clone(), previous)?)
+}
+
+fn provider(settings: &Provider) -> Result<ProviderConfig, AssembleError> {
+    let client = HttpClient::new(&HttpClientConfig {
+        timeout: settings.timeout,
+        extra_roots: settings.ca_pem.iter().cloned().collect(),
+        allow_http: settings.allow_http,
+        ..HttpClientConfig::default()
+    });
+    let client =
+        client.map_err(|source| AssembleError::Http { provider: settings.name.as_str().to_owned(), source })?;
+    let secret = |secret: &crate::secret::SecretString| Arc::new(ArcSwap::from_pointee(secret.clone()));
+    Ok(ProviderConfig {
+        name: settings.name.clone(),
+        issuer: settings.issuer.clone(),
+        client_id: settings.client_id.clone(),
+        client_secret: settings.client_secret.as_ref().map(secret),
+        scopes: settings.scopes.clone(),
+        timeout: settings.timeout,
+        allow_http: settings.allow_http,
+        claims: ClaimsConfig {
+            userid_claim: settings.userid_claim.clone(),
+            userid_prefix: settings.userid_prefix.clone(),
+            groups_claim: Some(settings.groups_claim.clone()),
+            trust_unverified_email: settings.trust_unverified_email,
+            email_domains: settings.email_domains.iter().cloned().collect(),
+        },
+        http: Arc::new(client) as SharedHttp,
+    })
+}
+
+impl Built {
+    fn wire(
+        &self,
+        settings: &Settings,
+        keyrings: &Keyrings,
+        metrics: &Metrics,
+        clock: &SharedClock,
+    ) -> (Checker, Vec<Dependency>) {
+        let rules = RuleSet::new(settings.rules.clone());
+        let tokens = self.accounts.as_ref().map(|accounts| accounts.tokens.clone());
+        let not_accepted = self.login.issuers().map(str::to_owned).chain([settings.assertion.issuer.clone()]);
+        let origins = settings.origins.iter().map(|origin| SessionOrigin {
+            host: origin.host.clone(),
+            url: origin.login.url.clone(),
+            provider: origin.login.provider.clone(),
+            cookie: origin.session_cookie.clone(),
+        });
+        let cookies = settings
+            .origins
+            .iter()
+            .flat_map(|origin| [origin.session_cookie.clone(), origin.login.login_cookie.clone()]);
+        let identity = identity::Config {
+            headers: settings.headers.clone(),
+            cookie_names: cookies.collect(),
+            named_groups: rules.named_groups().map(str::to_owned).collect(),
+            remove_method_overrides: rules.asks_for_methods(),
+            assertion: settings.assertion.clone(),
+        };
+        let checker = Checker::new(Parts {
+            bearer: BearerAuthenticator::new(tokens, not_accepted),
+            session: SessionAuthenticator::new(Arc::clone(&self.sessions), origins),
+            identity: Identity::new(identity, keyrings.assertion(), Arc::clone(clock)),
+            endpoints: Endpoints::new(
+                settings.origins.iter().cloned(),
+                self.login.clone(),
+                Arc::clone(&self.sessions),
+                Arc::clone(clock),
+            ),
+            rules,
+            clock: Arc::clone(clock),
+            metrics: metrics.check.clone(),
+        });
+        (checker, self.dependencies())
+    }
+
+    fn dependencies(&self) -> Vec<Dependency> {
+        let state = |answering| if answering { DependencyState::Answering } else { DependencyState::Failing };
+        let providers = self.login.providers().map(|(name, _)| {
+            let (login, wanted) = (self.login.clone(), name.clone());
+            let known = move || login.providers().any(|(name, known)| *name == wanted && known);
+            Dependency { name: format!("provider {}", name.as_str()), state: Arc::new(move || state(known())) }
+        });
+        let api_server = self.accounts.iter().map(|accounts| {
+            let tokens = accounts.tokens.clone();
+            Dependency { name: "API server".to_owned(), state: Arc::new(move || state(tokens.is_answered())) }
+        });
+        providers.chain(api_server).collect()
+    }
+}
