@@ -13,12 +13,12 @@ pub mod secret;
 // Floor 1.
 pub mod decision;
 pub mod jose;
-pub mod pages;
 pub mod principal;
 pub mod request;
 
 // Floor 2.
 pub mod kubernetes;
+pub mod pages;
 pub mod session;
 
 // Floor 3.
@@ -42,4 +42,5 @@ pub mod config;
 
 // Floor 8.
 pub mod app;
+// Floor 9.
 pub mod cli;
