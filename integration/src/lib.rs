@@ -14,6 +14,7 @@
 
 pub mod check_client;
 pub mod cluster;
+pub mod demo;
 pub mod envoy;
 pub mod faults;
 pub mod gateway;

@@ -66,8 +66,8 @@ fn group_heads(group: &str) -> Vec<String> {
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("the sources can be listed") {
+        let path = entry.expect("the sources can be listed").path();
         if path.is_dir() {
             found.extend(sources(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -81,12 +81,13 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 fn arrows(src: &Path) -> BTreeSet<(String, String, String)> {
     let mut arrows = BTreeSet::new();
     for path in sources(src) {
-        let relative = path.strip_prefix(src).unwrap();
-        let from = relative.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
+        let relative = path.strip_prefix(src).expect("it was found there");
+        let from =
+            relative.components().next().expect("a file has a name").as_os_str().to_string_lossy().replace(".rs", "");
         if from == "lib" {
             continue;
         }
-        let mut source = fs::read_to_string(&path).unwrap();
+        let mut source = fs::read_to_string(&path).expect("sources are text");
         if from == "main" {
             // The binary is a crate of its own.
             source = source.replace("portcullis::", "crate::");

@@ -1,0 +1,150 @@
+//! The demonstration: a whole gateway with everything embedded, to sign in to with a browser.
+//!
+//! Envoy and the product are the real ones; the provider and the token issuer are the scripted ones in their honest
+//! mode.
+
+mod page;
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::envoy::{Envoy, Variant};
+use crate::pki::Authority;
+use crate::portcullis::{Config, Portcullis, TOKEN_AUDIENCE};
+use crate::provider::{Provider, Settings, User};
+use crate::review_api::ReviewApi;
+use crate::upstream::Protocol;
+
+/// A running demonstration. All of it stops when it is dropped.
+#[derive(Debug)]
+pub struct Demo {
+    origin: String,
+    authority: PathBuf,
+    token: PathBuf,
+    provider: String,
+    // Dropped in this order: the gateway first.
+    _envoy: Envoy,
+    _portcullis: Portcullis,
+    _provider: Provider,
+    _review_api: ReviewApi,
+}
+
+/// A line to try, and what it should show.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// What it is for.
+    pub title: &'static str,
+    /// The command.
+    pub command: String,
+    /// The status that the gateway answers with.
+    pub status: u16,
+    /// What the answer holds.
+    pub shows: &'static str,
+}
+
+impl Demo {
+    /// Starts all of it.
+    pub async fn start() -> Result<Self> {
+        let users = vec![User::new("alice", &["team-a", "everyone"]), User::new("bob", &["team-b", "everyone"])];
+        let provider = Provider::start(Settings { users, ..Settings::default() }).await?;
+        let review_api = ReviewApi::start().await?;
+        let upstream = page::serve().await?;
+
+        let authority = Authority::new("Portcullis demonstration")?;
+        let envoy = Envoy::builder(Variant::NEWEST)?
+            .upstream_at(Protocol::Http1, upstream)
+            .tls(authority.server(&["localhost"])?);
+        let origin = format!("https://localhost:{}", envoy.tls_address().port());
+
+        let config = Config::new()?.provider(&provider)?.service_accounts(&review_api)?.embedded_store();
+        let config = config
+            .set("/origins", json!([{ "url": origin, "provider": "test" }]))
+            .set("/logging/level", "info")
+            .rules(json!([
+                { "name": "public", "paths": [{ "prefix": "/public" }], "access": "public" },
+                { "name": "team-b", "paths": [{ "prefix": "/team-b" }], "groups": ["team-b"] },
+            ]));
+        let (authority_file, token_file) = (config.folder().join("ca.pem"), config.folder().join("token"));
+        fs::write(&authority_file, authority.pem())?;
+        let token = review_api.token("team-a", "pipeline-runner").audience(TOKEN_AUDIENCE).issue();
+        fs::write(&token_file, token)?;
+
+        let portcullis = config.start().await?;
+        let envoy = envoy.check(portcullis.check_address()).start().await?;
+        Ok(Self {
+            origin,
+            authority: authority_file,
+            token: token_file,
+            provider: provider.issuer().to_owned(),
+            _envoy: envoy,
+            _portcullis: portcullis,
+            _provider: provider,
+            _review_api: review_api,
+        })
+    }
+
+    /// Where to go with a browser.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The lines to try from a shell.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Line> {
+        let curl = format!("curl -s -w '\\n%{{http_code}}\\n' --cacert {}", self.authority.display());
+        let token = format!("-H \"Authorization: Bearer $(cat {})\"", self.token.display());
+        let forged = "-H 'kubeflow-userid: admin@example.com' -H 'kubeflow_userid: admin@example.com'";
+        let accept = "-H 'Accept: application/json'";
+        vec![
+            Line {
+                title: "A script with a ServiceAccount token: the service sees who calls, and never the token.",
+                command: format!("{curl} {accept} {token} {}/", self.origin),
+                status: 200,
+                shows: "system:serviceaccount:team-a:pipeline-runner",
+            },
+            Line {
+                title: "The same script forges a name: the service still sees the true one, once.",
+                command: format!("{curl} {accept} {token} {forged} {}/", self.origin),
+                status: 200,
+                shows: "system:serviceaccount:team-a:pipeline-runner",
+            },
+            Line {
+                title: "A forged name without a credential: refused, with the reason and the request's id.",
+                command: format!("{curl} {accept} {forged} {}/", self.origin),
+                status: 401,
+                shows: "not_signed_in",
+            },
+            Line {
+                title: "A forged name on a public path: passes, and the service sees no name at all.",
+                command: format!("{curl} {accept} {forged} {}/public", self.origin),
+                status: 200,
+                shows: "\"identity\":[]",
+            },
+            Line {
+                title: "Another team's path: refused.",
+                command: format!("{curl} {accept} {token} {}/team-b/", self.origin),
+                status: 403,
+                shows: "not_permitted",
+            },
+        ]
+    }
+}
+
+impl fmt::Display for Demo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "\nPortcullis stands before a demonstration service.\n")?;
+        writeln!(formatter, "  Open       {}/", self.origin)?;
+        writeln!(formatter, "             (your browser warns once: the certificate is this demonstration's own)")?;
+        writeln!(formatter, "  Sign in    as alice or bob; there is no password")?;
+        writeln!(formatter, "  Then       {}/portcullis/whoami shows who you are, and signs you out\n", self.origin)?;
+        for line in self.lines() {
+            writeln!(formatter, "{}\n  $ {}\n  expect {} and {}\n", line.title, line.command, line.status, line.shows)?;
+        }
+        writeln!(formatter, "The identity provider is at {}. Ctrl-C stops everything.", self.provider)
+    }
+}

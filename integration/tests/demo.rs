@@ -1,0 +1,57 @@
+//! The demonstration does what it prints.
+
+use std::process::Command;
+use std::time::Duration;
+
+use portcullis_integration::demo::Demo;
+use portcullis_integration::process::{Launch, Signal};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_that_the_demo_prints_shows_what_it_says() {
+    let demo = Demo::start().await.unwrap();
+    let printed = demo.to_string();
+    for line in demo.lines() {
+        assert!(printed.contains(&line.command), "the line is printed: {}", line.title);
+        let output = Command::new("sh").args(["-c", &line.command]).output().unwrap();
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (body, status) = answer.trim_end().rsplit_once('\n').expect("curl writes the status last");
+        assert_eq!(status, line.status.to_string(), "{}: {answer}", line.title);
+        assert!(body.contains(line.shows), "{}: {answer}", line.title);
+        assert!(!body.contains("admin@example.com"), "{}: a forged name arrived: {answer}", line.title);
+    }
+}
+
+#[tokio::test]
+async fn the_command_is_ready_within_5_s_and_stops_all_it_started() {
+    let binary = env!("CARGO_BIN_EXE_demo");
+    let mut demo = Launch::new("demo", binary).start().unwrap();
+    // How late a timer wakes on this machine now is the slack of the bound.
+    let control = tokio::spawn(async {
+        let mut worst = Duration::ZERO;
+        for _ in 0..50 {
+            let started = std::time::Instant::now();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            worst = worst.max(started.elapsed().saturating_sub(Duration::from_millis(20)));
+        }
+        worst
+    });
+    let started = std::time::Instant::now();
+    demo.wait_for_line("Ctrl-C stops everything", Duration::from_mins(1)).await.unwrap();
+    let ready = started.elapsed();
+    let slack = control.await.unwrap();
+    assert!(ready <= Duration::from_secs(5) + slack, "ready after {ready:?}, slack {slack:?}");
+
+    let children = || {
+        let id = demo.id().to_string();
+        let output = Command::new("ps").args(["-o", "pid=", "--ppid", &id]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let started = children();
+    assert!(started.len() >= 2, "Envoy and Portcullis run: {started:?}");
+    demo.signal(Signal::INT).unwrap();
+    demo.wait_exit(Duration::from_secs(20)).await.unwrap();
+    for child in started {
+        let alive = std::path::Path::new("/proc").join(&child).join("exe").exists();
+        assert!(!alive, "process {child} still runs");
+    }
+}
