@@ -8,23 +8,28 @@ mod metrics;
 mod record;
 mod refusal;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub use evaluation::Evaluation;
 pub use metrics::Metrics;
 pub use record::CheckRecord;
 
+use refusal::Refusal;
+
 use crate::{
-    authn::{BearerAuthenticator, SessionAuthenticator},
+    authn::{Authenticator as _, BearerAuthenticator, Outcome, SessionAuthenticator},
     authz::RuleSet,
     clock::SharedClock,
     decision::{Decision, Disposition, Respond},
     endpoints::{Endpoints, Origin},
     identity::Identity,
     reason::Reason,
-    request::{Kind, RawRequest, Request},
+    request::{Kind, RawRequest, Request, Unreadable},
     session::Session,
 };
+
+/// When to try again where a check could not be decided in time.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Decides checks. A reload makes a new one; checks that run keep the one that they began with.
 #[derive(Debug)]
@@ -77,18 +82,35 @@ impl Checker {
         Self { rules, bearer, session, identity, endpoints, clock, metrics }
     }
 
-    /// Decides a check and writes its record.
-    pub async fn check(&self, raw: RawRequest) -> Checked {
+    /// Decides a check and writes its record. `time` is what the gateway gives, where it sets a limit: our own answer
+    /// comes before the gateway's, and what an endpoint of ours does goes on in its task.
+    pub async fn check(&self, raw: RawRequest, time: Option<Duration>) -> Checked {
         let started = self.clock.monotonic();
         let checked = match Request::parse(raw) {
-            Ok(request) => self.check_request(&request).await,
-            Err(error) => {
+            Ok(request) => self.check_in_time(&request, time).await,
+            Err(Unreadable { error, raw }) => {
                 tracing::debug!(%error, "a request that cannot be read");
                 let respond = Respond::new(Reason::MalformedRequest, Disposition::BadRequest);
-                let record = CheckRecord::of_unreadable(Reason::MalformedRequest);
+                let record = CheckRecord::of_raw(&raw, respond.reason, respond.disposition);
                 Checked { decision: Decision::Respond(respond), record, kind: Kind::Script }
             }
         };
+        self.finished(checked, started)
+    }
+
+    async fn check_in_time(&self, request: &Request, time: Option<Duration>) -> Checked {
+        let Some(time) = time else { return self.check_request(request).await };
+        if let Ok(checked) = tokio::time::timeout(time, self.check_request(request)).await {
+            return checked;
+        }
+        let refusal = Refusal::late(RETRY_AFTER);
+        let mut record = CheckRecord::of_request(request);
+        let decision = Decision::Respond(self.page_if_wanted(request, refusal.into_respond(), None));
+        record.decided(&decision);
+        Checked { decision, record, kind: request.kind() }
+    }
+
+    fn finished(&self, checked: Checked, started: Duration) -> Checked {
         let elapsed = self.clock.monotonic().saturating_sub(started);
         self.metrics.count(&checked.record, elapsed);
         checked.record.log(elapsed);
@@ -112,9 +134,21 @@ impl Checker {
             }
             Evaluation::SignIn { reason, .. } => Decision::Respond(self.sign_in(request, reason).await),
             Evaluation::Refuse { refusal, principal, .. } => {
-                let who = principal.as_ref().map(|principal| principal.userid());
+                let who = match principal {
+                    Some(principal) => Some(principal.userid()),
+                    None if request.kind().wants_page() => self.signed_in_as(request).await,
+                    None => None,
+                };
                 Decision::Respond(self.page_if_wanted(request, refusal.into_respond(), who.as_deref()))
             }
+        }
+    }
+
+    /// Who is signed in, to be told on a page that refuses something for another reason.
+    async fn signed_in_as(&self, request: &Request) -> Option<String> {
+        match self.session.authenticate(request).await {
+            Outcome::Authenticated(authenticated) => Some(authenticated.principal().userid()),
+            _ => None,
         }
     }
 

@@ -88,7 +88,6 @@ impl Endpoints {
     }
 
     /// What a navigation inside a frame gets: sign-in must leave the frame.
-    #[must_use]
     pub fn sign_in_in_frame(&self, origin: &Origin, request: &Request, reason: Reason) -> Respond {
         let target = ReturnTarget::parse(&request.target(), |path| origin.owns(path));
         match origin.login_url(&target) {
@@ -172,7 +171,6 @@ pub fn challenge(reason: Reason) -> HeaderText {
 }
 
 /// The answer to a sign-in that came to nothing.
-#[must_use]
 pub fn failed(reason: Reason) -> Respond {
     let disposition = match reason {
         Reason::StateInvalid | Reason::LoginLoop => Disposition::BadRequest,

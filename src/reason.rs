@@ -137,6 +137,8 @@ reasons! {
     ApiServerUnavailable => "api_server_unavailable",
     /// Too many token reviews at once.
     TooManyReviews => "too_many_reviews",
+    /// The gateway's deadline left no time to decide.
+    DeadlineExceeded => "deadline_exceeded",
     /// Something failed inside.
     Internal => "internal",
 }

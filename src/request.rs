@@ -61,6 +61,39 @@ pub enum RequestError {
     Path,
 }
 
+/// A request that cannot be judged, and what came of it.
+#[derive(Clone, Debug, Error)]
+#[error("{error}")]
+pub struct Unreadable {
+    /// Why.
+    pub error: RequestError,
+    /// What came.
+    pub raw: Box<RawRequest>,
+}
+
+struct Parts {
+    host: Host,
+    path: Path,
+    query: Query,
+}
+
+impl Parts {
+    fn read(raw: &RawRequest) -> Result<Self, RequestError> {
+        if !is_method(&raw.method) {
+            return Err(RequestError::Method);
+        }
+        let host = Host::parse(&raw.host).map_err(|_| RequestError::Host)?;
+        if raw.path.len() > MAX_TARGET_BYTES || !raw.path.starts_with('/') {
+            return Err(RequestError::Path);
+        }
+        let (path, query) = match raw.path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (raw.path.as_str(), None),
+        };
+        Ok(Self { host, path: Path::new(path), query: Query::new(query) })
+    }
+}
+
 /// A request that can be judged.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -78,26 +111,15 @@ impl Request {
     ///
     /// # Errors
     /// Where host, path or method are missing, or cannot be read in one way.
-    pub fn parse(raw: RawRequest) -> Result<Self, RequestError> {
-        let headers = Headers::new(raw.headers);
-        if !is_method(&raw.method) {
-            return Err(RequestError::Method);
+    pub fn parse(raw: RawRequest) -> Result<Self, Unreadable> {
+        match Parts::read(&raw) {
+            Ok(Parts { host, path, query }) => {
+                let headers = Headers::new(raw.headers);
+                let id = RequestId::of(&headers);
+                Ok(Self { method: raw.method, host, path, query, headers, source: raw.source, id })
+            }
+            Err(error) => Err(Unreadable { error, raw: Box::new(raw) }),
         }
-        let host = Host::parse(&raw.host).map_err(|_| RequestError::Host)?;
-        if raw.path.len() > MAX_TARGET_BYTES || !raw.path.starts_with('/') {
-            return Err(RequestError::Path);
-        }
-        let (path, query) =
-            raw.path.split_once('?').map_or((raw.path.as_str(), None), |(path, query)| (path, Some(query)));
-        Ok(Self {
-            method: raw.method,
-            host,
-            path: Path::new(path),
-            query: Query::new(query),
-            id: RequestId::of(&headers),
-            headers,
-            source: raw.source,
-        })
     }
 
     /// The method, as it came. Methods are case-sensitive (RFC 9110 section 9.1).
@@ -224,14 +246,14 @@ mod tests {
 
     #[test]
     fn a_request_needs_a_method_a_host_and_a_path() {
-        assert_eq!(Request::parse(raw("", "kf", "/")).unwrap_err(), RequestError::Method);
-        assert_eq!(Request::parse(raw("GE T", "kf", "/")).unwrap_err(), RequestError::Method);
-        assert_eq!(Request::parse(raw("GET", "", "/")).unwrap_err(), RequestError::Host);
+        assert_eq!(Request::parse(raw("", "kf", "/")).unwrap_err().error, RequestError::Method);
+        assert_eq!(Request::parse(raw("GE T", "kf", "/")).unwrap_err().error, RequestError::Method);
+        assert_eq!(Request::parse(raw("GET", "", "/")).unwrap_err().error, RequestError::Host);
         for path in ["", "*", "x", "https://kf/", "?a"] {
-            assert_eq!(Request::parse(raw("GET", "kf", path)).unwrap_err(), RequestError::Path, "{path}");
+            assert_eq!(Request::parse(raw("GET", "kf", path)).unwrap_err().error, RequestError::Path, "{path}");
         }
         let long = format!("/{}", "a".repeat(MAX_TARGET_BYTES));
-        assert_eq!(Request::parse(raw("GET", "kf", &long)).unwrap_err(), RequestError::Path);
+        assert_eq!(Request::parse(raw("GET", "kf", &long)).unwrap_err().error, RequestError::Path);
     }
 
     #[test]

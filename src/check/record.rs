@@ -7,7 +7,7 @@ use crate::{
     decision::{Decision, Disposition},
     principal::Principal,
     reason::Reason,
-    request::Request,
+    request::{RawRequest, Request, RequestId},
 };
 
 /// The most bytes of a value from outside that a record keeps.
@@ -35,25 +35,44 @@ pub struct CheckRecord {
 }
 
 impl CheckRecord {
-    pub(super) fn of_unreadable(reason: Reason) -> Self {
+    /// The record of a request before anything is known but what came.
+    pub(super) fn of_raw(raw: &RawRequest, reason: Reason, disposition: Disposition) -> Self {
         Self {
             reason,
             allowed: false,
-            disposition: Some(Disposition::BadRequest),
+            disposition: Some(disposition),
             rule: None,
             principal: None,
-            request_id: String::new(),
-            method: String::new(),
-            host: String::new(),
-            path: String::new(),
-            source: String::new(),
+            request_id: RequestId::generate().as_str().to_owned(),
+            method: outside(&raw.method),
+            host: outside(&raw.host),
+            path: outside(raw.path.split(['?', '#']).next().unwrap_or_default()),
+            source: outside(raw.source.as_deref().unwrap_or_default()),
         }
     }
 
     /// A record of nothing but a request's id.
     #[cfg(test)]
     pub(crate) fn for_tests(request_id: &str) -> Self {
-        Self { request_id: request_id.to_owned(), ..Self::of_unreadable(Reason::Internal) }
+        let raw = RawRequest::default();
+        let record = Self::of_raw(&raw, Reason::Internal, Disposition::Internal);
+        Self { request_id: request_id.to_owned(), ..record }
+    }
+
+    /// The record of a request before it is decided.
+    pub(super) fn of_request(request: &Request) -> Self {
+        Self {
+            reason: Reason::Internal,
+            allowed: false,
+            disposition: Some(Disposition::Internal),
+            rule: None,
+            principal: None,
+            request_id: request.request_id().as_str().to_owned(),
+            method: request.method().to_owned(),
+            host: outside(request.host().name()),
+            path: outside(request.path().raw()),
+            source: outside(request.source().unwrap_or_default()),
+        }
     }
 
     pub(super) fn of(request: &Request, evaluation: &Evaluation<'_>) -> Self {
@@ -65,16 +84,7 @@ impl CheckRecord {
                 (None, session.as_ref().map(|session| session.user().userid.as_str().to_owned()))
             }
         };
-        Self {
-            rule: rule.map(|rule| rule.name().to_owned()),
-            principal,
-            request_id: request.request_id().as_str().to_owned(),
-            method: request.method().to_owned(),
-            host: outside(request.host().name()),
-            path: outside(request.path().raw()),
-            source: outside(request.source().unwrap_or_default()),
-            ..Self::of_unreadable(Reason::Internal)
-        }
+        Self { rule: rule.map(|rule| rule.name().to_owned()), principal, ..Self::of_request(request) }
     }
 
     pub(super) fn decided(&mut self, decision: &Decision) {
@@ -134,6 +144,14 @@ fn outside(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_never_holds_a_query() {
+        let raw = RawRequest { path: "/callback?code=secret#x".into(), ..RawRequest::default() };
+        let record = CheckRecord::of_raw(&raw, Reason::MalformedRequest, Disposition::BadRequest);
+        assert_eq!(record.path, "/callback");
+        assert!(!record.request_id.is_empty());
+    }
 
     #[test]
     fn values_from_outside_are_escaped_and_cut() {

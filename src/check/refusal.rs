@@ -24,6 +24,12 @@ impl Refusal {
         Self { reason, disposition, retry_after: None }
     }
 
+    /// The gateway's deadline left no time to decide.
+    pub(super) const fn late(retry_after: Duration) -> Self {
+        let refusal = Self::new(Reason::DeadlineExceeded, Disposition::Unavailable);
+        Self { retry_after: Some(retry_after), ..refusal }
+    }
+
     pub(super) const fn unauthorized(reason: Reason) -> Self {
         Self::new(reason, Disposition::Unauthorized)
     }

@@ -16,7 +16,7 @@ async fn every_request_is_decided_by_its_rule_and_credential() {
     let cookie = cookie.as_str();
     let own = ("origin", "https://kf.example.com");
     let sibling = ("sec-fetch-site", "same-site");
-    let cases: Vec<(&str, &str, Vec<(&str, &str)>, Reason)> = vec![
+    let cases = [
         ("GET", "/assets/a.js", vec![], Reason::Public),
         ("GET", "/assets/%2e%2e/secret", vec![], Reason::NotSignedIn),
         ("GET", "/optional", vec![], Reason::Anonymous),
@@ -198,4 +198,14 @@ async fn preflights_pass_where_the_rule_lets_them_and_without_a_name() {
     assert_eq!(allow.mutations().sets().count(), 0);
     let judged = fixture.check("OPTIONS", "/x", &headers[..2]).await;
     assert_eq!(judged.decision.reason(), Reason::NotSignedIn);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_would_be_late_is_answered_by_us() {
+    let fixture = Fixture::with_a_provider_that_hangs();
+    let checked = fixture.check_in(Duration::from_millis(150), "GET", "/", &navigation()).await;
+    let Decision::Respond(respond) = checked.decision else { panic!("allowed") };
+    assert_eq!((respond.reason, respond.disposition), (Reason::DeadlineExceeded, Disposition::Unavailable));
+    assert!(respond.retry_after.is_some() && matches!(respond.body, Body::Page(_)));
+    assert_eq!(checked.record.outcome(), "failed");
 }

@@ -46,7 +46,7 @@ impl Endpoints {
             CallbackOutcome::NotFresh { target, attempts } => {
                 self.resume_or_restart(origin, request, target, attempts).await
             }
-            CallbackOutcome::Failed { reason, target } => self.failed_login(origin, request, reason, target.as_ref()),
+            CallbackOutcome::Failed { reason, target } => failed_login(origin, request, reason, target.as_ref()),
         }
     }
 
@@ -63,29 +63,23 @@ impl Endpoints {
             return go_on(origin, &target, Reason::LoginResumed);
         }
         if attempts >= MAX_RESTARTS {
-            return self.failed_login(origin, request, Reason::LoginLoop, Some(&target));
+            return failed_login(origin, request, Reason::LoginLoop, Some(&target));
         }
         self.begin(origin, request, target, attempts + 1, Reason::LoginRestarted).await
     }
+}
 
-    /// The refusal, as a page with a link that tries again.
-    fn failed_login(
-        &self,
-        origin: &Origin,
-        request: &Request,
-        reason: Reason,
-        target: Option<&ReturnTarget>,
-    ) -> Respond {
-        let root = ReturnTarget::root();
-        let refusal = failed(reason);
-        let page = crate::pages::problem(&crate::pages::Problem {
-            request_id: Some(request.request_id().as_str()),
-            retry_after: refusal.retry_after,
-            try_again: origin.login_url(target.unwrap_or(&root)).ok().as_ref(),
-            ..crate::pages::Problem::new(refusal.disposition, reason)
-        });
-        Respond { body: crate::decision::Body::Page(page), ..refusal }
-    }
+/// The refusal, as a page with a link that tries again.
+fn failed_login(origin: &Origin, request: &Request, reason: Reason, target: Option<&ReturnTarget>) -> Respond {
+    let root = ReturnTarget::root();
+    let refusal = failed(reason);
+    let page = crate::pages::problem(&crate::pages::Problem {
+        request_id: Some(request.request_id().as_str()),
+        retry_after: refusal.retry_after,
+        try_again: origin.login_url(target.unwrap_or(&root)).ok().as_ref(),
+        ..crate::pages::Problem::new(refusal.disposition, reason)
+    });
+    Respond { body: crate::decision::Body::Page(page), ..refusal }
 }
 
 fn go_on(origin: &Origin, target: &ReturnTarget, reason: Reason) -> Respond {

@@ -20,7 +20,7 @@ use crate::{
 pub(super) fn response(checked: Checked) -> CheckResponse {
     match checked.decision {
         Decision::Allow(allow) => allowed(&allow),
-        Decision::Respond(respond) => denied(respond, checked.kind, &checked.record.request_id),
+        Decision::Respond(respond) => denied(&respond, checked.kind, &checked.record.request_id),
     }
 }
 
@@ -42,10 +42,10 @@ fn allowed(allow: &Allow) -> CheckResponse {
     }
 }
 
-fn denied(respond: Respond, kind: Kind, request_id: &str) -> CheckResponse {
+fn denied(respond: &Respond, kind: Kind, request_id: &str) -> CheckResponse {
     let code = status::grpc(respond.disposition);
-    let (body, mut headers) = body(&respond, kind, request_id);
-    headers.extend(common_headers(&respond));
+    let (body, mut headers) = body(respond, kind, request_id);
+    headers.extend(common_headers(respond));
     let denied = DeniedHttpResponse {
         status: Some(HttpStatus { code: status::http(respond.disposition).into() }),
         headers: headers.into_iter().map(|(name, value)| overwrite(name, &value)).collect(),

@@ -14,7 +14,7 @@ use crate::{
     clock::{Clock as _, ManualClock, SharedClock, Timestamp},
     decision::Location,
     endpoints::{Endpoints, Origin},
-    http_client::{HttpError, OutboundHttp},
+    http_client::{HttpError, OutboundHttp, SharedHttp},
     identity::{self, AssertionConfig, HeaderConfig, Identity},
     jose::{AssertionKey, AssertionKeyRing},
     oidc::{self, ClaimsConfig, Limits, Login, LoginOrigin, ProviderConfig},
@@ -36,6 +36,14 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new() -> Self {
+        Self::with(Arc::new(Discovery))
+    }
+
+    pub(super) fn with_a_provider_that_hangs() -> Self {
+        Self::with(Arc::new(Hanging))
+    }
+
+    fn with(http: SharedHttp) -> Self {
         let clock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
         let shared: SharedClock = clock.clone();
         let ring = RootKeyRing::new(&[SecretBytes::new(random_bytes::<32>().to_vec())]).unwrap().shared();
@@ -48,7 +56,7 @@ impl Fixture {
         let store = session::open_store(&config, &shared).unwrap();
         let metrics = session::Metrics::register(&mut registry);
         let sessions = Arc::new(Sessions::new(store, ring.clone(), shared.clone(), &config, metrics));
-        let oidc = oidc::Config { providers: vec![provider()], limits: Limits::default() };
+        let oidc = oidc::Config { providers: vec![provider(http)], limits: Limits::default() };
         let metrics = oidc::Metrics::register(&mut registry);
         let login = Login::new(oidc, ring, Arc::clone(&sessions), shared.clone(), metrics, None).unwrap();
         let checker = Checker::new(Parts {
@@ -97,17 +105,24 @@ impl Fixture {
         self.check_at("kf.example.com", method, path, headers).await
     }
 
+    pub(super) async fn check_in(&self, time: Duration, method: &str, path: &str, headers: &[(&str, &str)]) -> Checked {
+        self.checker.check(raw("kf.example.com", method, path, headers), Some(time)).await
+    }
+
     pub(super) async fn check_at(&self, host: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> Checked {
-        let mut lines: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        lines.push(("x-request-id".into(), "request-1".into()));
-        let raw = RawRequest {
-            method: method.into(),
-            host: host.into(),
-            path: path.into(),
-            headers: lines,
-            source: Some("192.0.2.1".into()),
-        };
-        self.checker.check(raw).await
+        self.checker.check(raw(host, method, path, headers), None).await
+    }
+}
+
+fn raw(host: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> RawRequest {
+    let mut lines: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    lines.push(("x-request-id".into(), "request-1".into()));
+    RawRequest {
+        method: method.into(),
+        host: host.into(),
+        path: path.into(),
+        headers: lines,
+        source: Some("192.0.2.1".into()),
     }
 }
 
@@ -177,7 +192,7 @@ fn origin(host: &str) -> Origin {
     }
 }
 
-fn provider() -> ProviderConfig {
+fn provider(http: SharedHttp) -> ProviderConfig {
     ProviderConfig {
         name: provider_name(),
         issuer: ISSUER.into(),
@@ -193,7 +208,7 @@ fn provider() -> ProviderConfig {
             trust_unverified_email: false,
             email_domains: vec![],
         },
-        http: Arc::new(Discovery),
+        http,
     }
 }
 
@@ -219,5 +234,16 @@ impl OutboundHttp for Discovery {
         };
         let response = http::Response::builder().header("content-type", "application/json");
         Ok(response.body(Bytes::from(document.to_string())).unwrap())
+    }
+}
+
+/// A provider that never answers.
+#[derive(Debug)]
+struct Hanging;
+
+#[async_trait]
+impl OutboundHttp for Hanging {
+    async fn send(&self, _: http::Request<Vec<u8>>) -> Result<http::Response<Bytes>, HttpError> {
+        std::future::pending().await
     }
 }
