@@ -116,10 +116,4 @@ impl StoreObserver for Epochs {
     fn changed(&self, name: &RecordName) {
         self.of(name).fetch_add(1, Ordering::AcqRel);
     }
-
-    fn all_changed(&self) {
-        for epoch in &self.0 {
-            epoch.fetch_add(1, Ordering::AcqRel);
-        }
-    }
 }

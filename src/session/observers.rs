@@ -16,17 +16,14 @@ impl Observers {
     }
 
     pub(super) fn changed(&self, names: &[RecordName]) {
-        if !names.is_empty() {
-            self.each(|observer| names.iter().for_each(|name| observer.changed(name)));
+        if names.is_empty() {
+            return;
         }
-    }
-
-    pub(super) fn all_changed(&self) {
-        self.each(|observer| observer.all_changed());
-    }
-
-    fn each(&self, tell: impl Fn(&dyn StoreObserver)) {
         let observers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        observers.iter().filter_map(Weak::upgrade).for_each(|observer| tell(observer.as_ref()));
+        for observer in observers.iter().filter_map(Weak::upgrade) {
+            for name in names {
+                observer.changed(name);
+            }
+        }
     }
 }

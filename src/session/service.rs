@@ -140,7 +140,7 @@ impl Sessions {
         let stored = stored.ok_or(OpenError::Ended)?;
         let opened = record::open(ring, ticket, origin, provider, &stored.sealed, &stored.listing).map_err(|_| {
             // Either the cookie was carried to another origin, or somebody wrote to the store.
-            warn!(session = %ticket.handle(), origin, "a session's record does not open");
+            debug!(session = %ticket.handle(), origin, "a session's record does not open");
             OpenError::NotOurs
         })?;
         let now = self.clock.now();

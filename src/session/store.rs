@@ -286,9 +286,6 @@ pub trait StoreObserver: fmt::Debug + Send + Sync {
     /// The record of this name was replaced or is gone. Told after the change holds, and before the call that changed
     /// it returns.
     fn changed(&self, name: &RecordName);
-
-    /// Any record may have changed: nothing that was read before this may be relied upon.
-    fn all_changed(&self);
 }
 
 /// Where sessions are kept. Shared by every check of a process, and by several processes where the backend allows it.

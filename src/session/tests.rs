@@ -457,8 +457,6 @@ impl StoreObserver for Heard {
     fn changed(&self, name: &RecordName) {
         self.0.lock().unwrap().push(*name);
     }
-
-    fn all_changed(&self) {}
 }
 
 fn sessions_over(world: &World, store: Arc<Watched>) -> Sessions {

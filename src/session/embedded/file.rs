@@ -12,7 +12,7 @@ use std::{
 
 use redb::{Builder, Database, backends::FileBackend};
 use rustix::{
-    fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with},
+    fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, openat, renameat, renameat_with, statat},
     io::Errno,
     process::geteuid,
 };
@@ -134,7 +134,7 @@ fn create(path: &Path, folder: &File, name: &OsStr) -> Result<OpenFile, StoreOpe
     keep_private(path, &file, FILE_MODE)?;
     let database = open_database(path, file)?;
     write_schema(path, &database)?;
-    match renameat_with(folder, &making, folder, name, RenameFlags::NOREPLACE) {
+    match take_place(folder, &making, name) {
         // Another process made the store since we looked, and holds it.
         Err(Errno::EXIST) => return Err(StoreOpenError::AlreadyOpen { path: path.to_owned() }),
         outcome => outcome.map_err(io)?,
@@ -142,6 +142,18 @@ fn create(path: &Path, folder: &File, name: &OsStr) -> Result<OpenFile, StoreOpe
     folder.sync_all().map_err(|error| failure::open_io(path, error))?;
     let meta = read_meta(path, &database)?;
     Ok(OpenFile { database, meta })
+}
+
+/// Renames a file, unless the new name is taken.
+fn take_place(folder: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
+    match renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
+        // A file system that knows no such condition, for example NFS.
+        Err(Errno::INVAL | Errno::NOSYS) => match statat(folder, to, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => renameat(folder, from, folder, to),
+            outcome => outcome.and(Err(Errno::EXIST)),
+        },
+        outcome => outcome,
+    }
 }
 
 /// Refuses what belongs to somebody else; takes from others what rights they have.
@@ -173,7 +185,10 @@ fn open_database(path: &Path, file: File) -> Result<Database, StoreOpenError> {
 fn read_meta(path: &Path, database: &Database) -> Result<Meta, StoreOpenError> {
     let step = |error| failure::open_step(path, error);
     let transaction = database.begin_write().map_err(failure::transaction).map_err(step)?;
-    let meta = Tables::open(&transaction).map_err(failure::table).and_then(|tables| tables.meta()).map_err(step)?;
+    let meta = Tables::open(&transaction, &mut Vec::new())
+        .map_err(failure::table)
+        .and_then(|tables| tables.meta())
+        .map_err(step)?;
     transaction.abort().map_err(failure::storage).map_err(step)?;
     Ok(meta)
 }
@@ -181,6 +196,9 @@ fn read_meta(path: &Path, database: &Database) -> Result<Meta, StoreOpenError> {
 fn write_schema(path: &Path, database: &Database) -> Result<(), StoreOpenError> {
     let step = |error| failure::open_step(path, error);
     let transaction = database.begin_write().map_err(failure::transaction).map_err(step)?;
-    Tables::open(&transaction).map_err(failure::table).and_then(|mut tables| tables.initialize()).map_err(step)?;
+    Tables::open(&transaction, &mut Vec::new())
+        .map_err(failure::table)
+        .and_then(|mut tables| tables.initialize())
+        .map_err(step)?;
     transaction.commit().map_err(failure::commit).map_err(step)
 }

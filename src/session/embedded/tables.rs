@@ -59,20 +59,18 @@ pub(super) struct Tables<'txn> {
     logouts: Table<'txn, Hash, (u64, u64)>,
     marks_by_end: Table<'txn, (u64, Hash), ()>,
     now: Timestamp,
-    dirty: bool,
-    changed: Vec<RecordName>,
-}
-
-/// What a transaction did, as far as others must know.
-pub(super) struct Effects {
     /// Whether anything was written.
-    pub(super) dirty: bool,
+    dirty: bool,
     /// The records that were replaced or deleted.
-    pub(super) changed: Vec<RecordName>,
+    changed: &'txn mut Vec<RecordName>,
 }
 
 impl<'txn> Tables<'txn> {
-    pub(super) fn open(transaction: &'txn WriteTransaction) -> Result<Self, TableError> {
+    /// Opens the tables; the records that the steps replace or delete are added to `changed`.
+    pub(super) fn open(
+        transaction: &'txn WriteTransaction,
+        changed: &'txn mut Vec<RecordName>,
+    ) -> Result<Self, TableError> {
         Ok(Self {
             meta: transaction.open_table(META)?,
             rows: transaction.open_table(ROWS)?,
@@ -84,7 +82,7 @@ impl<'txn> Tables<'txn> {
             marks_by_end: transaction.open_table(MARKS_BY_END)?,
             now: Timestamp::from_unix_millis(0),
             dirty: false,
-            changed: Vec::new(),
+            changed,
         })
     }
 
@@ -117,12 +115,12 @@ impl<'txn> Tables<'txn> {
         Ok(self.now)
     }
 
-    /// Ends the steps: notes the time, where anything was written at all.
-    pub(super) fn finish(mut self) -> Result<Effects, StoreError> {
+    /// Ends the steps; whether anything was written, and with it the time.
+    pub(super) fn finish(mut self) -> Result<bool, StoreError> {
         if self.dirty {
             self.write_latest(self.now)?;
         }
-        Ok(Effects { dirty: self.dirty, changed: self.changed })
+        Ok(self.dirty)
     }
 
     fn write_latest(&mut self, latest: Timestamp) -> Result<(), StoreError> {

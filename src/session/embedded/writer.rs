@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use redb::WriteTransaction;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
@@ -16,17 +15,14 @@ use super::{
     Shared, closed,
     failure::{commit, storage, table, transaction},
     file,
-    tables::{Effects, Tables, keep_time},
+    tables::{Tables, keep_time},
 };
-use crate::{
-    clock::Timestamp,
-    session::store::{RecordName, StoreError},
-};
+use crate::session::store::{RecordName, StoreError};
 
 /// How many steps share one transaction at most.
 const BATCH: usize = 256;
-/// How long a file that failed stays closed before it is opened again, at least.
-const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
+/// How long nothing is written after a failure. Reads go on meanwhile.
+const REST: Duration = Duration::from_secs(1);
 
 /// One step that waits for the writer.
 pub(super) trait Job: Send {
@@ -74,13 +70,13 @@ where
 pub(super) struct Writer {
     shared: Arc<Shared>,
     path: PathBuf,
-    /// When the file was closed after a failure, by the clock that never steps back.
-    failed_at: Option<Duration>,
+    /// The last failure and when it was, by the clock that never steps back.
+    failure: Option<(StoreError, Duration)>,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, path: PathBuf) -> Self {
-        Self { shared, path, failed_at: None }
+        Self { shared, path, failure: None }
     }
 
     /// Starts the thread; it ends when nobody can queue anything any more.
@@ -102,32 +98,46 @@ impl Writer {
     }
 
     fn write(&mut self, mut batch: Vec<Box<dyn Job>>) {
-        self.reopen();
-        let outcome = self.transact(&mut batch);
-        match &outcome {
-            Ok(changed) => self.shared.observers.changed(changed),
-            Err(failure) => {
-                error!(error = %failure, "the session store's file failed; it is opened anew");
-                // Whether the transaction is on the disk is not known.
-                self.close();
-                self.failed_at = Some(self.shared.clock.monotonic());
-                self.shared.observers.all_changed();
-            }
-        }
-        let outcome = outcome.map(|_| ());
+        let outcome = self.ready().and_then(|()| self.transact(&mut batch));
         for job in batch {
             job.tell(outcome.clone());
         }
     }
 
-    /// Runs the steps in one transaction and commits it to the disk. The records that changed.
-    fn transact(&self, batch: &mut [Box<dyn Job>]) -> Result<Vec<RecordName>, StoreError> {
+    /// Whether something may be written: not while the last failure is young.
+    fn ready(&mut self) -> Result<(), StoreError> {
+        let Some((failure, at)) = &self.failure else { return Ok(()) };
+        if self.shared.clock.monotonic().saturating_sub(*at) < REST {
+            return Err(failure.clone());
+        }
+        self.failure = None;
+        if self.shared.is_closed() { self.reopen() } else { Ok(()) }
+    }
+
+    /// Runs the steps in one transaction and commits it to the disk; tells the observers what changed.
+    fn transact(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        let mut changed = Vec::new();
+        let outcome = self.commit(batch, &mut changed);
+        // After a failure it is not known whether the transaction is on the disk: those who remember must ask again.
+        self.shared.observers.changed(&changed);
+        outcome.inspect_err(|failure| {
+            error!(error = %failure, "the session store's file failed; it is opened anew");
+            self.failure = Some((failure.clone(), self.shared.clock.monotonic()));
+            // The failure of this is told already, and it is tried again.
+            let _ = self.reopen();
+        })
+    }
+
+    fn commit(&self, batch: &mut [Box<dyn Job>], changed: &mut Vec<RecordName>) -> Result<(), StoreError> {
         let database = self.shared.database.read().unwrap_or_else(PoisonError::into_inner);
         let mut open = database.as_ref().ok_or_else(closed)?.begin_write().map_err(transaction)?;
         let seen = self.shared.latest();
-        let now = self.shared.clock.now();
-        let (judged, effects) = run(&open, batch, now, seen)?;
-        if effects.dirty {
+        let mut tables = Tables::open(&open, changed).map_err(table)?;
+        let judged = tables.advance(self.shared.clock.now(), seen)?;
+        for job in batch {
+            job.run(&mut tables)?;
+        }
+        if tables.finish()? {
             // Two phases: the slot that the file names as the latest is then always whole, so that damage to it is
             // told and does not bring back the state before.
             open.set_two_phase_commit(true);
@@ -136,44 +146,28 @@ impl Writer {
             open.abort().map_err(storage)?;
         }
         self.shared.settle(seen, judged);
-        Ok(effects.changed)
+        Ok(())
     }
 
     fn close(&self) {
         *self.shared.database.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Opens the file again after a failure: a disk that was full may have space by now.
-    fn reopen(&mut self) {
-        let Some(failed_at) = self.failed_at else { return };
-        let now = self.shared.clock.monotonic();
-        if now.saturating_sub(failed_at) < REOPEN_INTERVAL {
-            return;
-        }
+    /// Closes the file and opens it again: after one failure redb answers nothing more.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        self.close();
         match file::open_existing(&self.path) {
             Ok(file) => {
                 *self.shared.database.write().unwrap_or_else(PoisonError::into_inner) = Some(file.database);
-                self.failed_at = None;
                 info!("the session store's file is open again");
+                Ok(())
             }
             Err(failure) => {
                 error!(error = %failure, "the session store's file cannot be opened again");
-                self.failed_at = Some(now);
+                let failure = StoreError::Unavailable(failure.to_string());
+                self.failure = Some((failure.clone(), self.shared.clock.monotonic()));
+                Err(failure)
             }
         }
     }
-}
-
-fn run(
-    open: &WriteTransaction,
-    batch: &mut [Box<dyn Job>],
-    now: Timestamp,
-    seen: Timestamp,
-) -> Result<(Timestamp, Effects), StoreError> {
-    let mut tables = Tables::open(open).map_err(table)?;
-    let judged = tables.advance(now, seen)?;
-    for job in batch {
-        job.run(&mut tables)?;
-    }
-    Ok((judged, tables.finish()?))
 }

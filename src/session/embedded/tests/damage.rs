@@ -112,11 +112,13 @@ async fn a_file_that_was_cut_short_or_overwritten_is_told() {
 #[tokio::test]
 async fn a_refused_file_is_left_as_it_is() {
     let sample = Sample::new(true).await;
-    let path = sample.write(b"something else");
-    let error = refused(&path);
-    assert!(matches!(error, StoreOpenError::Damaged { .. }));
-    assert!(error.to_string().contains("sessions.redb"), "{error}");
-    assert_eq!(fs::read(&path).unwrap(), b"something else");
+    for other in [b"something else".as_slice(), b""] {
+        let path = sample.write(other);
+        let error = refused(&path);
+        assert!(matches!(error, StoreOpenError::Damaged { .. }));
+        assert!(error.to_string().contains("sessions.redb"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), other);
+    }
 }
 
 #[test]
