@@ -66,7 +66,7 @@ impl Demo {
             .set("/logging/level", "info")
             .rules(json!([
                 { "name": "public", "paths": [{ "prefix": "/public" }], "access": "public" },
-                { "name": "team-b", "paths": [{ "prefix": "/team-b" }], "groups": ["team-b"] },
+                { "name": "team-b", "paths": [{ "prefix": "/team-b" }], "access": "authenticated", "groups": ["team-b"] },
             ]));
         let (authority_file, token_file) = (config.folder().join("ca.pem"), config.folder().join("token"));
         fs::write(&authority_file, authority.pem())?;
