@@ -106,6 +106,7 @@ fn a_folder_that_may_not_be_written_is_refused() {
         fs::remove_dir(&outer).unwrap();
         fs::set_permissions(place.0.path(), fs::Permissions::from_mode(0o555)).unwrap();
     });
+    fs::set_permissions(place.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(output, ["ReadOnly"]);
     assert!(!place.path().exists());
 }
