@@ -58,7 +58,8 @@ impl Path {
     }
 
     /// Every reading that a server behind could come to: the path as it came, each step of decoding, `\` as `/`,
-    /// parameters cut, and last the canonical form. A byte-clean path has one.
+    /// parameters cut, what is left where a decoded `#` or `?` ends a path, and last the canonical form. A byte-clean
+    /// path has one.
     ///
     /// # Errors
     /// As for [`Path::canonical`].
@@ -70,7 +71,8 @@ impl Path {
         let decoded = readings.last().cloned().unwrap_or_default();
         let cut = without_parameters(&decoded);
         let canonical = resolve(&cut);
-        readings.extend([decoded.replace('\\', "/"), cut, canonical]);
+        let parsed_again = resolve(cut.split(['#', '?']).next().unwrap_or_default());
+        readings.extend([decoded.replace('\\', "/"), cut, parsed_again, canonical]);
         readings.insert(0, self.raw.clone());
         readings.dedup();
         Ok(readings)
@@ -181,6 +183,14 @@ mod tests {
     fn a_server_that_decodes_but_does_not_resolve_is_thought_of() {
         let readings = Path::new("/api%2f..%2fpublic").readings().unwrap();
         assert_eq!(readings, ["/api%2f..%2fpublic", "/api/../public", "/public"]);
+    }
+
+    #[test]
+    fn a_server_that_parses_what_it_decoded_is_thought_of() {
+        for raw in ["/api%23/x", "/api%3f/x", "/api%2523x", "/public/../api%23/x"] {
+            let readings = Path::new(raw).readings().unwrap();
+            assert!(readings.iter().any(|reading| reading == "/api"), "{raw}: {readings:?}");
+        }
     }
 
     #[test]
