@@ -1,10 +1,13 @@
 //! The usual ensemble in one call: Envoy, Portcullis, the scripted provider and API server, and two
 //! upstreams.
 
+use std::net::Ipv4Addr;
+
 use anyhow::Result;
 
 use crate::check_client::CheckClient;
 use crate::envoy::{Builder, Envoy, Variant};
+use crate::jwt::Algorithm;
 use crate::portcullis::{Config, ORIGIN, Portcullis, TOKEN_AUDIENCE};
 use crate::provider::{Provider, Settings};
 use crate::raw_client::{Response, Target, http1};
@@ -44,7 +47,8 @@ impl Gateway {
         set_up: impl FnOnce(Builder) -> Builder,
     ) -> Result<Self> {
         let provider = Provider::start(Settings::default()).await?;
-        let review_api = ReviewApi::start().await?;
+        // Keys for RS256, which the real API server uses, take long to make.
+        let review_api = ReviewApi::start_at((Ipv4Addr::LOCALHOST, 0).into(), Algorithm::Es256).await?;
         let http1 = Upstream::start(Protocol::Http1).await?;
         let http2 = Upstream::start(Protocol::Http2).await?;
         let config = Config::new()?.provider(&provider)?.service_accounts(&review_api)?;
