@@ -1,7 +1,7 @@
 //! A mesh: istiod, an ingress gateway, Portcullis with its sidecar, and a workload with its own.
 //!
 //! istiod programs the proxies from the very manifests of `manifests/`. Pods are child processes with
-//! loopback addresses; what that changes is in `loopback.yaml` and in [`manifests::adapt`], nowhere
+//! loopback addresses; what that changes is in `loopback.yaml` and in `Manifests::adapt`, nowhere
 //! else.
 
 mod addresses;
@@ -157,11 +157,11 @@ impl Mesh {
         let gateway = self.gateway();
         let token = self.script_token(TEAM, NEIGHBOUR).await?;
         let bearer = format!("Bearer {token}");
-        let outsider = self.workload_from(ISTIO_NAMESPACE, GATEWAY_ACCOUNT).await?;
+        let unasserted = self.workload_from(ISTIO_NAMESPACE, GATEWAY_ACCOUNT).await?;
         let deadline = Instant::now() + SETTLED_WITHIN;
         loop {
             let passed = http1::get(&gateway, HOST, "/settled", &[("authorization", &bearer)]).await;
-            let refused = http1::get(&outsider, HOST, "/settled", &[]).await;
+            let refused = http1::get(&unasserted, HOST, "/settled", &[]).await;
             if passed.as_ref().is_ok_and(Response::is_from_upstream) && refused.as_ref().is_ok_and(|r| r.status == 403)
             {
                 return Ok(());
@@ -282,8 +282,13 @@ fn configure(base: &Manifests, provider: &Provider) -> Result<Config> {
         tree[key] = config.tree()[key].take();
     }
     *config.tree() = tree;
-    let other = json!([{ "name": "other-service", "paths": [{ "prefix": OTHER_SERVICE }], "audience": "other" }]);
-    config.rules(other).embedded_store().provider(provider)
+    let other = json!({
+        "name": "other-service",
+        "paths": [{ "prefix": OTHER_SERVICE }],
+        "access": "authenticated",
+        "audience": "other",
+    });
+    config.rules(json!([other])).embedded_store().provider(provider)
 }
 
 /// Where the process listens, by the ports of the manifests.
