@@ -9,6 +9,7 @@ mod kubectl;
 mod token;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use kube::api::{DeleteParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
 use serde_json::json;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::pki::Authority;
 use crate::ports::Port;
@@ -245,8 +246,11 @@ impl Settings {
             "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
             "current-context": "test",
         });
-        fs::write(file, serde_json::to_vec_pretty(&kubeconfig)?)
-            .with_context(|| format!("cannot write {}", file.display()))
+        // Written aside and renamed: other tests, and Portcullis itself, may be reading it.
+        let mut aside = NamedTempFile::new_in(self.folder.path())?;
+        aside.write_all(&serde_json::to_vec_pretty(&kubeconfig)?)?;
+        aside.persist(file).with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(())
     }
 
     async fn launch(&self) -> Result<Process> {

@@ -10,9 +10,10 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::Api;
 use kube::api::PostParams;
 use rcgen::KeyPair;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Cluster;
+use crate::jwt;
 
 /// The file of the key that signs tokens.
 pub(super) const PRIVATE_KEY: &str = "service-accounts.key";
@@ -71,6 +72,18 @@ impl<'a> TokenRequest<'a> {
             .await
             .with_context(|| format!("no token for {}/{}", self.namespace, self.name))?;
         answer.status.and_then(|status| status.token).context("a token request is answered with a token")
+    }
+}
+
+impl Cluster {
+    /// Signs other claims with the cluster's own key, under the header of `token`: a genuine signature of something
+    /// that was never issued.
+    pub fn resign(&self, token: &str, change: impl FnOnce(&mut Value)) -> Result<String> {
+        let pem = fs::read(self.folder().join(PRIVATE_KEY))?;
+        let header = jsonwebtoken::decode_header(token)?;
+        let mut claims = jwt::claims(token)?;
+        change(&mut claims);
+        Ok(jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_ec_pem(&pem)?)?)
     }
 }
 
