@@ -7,6 +7,8 @@ mod grpc;
 mod keys;
 mod reload;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::{path::Path, sync::Arc};
@@ -24,7 +26,7 @@ use self::{
     assemble::{Assembly, Metrics},
     drain::{Draining, Signals},
     keys::Keyrings,
-    reload::Reloader,
+    reload::{Failures, Reloader},
     serve::{Limits, Server},
 };
 use crate::{
@@ -120,7 +122,6 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
 
     let drain = Arc::new(ArcSwap::from_pointee(settings.drain));
     let reloader = Reloader {
-        source,
         in_force: settings,
         logging,
         keyrings,
@@ -131,8 +132,9 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
         drain: Arc::clone(&drain),
         metrics,
         clock,
+        failures: Failures::default(),
     };
-    let reloads = tokio::spawn(reloader.run());
+    let reloads = tokio::spawn(reloader.run(source));
 
     signals.asked_to_end().await;
     reloads.abort();

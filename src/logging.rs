@@ -44,22 +44,35 @@ pub struct Logging {
     text: reload::Handle<Targets, Registry>,
 }
 
+type Layers = Vec<Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>>;
+
 impl Logging {
-    /// Starts the process' log. A second start in one process, as in tests, leaves the first one in place.
+    /// Starts the process' log. A second start in one process leaves the first one in place.
     #[must_use]
     pub fn start(config: Config) -> Self {
+        let (this, layers) = Self::prepare(config);
+        if tracing_subscriber::registry().with(layers).try_init().is_err() {
+            tracing::warn!("the log of this process was started before");
+        }
+        this
+    }
+
+    /// A log that goes nowhere, for tests: the process' log is everybody's.
+    #[cfg(test)]
+    pub(crate) fn detached(config: Config) -> Self {
+        Self::prepare(config).0
+    }
+
+    fn prepare(config: Config) -> (Self, Layers) {
         let (json_filter, json) = reload::Layer::new(filter(config, Format::Json));
         let (text_filter, text) = reload::Layer::new(filter(config, Format::Text));
         let json_layer = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
         let text_layer = fmt::layer().with_ansi(false);
-        let layers: [Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>; 2] = [
+        let layers: Layers = vec![
             Filtered::new(json_layer.with_writer(std::io::stderr), json_filter).boxed(),
             Filtered::new(text_layer.with_writer(std::io::stderr), text_filter).boxed(),
         ];
-        if tracing_subscriber::registry().with(layers.into_iter().collect::<Vec<_>>()).try_init().is_err() {
-            tracing::debug!("the log of this process was started before");
-        }
-        Self { json, text }
+        (Self { json, text }, layers)
     }
 
     /// Writes as `config` says from now on.

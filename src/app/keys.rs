@@ -1,12 +1,14 @@
 //! The key rings in use, from files or from our own folder.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use arc_swap::ArcSwap;
 
 use crate::{
     clock::{SharedClock, Timestamp},
     config::{KeyDirectory, KeyDirectoryContents, KeyDirectoryError, KeySource, Settings},
     jose::{AssertionKey, AssertionKeyError, AssertionKeyRing, SharedAssertionKeyRing},
-    secret::{SecretBytes, SharedRootKeyRing},
+    secret::{RootKeyRing, SecretBytes, SharedRootKeyRing},
     session::StoreConfig,
 };
 
@@ -21,33 +23,34 @@ pub(super) struct Keyrings {
     clock: SharedClock,
 }
 
+/// Keys that were read and are not in force yet.
+#[derive(Debug)]
+pub(super) struct NextKeys {
+    root: Arc<RootKeyRing>,
+    assertion: AssertionKeyRing,
+    digest: Option<[u8; 32]>,
+    published: HashMap<String, Timestamp>,
+}
+
 impl Keyrings {
     /// Reads the keys; makes the first ones where they are our own to make.
     pub(super) fn open(settings: &Settings, clock: &SharedClock) -> Result<Self, KeyDirectoryError> {
-        let now = clock.now();
-        let mut published = HashMap::new();
-        let (root, assertion, directory) = match &settings.keys.source {
+        let directory = match &settings.keys.source {
+            KeySource::Files { .. } => None,
             KeySource::Directory(path) => {
                 let store = match &settings.sessions.store {
                     StoreConfig::Embedded { path } => path.parent(),
                     StoreConfig::Memory => None,
                 };
-                let directory = KeyDirectory::open(path, store, now)?;
-                let KeyDirectoryContents { root, assertion, digest } = directory.read(now)?;
-                (Arc::new(root), assertion, Some((directory, digest)))
-            }
-            KeySource::Files { root, assertion } => {
-                let keys = from_files(assertion, &mut published, now);
-                let keys = keys.map_err(|source| of_files(&settings.keys.source, source))?;
-                (Arc::clone(root), keys, None)
+                Some(KeyDirectory::open(path, store, clock.now())?)
             }
         };
-        let assertion =
-            ring(assertion, settings.keys.publish_ahead).map_err(|source| of_files(&settings.keys.source, source))?;
+        let NextKeys { root, assertion, digest, published } =
+            read(settings, directory.as_ref(), HashMap::new(), clock.now())?;
         Ok(Self {
-            root: Arc::new(arc_swap::ArcSwap::new(root)),
+            root: Arc::new(ArcSwap::new(root)),
             assertion: assertion.shared(),
-            directory,
+            directory: directory.zip(digest),
             published,
             clock: Arc::clone(clock),
         })
@@ -61,37 +64,67 @@ impl Keyrings {
         Arc::clone(&self.assertion)
     }
 
-    /// Puts the keys of changed settings in force. All or nothing.
-    pub(super) fn replace(&mut self, settings: &Settings) -> Result<(), KeyDirectoryError> {
-        let now = self.clock.now();
-        let publish_ahead = settings.keys.publish_ahead;
-        let named = |source| of_files(&settings.keys.source, source);
-        match (&settings.keys.source, &mut self.directory) {
-            (KeySource::Files { root, assertion }, _) => {
-                let mut published = self.published.clone();
-                let assertion = from_files(assertion, &mut published, now).and_then(|keys| ring(keys, publish_ahead));
-                self.assertion.store(Arc::new(assertion.map_err(named)?));
-                self.root.store(Arc::clone(root));
-                self.published = published;
-            }
-            (KeySource::Directory(_), Some((directory, digest))) => {
-                let contents = directory.read(now)?;
-                let assertion = ring(contents.assertion, publish_ahead).map_err(named)?;
-                self.assertion.store(Arc::new(assertion));
-                self.root.store(Arc::new(contents.root));
-                *digest = contents.digest;
-            }
-            // From files to a folder: that needs a restart, and is refused before.
-            (KeySource::Directory(_), None) => {}
-        }
-        Ok(())
+    /// Reads the keys of changed settings.
+    pub(super) fn read(&self, settings: &Settings) -> Result<NextKeys, KeyDirectoryError> {
+        let directory = self.directory.as_ref().map(|(directory, _)| directory);
+        read(settings, directory, self.published.clone(), self.clock.now())
     }
 
-    /// Whether files in our own folder changed since they were read.
-    pub(super) fn directory_changed(&self) -> Result<bool, KeyDirectoryError> {
+    /// Puts keys in force.
+    pub(super) fn replace(&mut self, next: NextKeys) {
+        self.assertion.store(Arc::new(next.assertion));
+        self.root.store(next.root);
+        self.published = next.published;
+        if let (Some((_, seen)), Some(digest)) = (&mut self.directory, next.digest) {
+            *seen = digest;
+        }
+    }
+
+    /// What tells whether files in our own folder changed.
+    pub(super) fn watched(&self) -> Watched {
+        Watched { directory: self.directory.clone(), now: self.clock.now() }
+    }
+}
+
+/// Our own folder as it was when it was read.
+#[derive(Debug)]
+pub(super) struct Watched {
+    directory: Option<(KeyDirectory, [u8; 32])>,
+    now: Timestamp,
+}
+
+impl Watched {
+    /// Whether files changed since then. Blocks while they are read.
+    pub(super) fn changed(&self) -> Result<bool, KeyDirectoryError> {
         match &self.directory {
-            Some((directory, seen)) => Ok(directory.read(self.clock.now())?.digest != *seen),
+            Some((directory, seen)) => Ok(directory.read(self.now)?.digest != *seen),
             None => Ok(false),
+        }
+    }
+}
+
+fn read(
+    settings: &Settings,
+    directory: Option<&KeyDirectory>,
+    mut published: HashMap<String, Timestamp>,
+    now: Timestamp,
+) -> Result<NextKeys, KeyDirectoryError> {
+    let ring = |keys| AssertionKeyRing::new(keys, settings.keys.publish_ahead);
+    let of_a_file = |source| KeyDirectoryError::Assertion { path: PathBuf::from("keys.assertion"), source };
+    match (&settings.keys.source, directory) {
+        (KeySource::Files { root, assertion }, _) => {
+            let keys = from_files(assertion, &mut published, now);
+            let assertion = keys.and_then(ring).map_err(of_a_file)?;
+            Ok(NextKeys { root: Arc::clone(root), assertion, digest: None, published })
+        }
+        (KeySource::Directory(path), Some(directory)) => {
+            let KeyDirectoryContents { root, assertion, digest } = directory.read(now)?;
+            let assertion =
+                ring(assertion).map_err(|source| KeyDirectoryError::Assertion { path: path.clone(), source })?;
+            Ok(NextKeys { root: Arc::new(root), assertion, digest: Some(digest), published })
+        }
+        (KeySource::Directory(path), None) => {
+            Err(KeyDirectoryError::Unsafe { path: path.clone(), problem: "keys in a folder need a restart" })
         }
     }
 }
@@ -109,16 +142,4 @@ fn from_files(
         AssertionKey::from_pem(pem, since)
     };
     pems.iter().map(dated).collect()
-}
-
-fn ring(keys: Vec<AssertionKey>, publish_ahead: Duration) -> Result<AssertionKeyRing, AssertionKeyError> {
-    AssertionKeyRing::new(keys, publish_ahead)
-}
-
-fn of_files(source: &KeySource, error: AssertionKeyError) -> KeyDirectoryError {
-    let path = match source {
-        KeySource::Directory(path) => path.as_path(),
-        KeySource::Files { .. } => Path::new("keys.assertion"),
-    };
-    KeyDirectoryError::Assertion { path: path.to_path_buf(), source: error }
 }

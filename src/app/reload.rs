@@ -1,6 +1,6 @@
 //! Changes of the configuration while the process runs: all of a change takes effect, or none of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
@@ -32,9 +32,8 @@ enum ReloadError {
     NeedsRestart(Vec<&'static str>),
 }
 
-/// Watches the configuration and puts changes in force.
+/// Puts changes of the configuration in force.
 pub(super) struct Reloader {
-    pub(super) source: Source,
     pub(super) in_force: Settings,
     pub(super) logging: Logging,
     pub(super) keyrings: Keyrings,
@@ -45,65 +44,92 @@ pub(super) struct Reloader {
     pub(super) drain: Arc<ArcSwap<Drain>>,
     pub(super) metrics: Metrics,
     pub(super) clock: SharedClock,
+    pub(super) failures: Failures,
+}
+
+/// What is on disk and not in force, each until it is mended.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    configuration: bool,
+    /// Told once for each problem.
+    own_keys: Option<String>,
 }
 
 impl Reloader {
-    /// Never ends.
-    pub(super) async fn run(mut self) {
+    /// Looks at the configuration again and again. Never ends.
+    pub(super) async fn run(mut self, mut source: Source) {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut keys_failed = None;
         loop {
             ticks.tick().await;
-            self.look().await;
-            self.look_at_own_keys(&mut keys_failed);
+            // Files may lie on a disk that hangs: checks must not wait for it.
+            let look = move || {
+                let outcome = source.poll();
+                (source, outcome)
+            };
+            let outcome;
+            (source, outcome) = tokio::task::spawn_blocking(look).await.expect("reading files does not panic");
+            if let Some(outcome) = outcome {
+                self.configuration_changed(outcome, source.path()).await;
+            }
+            let watched = self.keyrings.watched();
+            let changed = tokio::task::spawn_blocking(move || watched.changed());
+            self.own_keys_looked_at(changed.await.expect("reading files does not panic"));
         }
     }
 
-    async fn look(&mut self) {
-        let outcome = match self.source.poll() {
-            None => return,
-            Some(Ok(settings)) => self.put_in_force(settings).await,
-            Some(Err(error)) => Err(error.into()),
+    pub(super) async fn configuration_changed(&mut self, outcome: Result<Settings, ConfigError>, path: &Path) {
+        let outcome = match outcome {
+            Ok(settings) => self.put_in_force(settings).await,
+            Err(error) => Err(error.into()),
         };
+        self.failures.configuration = outcome.is_err();
         match outcome {
             Ok(()) => {
-                self.metrics.config.reloaded(self.clock.now());
-                tracing::info!(config = %self.source.path().display(), "the changed configuration is in force");
+                tracing::info!(config = %path.display(), "the changed configuration is in force");
+                self.took_effect();
             }
             Err(error) => {
-                self.metrics.config.failed();
                 tracing::error!(
-                    config = %self.source.path().display(),
+                    config = %path.display(),
                     %error,
                     "the changed configuration is not in force; what was there before stays"
                 );
+                self.metrics.config.failed();
             }
         }
     }
 
-    /// Keys that were added to our own folder, or taken from it. The same failure is told once.
-    fn look_at_own_keys(&mut self, failed: &mut Option<String>) {
-        let outcome = match self.keyrings.directory_changed() {
-            Ok(false) => Ok(false),
-            Ok(true) => self.keyrings.replace(&self.in_force).map(|()| true),
-            Err(error) => Err(error),
+    /// Keys that were added to our own folder, or taken from it.
+    fn own_keys_looked_at(&mut self, changed: Result<bool, KeyDirectoryError>) {
+        let outcome = match changed {
+            Ok(true) => self.keyrings.read(&self.in_force).map(|keys| {
+                self.keyrings.replace(keys);
+                true
+            }),
+            other => other,
         };
         match outcome {
             Ok(changed) => {
-                if changed || failed.take().is_some() {
-                    self.metrics.config.reloaded(self.clock.now());
-                    tracing::info!("the changed keys are in force");
+                if self.failures.own_keys.take().is_some() || changed {
+                    tracing::info!("the keys of the folder are in force");
+                    self.took_effect();
                 }
             }
             Err(error) => {
                 let error = error.to_string();
-                if failed.as_ref() != Some(&error) {
+                if self.failures.own_keys.as_ref() != Some(&error) {
+                    tracing::error!(error, "the keys of the folder are not in force; those from before stay");
                     self.metrics.config.failed();
-                    tracing::error!(error, "the changed keys are not in force; those from before stay");
-                    *failed = Some(error);
+                    self.failures.own_keys = Some(error);
                 }
             }
+        }
+    }
+
+    fn took_effect(&self) {
+        if !self.failures.configuration && self.failures.own_keys.is_none() {
+            self.metrics.config.reloaded(self.clock.now());
         }
     }
 
@@ -112,8 +138,10 @@ impl Reloader {
         if !fixed.is_empty() {
             return Err(ReloadError::NeedsRestart(fixed));
         }
+        // All that can fail comes first.
+        let keys = self.keyrings.read(&settings)?;
         self.assembly.rebuild(&settings, &self.in_force, &self.keyrings, &self.metrics, &self.clock).await?;
-        self.keyrings.replace(&settings)?;
+        self.keyrings.replace(keys);
         if let (Some(shared), Some(changed)) = (&self.check_tls, &settings.listeners.check.tls)
             && tls::replace(shared, &tls::check(changed, &settings.listeners.check))
         {

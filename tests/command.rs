@@ -1,0 +1,174 @@
+//! The command as scripts see it: what it prints where, and its exit codes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::disallowed_methods, reason = "a deadline in real time for a real process")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Long enough on any machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn portcullis(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portcullis")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A configuration that starts, with any free ports.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.write(&folder.good("127.0.0.1:0"));
+        folder
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("portcullis.yaml")
+    }
+
+    fn good(&self, operations: &str) -> String {
+        format!(
+            "listeners: {{check: {{bind: '127.0.0.1:0'}}, http: {{bind: '127.0.0.1:0'}}, \
+             operations: {{bind: '{operations}'}}}}\n\
+             drain: {{delay: 10ms, timeout: 5s}}\n\
+             keys: {{directory: {keys}}}\n\
+             sessions: {{store: {{type: memory}}}}\n\
+             hosts: [kubeflow.example.com]\n\
+             assertion: {{issuer: 'https://portcullis.example.com', audience: kubeflow}}\n",
+            keys = self.0.path().join("keys").display(),
+        )
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(self.path(), text).unwrap();
+    }
+
+    fn run(&self, command: &[&str]) -> Output {
+        let path = self.path();
+        let arguments: Vec<&str> = command.iter().copied().chain([path.to_str().unwrap()]).collect();
+        portcullis(&arguments)
+    }
+}
+
+#[test]
+fn a_good_configuration_is_ok() {
+    let output = Folder::new().run(&["check-config"]);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), "OK\n"));
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_64_and_every_error() {
+    let folder = Folder::new();
+    folder.write(&folder.good("127.0.0.1:0").replace("audience: kubeflow", "audience: ''").replace("[kubeflow", "[K"));
+    for command in [&["check-config"][..], &["serve", "--config"]] {
+        let output = folder.run(command);
+        assert_eq!(output.status.code(), Some(64), "{command:?}");
+        assert_eq!(text(&output.stdout), "");
+        let told = text(&output.stderr);
+        assert!(told.contains("the configuration has 2 errors:"), "{told}");
+        assert!(told.contains("\n  hosts[0]: ") && told.contains("\n  assertion.audience: "), "{told}");
+    }
+    folder.write("");
+    assert_eq!(folder.run(&["check-config"]).status.code(), Some(64));
+    assert_eq!(portcullis(&["check-config", "/does/not/exist"]).status.code(), Some(64));
+}
+
+#[test]
+fn checking_makes_no_keys() {
+    let folder = Folder::new();
+    folder.run(&["check-config"]);
+    assert!(!folder.0.path().join("keys").exists());
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_64() {
+    assert_eq!(portcullis(&["serve"]).status.code(), Some(64));
+    assert_eq!(portcullis(&["fly"]).status.code(), Some(64));
+    assert_eq!(portcullis(&[]).status.code(), Some(64));
+    let version = portcullis(&["--version"]);
+    assert_eq!(version.status.code(), Some(0));
+    assert_eq!(text(&version.stdout), format!("portcullis {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_printed_schema_is_the_committed_one() {
+    let printed = portcullis(&["schema"]);
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.schema.json");
+    assert!(text(&printed.stdout) == fs::read_to_string(committed).unwrap(), "`portcullis schema` prints another one");
+}
+
+#[test]
+fn a_taken_port_ends_with_70() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = Folder::new();
+    folder.write(&folder.good(&taken.local_addr().unwrap().to_string()));
+    let output = folder.run(&["serve", "--config"]);
+    assert_eq!(output.status.code(), Some(70));
+    assert!(text(&output.stderr).contains("listeners.operations.bind: cannot listen at"));
+}
+
+/// A process that is killed when the test ends.
+struct Serving(Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn sigterm_ends_it_with_0() {
+    let folder = Folder::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.args(["serve", "--config"]).arg(folder.path()).stderr(Stdio::piped());
+    let mut serving = Serving(command.spawn().unwrap());
+    let mut log = BufReader::new(serving.0.stderr.take().unwrap());
+    let mut operations = None;
+    loop {
+        let mut line = String::new();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it was ready");
+        let record: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if record["listener"] == "operations" {
+            operations = record["address"].as_str().map(str::to_owned);
+        }
+        if record["message"] == "ready" {
+            break;
+        }
+    }
+    let ready = get(&operations.unwrap(), "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 200 ") && ready.ends_with("\r\n\r\nready\n"), "{ready}");
+
+    let signal = Command::new("kill").args(["-TERM", &serving.0.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = serving.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "it did not end");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(status.code(), Some(0));
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("\"message\":\"draining\"") && rest.contains("\"message\":\"ended\""), "{rest}");
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
