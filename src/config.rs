@@ -1,8 +1,8 @@
 //! The configuration: one YAML file, strict. What is wrong is told with the field's path, what was found, and what to
 //! write; never with the value of a secret.
 //!
-//! Three steps: what is written ([`parse`]), what it refers to ([`material`]: the only step that reads anything), and
-//! what it means ([`resolve`]: pure). Components own their configuration; `app` hands each its part of the [`Settings`].
+//! Three steps: what is written (`parse`), what it refers to (`material`: the only step that reads anything), and
+//! what it means (`resolve`: pure). Components own their configuration; `app` hands each its part of the [`Settings`].
 
 mod error;
 mod key_directory;

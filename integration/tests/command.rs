@@ -1,6 +1,5 @@
 //! The command as scripts see it: what it prints where, and its exit codes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![expect(clippy::disallowed_methods, reason = "a deadline in real time for a real process")]
 
 use std::{
     fs,
@@ -15,7 +14,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn portcullis(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_portcullis")).args(arguments).output().unwrap()
+    Command::new(portcullis_integration::portcullis::binary().unwrap()).args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -130,7 +129,7 @@ impl Drop for Serving {
 #[test]
 fn sigterm_ends_it_with_0() {
     let folder = Folder::new();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let mut command = Command::new(portcullis_integration::portcullis::binary().unwrap());
     command.args(["serve", "--config"]).arg(folder.path()).stderr(Stdio::piped());
     let mut serving = Serving(command.spawn().unwrap());
     let mut log = BufReader::new(serving.0.stderr.take().unwrap());
