@@ -12,15 +12,19 @@
 )]
 #![expect(clippy::missing_panics_doc, reason = "a panic here fails a test, and its message says why")]
 
+pub mod browser;
 pub mod check_client;
 pub mod cluster;
 pub mod demo;
+pub mod dex;
 pub mod envoy;
 pub mod faults;
 pub mod gateway;
 pub mod http;
 pub mod jwt;
 pub mod mesh;
+pub mod node;
+pub mod oidc_provider;
 pub mod parts;
 pub mod pki;
 pub mod portcullis;
@@ -28,6 +32,7 @@ pub mod ports;
 pub mod process;
 pub mod provider;
 pub mod raw_client;
+pub mod registration;
 pub mod review_api;
 pub mod upstream;
 pub mod visitor;

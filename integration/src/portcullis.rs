@@ -15,6 +15,7 @@ use crate::envoy::CheckAddress;
 use crate::ports::Port;
 use crate::process::{Launch, Process, Signal};
 use crate::provider::Provider;
+use crate::registration::Registration;
 use crate::review_api::ReviewApi;
 
 /// The public host of the default configuration.
@@ -85,6 +86,24 @@ impl Config {
             entry["client_secret"] = json!({ "file": file });
         }
         let origin = json!({ "url": ORIGIN, "provider": "test" });
+        Ok(self.set("/providers", json!([entry])).set("/origins", json!([origin])).set("/hosts", json!([])))
+    }
+
+    /// Lets people sign in at a real provider, over TLS; its only origin is [`ORIGIN`].
+    pub fn sign_in_at(self, registration: &Registration) -> Result<Self> {
+        let folder = self.folder.path();
+        let (secret, authority) = (folder.join("client-secret"), folder.join("provider-ca.pem"));
+        fs::write(&secret, &registration.client_secret)?;
+        fs::write(&authority, &registration.authority)?;
+        let entry = json!({
+            "name": registration.name,
+            "issuer": registration.issuer,
+            "client_id": registration.client_id,
+            "client_secret": { "file": secret },
+            "scopes": ["openid", "email", "profile", "groups"],
+            "ca_file": authority,
+        });
+        let origin = json!({ "url": ORIGIN, "provider": registration.name });
         Ok(self.set("/providers", json!([entry])).set("/origins", json!([origin])).set("/hosts", json!([])))
     }
 

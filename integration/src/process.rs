@@ -231,7 +231,15 @@ impl Process {
 
     /// Waits until `GET url` answers 200.
     pub async fn wait_for_ok(&mut self, url: &str, within: Duration) -> Result<()> {
-        let client = crate::http::plain_client()?;
+        self.wait_for_ok_from(crate::http::plain_client()?, url, within).await
+    }
+
+    /// Like [`Process::wait_for_ok`], over TLS and trusting `authority_pem` alone.
+    pub async fn wait_for_ok_over_tls(&mut self, url: &str, authority_pem: &str, within: Duration) -> Result<()> {
+        self.wait_for_ok_from(crate::http::client_with(&[authority_pem])?, url, within).await
+    }
+
+    async fn wait_for_ok_from(&mut self, client: reqwest::Client, url: &str, within: Duration) -> Result<()> {
         let what = format!("does not answer 200 at {url}");
         self.wait_until(&what, within, async |_| {
             let response = client.get(url).send().await.ok()?;
