@@ -126,6 +126,15 @@ fn a_form_may_lead_to_the_one_origin_that_it_names() {
 }
 
 #[test]
+fn only_pages_with_a_form_tell_our_own_origin_where_a_request_comes_from() {
+    for (name, page) in every_page("ada@example.com") {
+        let has_form = page.html.contains("<form");
+        assert_eq!(page.html.contains("<meta name=\"referrer\" content=\"same-origin\">"), has_form, "{name}");
+        assert_eq!(page.html.matches("name=\"referrer\"").count(), usize::from(has_form), "{name}");
+    }
+}
+
+#[test]
 fn a_refusal_says_what_why_and_what_next() {
     for &reason in Reason::ALL {
         for disposition in [Disposition::BadRequest, Disposition::Forbidden, Disposition::Unavailable] {
