@@ -230,7 +230,7 @@ pub enum StoreOpenError {
         user: u32,
     },
     /// Another process has it open.
-    #[error("{path}: another process has this session store open; only one may (use redis for several replicas)")]
+    #[error("{path}: another process has this session store open; only one may")]
     AlreadyOpen {
         /// The file.
         path: PathBuf,

@@ -122,7 +122,8 @@ pub(crate) struct Rule {
     /// The paths it holds for. Empty: all.
     #[serde(default)]
     pub(crate) paths: Vec<PathPattern>,
-    /// Who may pass.
+    /// Who may pass: `authenticated` where nothing is written.
+    #[serde(default)]
     pub(crate) access: Access,
     /// Only members of one of these groups.
     #[serde(default)]
