@@ -81,10 +81,13 @@ pub(super) fn page_if_wanted(
     let place = |path: &str| origin.and_then(|origin| Location::on_origin(&origin.login.url, path).ok());
     let home = place("/");
     let another = origin.filter(|_| who.is_some()).and_then(|origin| place(&format!("{}/logout", origin.path_prefix)));
+    // What failed for a while is worth another try at the same address.
+    let again = if respond.retry_after.is_some() { place(&request.target()) } else { None };
     let page = pages::problem(&Problem {
         request_id: Some(request.request_id().as_str()),
         signed_in_as: who,
         retry_after: respond.retry_after,
+        try_again: again.as_ref(),
         use_another_account: another.as_ref(),
         home: home.as_ref(),
         ..Problem::new(respond.disposition, respond.reason)

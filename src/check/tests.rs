@@ -203,9 +203,10 @@ async fn preflights_pass_where_the_rule_lets_them_and_without_a_name() {
 #[tokio::test(start_paused = true)]
 async fn a_check_that_would_be_late_is_answered_by_us() {
     let fixture = Fixture::with_a_provider_that_hangs();
-    let checked = fixture.check_in(Duration::from_millis(150), "GET", "/", &navigation()).await;
+    let checked = fixture.check_in(Duration::from_millis(150), "GET", "/wanted?x=1", &navigation()).await;
     let Decision::Respond(respond) = checked.decision else { panic!("allowed") };
     assert_eq!((respond.reason, respond.disposition), (Reason::DeadlineExceeded, Disposition::Unavailable));
-    assert!(respond.retry_after.is_some() && matches!(respond.body, Body::Page(_)));
+    let Body::Page(page) = &respond.body else { panic!("no page: {:?}", respond.body) };
+    assert!(respond.retry_after.is_some() && page.html.contains("href=\"https://kf.example.com/wanted?x=1\""));
     assert_eq!(checked.record.outcome(), "failed");
 }
