@@ -71,7 +71,7 @@ impl AppError {
 /// Serves as the configuration file says, until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// Where the start fails. Nothing that happens afterwards ends the process.
+/// Where the start fails; that is in the log too, once the configuration has said how to write one. Nothing that happens afterwards ends the process.
 pub fn serve(config: &Path) -> Result<(), AppError> {
     let (source, settings) = Source::open(config)?;
     let logging = Logging::start(settings.logging);

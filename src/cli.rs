@@ -4,7 +4,10 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
-use crate::{app, config};
+use crate::{
+    app::{self, AppError},
+    config,
+};
 
 /// The configuration or the command line is wrong (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
@@ -57,7 +60,10 @@ fn command(command: Command) -> ExitCode {
         Command::Serve { config } => match app::serve(&config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                let _ = print(&mut io::stderr(), &error.to_string());
+                // Whatever else fails is in the log.
+                if let AppError::Config(error) = &error {
+                    let _ = print(&mut io::stderr(), &error.to_string());
+                }
                 ExitCode::from(if error.is_configuration() { EXIT_CONFIG } else { EXIT_INTERNAL })
             }
         },

@@ -6,12 +6,11 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStderr, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
-/// Long enough on any machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+use serde_json::Value;
 
 fn portcullis(arguments: &[&str]) -> Output {
     Command::new(portcullis_integration::portcullis::binary().unwrap()).args(arguments).output().unwrap()
@@ -117,57 +116,92 @@ fn a_taken_port_ends_with_70() {
 }
 
 /// A process that is killed when the test ends.
-struct Serving(Child);
+struct Serving {
+    process: Child,
+    log: BufReader<ChildStderr>,
+    /// The address of the operations listener.
+    operations: String,
+}
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Serving {
+    /// Starts it, and waits until it is ready.
+    fn start(folder: &Folder) -> Self {
+        let mut command = Command::new(portcullis_integration::portcullis::binary().unwrap());
+        command.args(["serve", "--config"]).arg(folder.path()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let log = BufReader::new(process.stderr.take().unwrap());
+        let mut serving = Self { process, log, operations: String::new() };
+        loop {
+            let record = serving.record();
+            if record["listener"] == "operations" {
+                record["address"].as_str().unwrap().clone_into(&mut serving.operations);
+            }
+            if record["message"] == "ready" {
+                return serving;
+            }
+        }
+    }
+
+    /// The next record of the log.
+    fn record(&mut self) -> Value {
+        let mut line = String::new();
+        assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "it ended");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The next record whose message begins so.
+    fn wait_for(&mut self, message: &str) -> Value {
+        loop {
+            let record = self.record();
+            if record["message"].as_str().is_some_and(|text| text.starts_with(message)) {
+                return record;
+            }
+        }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.operations).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 }
 
 #[test]
 fn sigterm_ends_it_with_0() {
     let folder = Folder::new();
-    let mut command = Command::new(portcullis_integration::portcullis::binary().unwrap());
-    command.args(["serve", "--config"]).arg(folder.path()).stderr(Stdio::piped());
-    let mut serving = Serving(command.spawn().unwrap());
-    let mut log = BufReader::new(serving.0.stderr.take().unwrap());
-    let mut operations = None;
-    loop {
-        let mut line = String::new();
-        assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it was ready");
-        let record: serde_json::Value = serde_json::from_str(&line).unwrap();
-        if record["listener"] == "operations" {
-            operations = record["address"].as_str().map(str::to_owned);
-        }
-        if record["message"] == "ready" {
-            break;
-        }
-    }
-    let ready = get(&operations.unwrap(), "/readyz");
+    let mut serving = Serving::start(&folder);
+    let ready = serving.get("/readyz");
     assert!(ready.starts_with("HTTP/1.1 200 ") && ready.ends_with("\r\n\r\nready\n"), "{ready}");
 
-    let signal = Command::new("kill").args(["-TERM", &serving.0.id().to_string()]).status().unwrap();
+    let signal = Command::new("kill").args(["-TERM", &serving.process.id().to_string()]).status().unwrap();
     assert!(signal.success());
-    let deadline = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = serving.0.try_wait().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "it did not end");
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    assert_eq!(status.code(), Some(0));
-    let mut rest = String::new();
-    log.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("\"message\":\"draining\"") && rest.contains("\"message\":\"ended\""), "{rest}");
+    serving.wait_for("draining");
+    serving.wait_for("ended");
+    assert_eq!(serving.process.wait().unwrap().code(), Some(0));
 }
 
-fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+#[test]
+fn a_change_takes_effect_within_ten_seconds() {
+    let folder = Folder::new();
+    let mut serving = Serving::start(&folder);
+    let changed = Instant::now();
+    folder.write(&folder.good("127.0.0.1:0").replace("audience: kubeflow", "audience: other"));
+    serving.wait_for("the changed configuration is in force");
+    assert!(changed.elapsed() < Duration::from_secs(10), "{:?}", changed.elapsed());
+    assert!(serving.get("/metrics").contains("\nportcullis_config_reload_failed 0\n"));
+
+    folder.write("colour: red");
+    let told = serving.wait_for("the changed configuration is not in force");
+    assert!(told["error"].as_str().unwrap().contains("colour: there is no such field"), "{told}");
+    assert!(serving.get("/metrics").contains("\nportcullis_config_reload_failed 1\n"));
+    assert!(serving.get("/readyz").starts_with("HTTP/1.1 200 "), "what was there before stays in force");
 }

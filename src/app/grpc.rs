@@ -15,6 +15,10 @@ use tower::Service;
 /// The name of Envoy's authorization service, whose health is told beside that of the whole server.
 const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";
 
+/// The descriptors of that service, from `envoy-types`; `integration/tests/reflection.rs` writes and
+/// checks them.
+const AUTHORIZATION_DESCRIPTORS: &[u8] = include_bytes!("../../proto/envoy/external_auth.binpb");
+
 /// What `grpc.health.v1` says of this process; as `/readyz`, it speaks of this process alone.
 #[derive(Clone, Debug)]
 pub(super) struct Health {
@@ -53,8 +57,9 @@ where
 {
     let health = HealthServer::new(HealthService::from_health_reporter(health.reporter.clone()));
     let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(AUTHORIZATION_DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
-        .expect("the descriptors are those of the libraries");
+        .expect("a test reads the descriptors");
     Routes::new(authorization).add_service(health).add_service(reflection)
 }

@@ -2,6 +2,7 @@
 
 mod draining;
 mod named_callers;
+mod reflection;
 mod reloading;
 mod unix_sockets;
 

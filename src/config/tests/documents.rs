@@ -39,6 +39,29 @@ fn examples(text: &str) -> Vec<(usize, String)> {
     examples
 }
 
+/// The configurations that the manifests install, wherever they lie.
+fn manifests(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                manifests(&path)
+            } else {
+                Vec::from_iter(path.ends_with("portcullis.yaml").then_some(path))
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn every_manifest_installs_a_good_configuration() {
+    let found = manifests(&Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests"));
+    for path in &found {
+        assert_eq!(errors(&fs::read_to_string(path).unwrap()), Vec::<String>::new(), "{}", path.display());
+    }
+    assert!(!found.is_empty());
+}
+
 #[test]
 fn every_example_is_a_good_configuration() {
     let mut found = 0;
