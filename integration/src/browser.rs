@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand, WindowHandle};
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -22,7 +22,6 @@ use tempfile::TempDir;
 use url::Url;
 
 pub use application::Application;
-pub use screenshot::{Look, folder as screenshots};
 
 use crate::pki::Identity;
 use crate::ports::Port;
@@ -232,13 +231,6 @@ impl Browser {
     pub async fn cookie(&self, name: &str) -> Result<Option<String>> {
         let cookies = self.client.get_all_cookies().await?;
         Ok(cookies.into_iter().find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned()))
-    }
-
-    /// Opens a new tab, empty, and makes it the current one.
-    pub async fn new_tab(&self) -> Result<WindowHandle> {
-        let handle = self.client.new_window(true).await?.handle;
-        self.client.switch_to_window(handle.clone()).await?;
-        Ok(handle)
     }
 
     /// Goes back from a frame to the page.

@@ -11,7 +11,7 @@ use super::Browser;
 
 /// How a page is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+enum Look {
     /// A wide window, light colours preferred.
     Light,
     /// A wide window, dark colours preferred.
@@ -24,7 +24,7 @@ pub enum Look {
 
 impl Look {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Light, Self::Dark, Self::Narrow, Self::NarrowDark];
+    const ALL: [Self; 4] = [Self::Light, Self::Dark, Self::Narrow, Self::NarrowDark];
 
     fn name(self) -> &'static str {
         match self {
@@ -53,15 +53,15 @@ impl Look {
 
 /// Where the pictures are kept: `$PORTCULLIS_ARTEFACTS/screenshots`, else `artefacts/screenshots` in
 /// the checkout.
-#[must_use]
-pub fn folder() -> PathBuf {
+fn folder() -> PathBuf {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../artefacts");
     std::env::var_os("PORTCULLIS_ARTEFACTS").map_or(checkout, PathBuf::from).join("screenshots")
 }
 
 impl Browser {
-    /// Keeps a picture of the whole page in each look, as `NAME-LOOK.png`, and fails where the page is
-    /// wider than the window.
+    /// Keeps a picture of the whole page in each look, as `NAME-LOOK.png` in `artefacts/screenshots`
+    /// (`$PORTCULLIS_ARTEFACTS` stands for `artefacts`), and fails where the page is wider than the
+    /// window.
     pub async fn photograph(&self, name: &str) -> Result<()> {
         for look in Look::ALL {
             self.emulate(look).await?;
