@@ -101,7 +101,7 @@ impl Reloader {
     }
 
     /// Keys that were added to our own folder, or taken from it.
-    fn own_keys_looked_at(&mut self, changed: Result<bool, KeyDirectoryError>) {
+    pub(super) fn own_keys_looked_at(&mut self, changed: Result<bool, KeyDirectoryError>) {
         let outcome = match changed {
             Ok(true) => self.keyrings.read(&self.in_force).map(|keys| {
                 self.keyrings.replace(keys);

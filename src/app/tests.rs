@@ -2,6 +2,7 @@
 
 mod draining;
 mod named_callers;
+mod plain_http;
 mod reflection;
 mod reloading;
 mod unix_sockets;

@@ -88,6 +88,7 @@ impl FieldError {
     /// Tells what was found. Never called with a secret.
     #[must_use]
     pub fn found(mut self, value: &str) -> Self {
+        let value = without_userinfo(value);
         let shown: String = value.chars().take(SHOWN).collect();
         let dots = if shown.len() < value.len() { "…" } else { "" };
         self.found = Some(format!("`{}{dots}`", shown.escape_debug()));
@@ -118,6 +119,14 @@ impl fmt::Display for FieldError {
             write!(formatter, "; {advice}")?;
         }
         Ok(())
+    }
+}
+
+/// A URL's user name and password are nobody's business (RFC 3986 section 3.2.1).
+fn without_userinfo(value: &str) -> String {
+    match (value.split_once("://"), value.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => value.to_owned(),
     }
 }
 

@@ -6,8 +6,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
     string::Ia5String,
 };
-use rustls::{RootCertStore, crypto::aws_lc_rs, sign::CertifiedKey};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, sign::CertifiedKey};
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::*;
@@ -43,18 +44,21 @@ impl Authority {
         Identity::from_pem(certificate, key)
     }
 
-    /// A server of this authority, whose clients come from it too.
+    /// A check listener of this authority, whose clients come from it too.
     fn server(&self, sans: &[&str]) -> SharedTls {
+        let allowed_sans: BTreeSet<String> = sans.iter().map(|san| (*san).to_owned()).collect();
+        let bind = Bind::Tcp("127.0.0.1:0".parse().unwrap());
+        tls::check(&self.certified(true), &CheckListener { bind, tls: None, allowed_sans })
+    }
+
+    fn certified(&self, client_certificates: bool) -> ServerTls {
         let (certificate, key) = self.sign(vec![SanType::DnsName(Ia5String::try_from("check.test").unwrap())]);
         let chain = vec![rustls_pki_types::CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
         let certified_key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
-        let allowed_sans: BTreeSet<String> = sans.iter().map(|san| (*san).to_owned()).collect();
-        let server = ServerTls { certified_key: Arc::new(certified_key), client_roots: Some(Arc::new(roots)) };
-        let bind = Bind::Tcp("127.0.0.1:0".parse().unwrap());
-        tls::check(&server, &CheckListener { bind, tls: None, allowed_sans })
+        ServerTls { certified_key: Arc::new(certified_key), client_roots: client_certificates.then(|| Arc::new(roots)) }
     }
 
     fn trust(&self) -> ClientTlsConfig {
@@ -128,4 +132,37 @@ async fn an_unchanged_certificate_closes_nothing() {
     let same = Arc::new(arc_swap::ArcSwap::new(shared.load_full()));
     assert!(!tls::replace(&shared, &same));
     assert!(!shared.load().superseded().is_cancelled());
+}
+
+/// One request to the public listener by a client without a certificate, which offers `protocol`.
+async fn fetch(authority: &Authority, client_certificates: bool, protocol: &[u8]) -> std::io::Result<String> {
+    let bind = Bind::Tcp("127.0.0.1:0".parse().unwrap());
+    let shared = tls::http(&authority.certified(client_certificates));
+    let listener = Listener::bind("http", &bind, Some(shared)).await.unwrap();
+    let address = listener.address();
+    let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
+    tokio::spawn(Server::http(listener, router, Limits::HTTP).run(CancellationToken::new()));
+
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.0.der().clone()).unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let name = rustls_pki_types::ServerName::try_from("check.test").unwrap();
+    let tcp = tokio::net::TcpStream::connect(&address).await?;
+    let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol));
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: check.test\r\nconnection: close\r\n\r\n").await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test]
+async fn the_public_listener_asks_for_a_certificate_only_where_it_is_told_to() {
+    let authority = Authority::new();
+    let answer = soon("an answer", fetch(&authority, false, b"http/1.1")).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(soon("a refusal", fetch(&authority, true, b"http/1.1")).await.is_err());
 }

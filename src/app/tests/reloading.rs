@@ -1,6 +1,6 @@
 //! Changes of real files: all of a change takes effect, or none of it.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use arc_swap::ArcSwap;
 use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -30,6 +30,10 @@ struct Reloading {
 
 impl Reloading {
     async fn start() -> Self {
+        Self::with_keys(|folder| Self::text(folder, "root-1", "assertion-1", "kubeflow")).await
+    }
+
+    async fn with_keys(text: impl FnOnce(&tempfile::TempDir) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["root-1", "root-2"] {
             fs::write(folder.path().join(name), crate::secret::random_bytes::<32>()).unwrap();
@@ -38,7 +42,7 @@ impl Reloading {
             fs::write(folder.path().join(name), AssertionKey::generate_pem().expose()).unwrap();
         }
         let path = folder.path().join("portcullis.yaml");
-        fs::write(&path, Self::text(&folder, "root-1", "assertion-1", "kubeflow")).unwrap();
+        fs::write(&path, text(&folder)).unwrap();
 
         let manual = ManualClock::at(Timestamp::from_unix_seconds(START));
         let clock: SharedClock = manual.clone();
@@ -166,4 +170,32 @@ async fn a_new_assertion_key_is_published_before_it_signs() {
     assert_eq!(reloading.signing_key(), first);
     reloading.clock.advance(std::time::Duration::from_mins(90));
     assert_ne!(reloading.signing_key(), first);
+}
+
+#[tokio::test]
+async fn keys_that_are_added_to_our_own_folder_take_effect() {
+    let mut reloading = Reloading::with_keys(|folder| {
+        let own = format!("keys: {{directory: {}}}\n", folder.path().join("keys").display());
+        let files = Reloading::text(folder, "root-1", "assertion-1", "kubeflow");
+        files.lines().skip(1).fold(own, |text, line| text + line + "\n")
+    })
+    .await;
+    let look = |reloading: &mut Reloading| {
+        let changed = reloading.reloader.keyrings.watched().changed();
+        reloading.reloader.own_keys_looked_at(changed);
+    };
+    let published = |reloading: &Reloading| reloading.reloader.keyrings.assertion().load().keys().len();
+    look(&mut reloading);
+    assert_eq!(published(&reloading), 1);
+    assert_eq!(reloading.metric("portcullis_config_reloads_total"), "0", "what we made ourselves is no change");
+
+    let added = reloading.folder.path().join("keys/assertion-2.pem");
+    fs::write(&added, "not a key").unwrap();
+    fs::set_permissions(&added, fs::Permissions::from_mode(0o600)).unwrap();
+    look(&mut reloading);
+    assert_eq!((published(&reloading), reloading.metric("portcullis_config_reload_failed").as_str()), (1, "1"));
+
+    fs::write(&added, AssertionKey::generate_pem().expose()).unwrap();
+    look(&mut reloading);
+    assert_eq!((published(&reloading), reloading.metric("portcullis_config_reload_failed").as_str()), (2, "0"));
 }

@@ -16,6 +16,9 @@ fn a_secret_in_the_wrong_place_is_not_shown() {
         ("{file: /secrets/client-secret}", "\"hunter2-hunter2"),
         ("{file: /secrets/client-secret}", "&a *hunter2-hunter2"),
         ("https://dex.example.com/dex", "https://a:hunter2-hunter2@dex.example.com"),
+        ("https://dex.example.com/dex", "https://a:hunter2-hunter2@dex example.com"),
+        ("https://kubeflow.example.com", "http://a:hunter2-hunter2@kubeflow.example.com"),
+        ("https://portcullis.example.com", "ftp://a:hunter2-hunter2@portcullis.example.com"),
     ];
     for (old, new) in hidden {
         let told = errors(&with(old, new));
