@@ -9,7 +9,7 @@ cache=${PORTCULLIS_CACHE:-${HOME:?set HOME or PORTCULLIS_CACHE}/.cache/portculli
 # The order is that of `get all`: what is needed first, and what is quick, comes first.
 all_parts=()
 for envoy_version in $ENVOY_VERSIONS; do all_parts+=("envoy-$envoy_version"); done
-all_parts+=(cargo-deny oidc-provider redis browser h2load etcd kubernetes dex istio)
+all_parts+=(cargo-deny oidc-provider tools redis browser h2load etcd kubernetes dex istio)
 
 # describe PART: sets
 #   version  in versions.env
@@ -42,6 +42,7 @@ describe() {
     istio)
       version=$ISTIO_VERSION recipe=istio needs=go hint='5 min'
       files='pilot-discovery pilot-agent crd-all.gen.yaml gateway-api-crd.yaml envoy_bootstrap.json' ;;
+    tools) packages='curl procps' files='curl ps' ;;
     redis) packages=redis-server files=redis-server ;;
     browser)
       packages='chromium chromium-driver fonts-dejavu-core'
