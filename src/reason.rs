@@ -107,7 +107,7 @@ reasons! {
     // Not allowed.
     /// A rule denies this request.
     DeniedByRule => "denied_by_rule",
-    /// The account is not on the rule's list.
+    /// This account is not permitted here.
     NotPermitted => "not_permitted",
 
     // Sign-in failed.

@@ -78,6 +78,7 @@ impl Reloader {
         }
     }
 
+    // The metric comes before the record, so that whoever reads the record finds it.
     pub(super) async fn configuration_changed(&mut self, outcome: Result<Settings, ConfigError>, path: &Path) {
         let outcome = match outcome {
             Ok(settings) => self.put_in_force(settings).await,
@@ -86,16 +87,16 @@ impl Reloader {
         self.failures.configuration = outcome.is_err();
         match outcome {
             Ok(()) => {
-                tracing::info!(config = %path.display(), "the changed configuration is in force");
                 self.took_effect();
+                tracing::info!(config = %path.display(), "the changed configuration is in force");
             }
             Err(error) => {
+                self.metrics.config.failed();
                 tracing::error!(
                     config = %path.display(),
                     %error,
                     "the changed configuration is not in force; what was there before stays"
                 );
-                self.metrics.config.failed();
             }
         }
     }
@@ -112,15 +113,15 @@ impl Reloader {
         match outcome {
             Ok(changed) => {
                 if self.failures.own_keys.take().is_some() || changed {
-                    tracing::info!("the keys of the folder are in force");
                     self.took_effect();
+                    tracing::info!("the keys of the folder are in force");
                 }
             }
             Err(error) => {
                 let error = error.to_string();
                 if self.failures.own_keys.as_ref() != Some(&error) {
-                    tracing::error!(error, "the keys of the folder are not in force; those from before stay");
                     self.metrics.config.failed();
+                    tracing::error!(error, "the keys of the folder are not in force; those from before stay");
                     self.failures.own_keys = Some(error);
                 }
             }

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::{Endpoints, Origin, failed, on_origin, refuse_other_than_get};
 use crate::{
-    decision::{Disposition, Respond, SetCookie},
+    decision::{Body, Disposition, Respond, SetCookie},
     oidc::{CallbackOutcome, CallbackRequest, ReturnTarget},
+    pages::{self, Problem},
     reason::Reason,
     request::{Kind, Request},
 };
@@ -46,7 +47,9 @@ impl Endpoints {
             CallbackOutcome::NotFresh { target, attempts } => {
                 self.resume_or_restart(origin, request, target, attempts).await
             }
-            CallbackOutcome::Failed { reason, target } => failed_login(origin, request, reason, target.as_ref()),
+            CallbackOutcome::Failed { reason, target } => {
+                self.failed_login(origin, request, reason, target.as_ref()).await
+            }
         }
     }
 
@@ -63,23 +66,32 @@ impl Endpoints {
             return go_on(origin, &target, Reason::LoginResumed);
         }
         if attempts >= MAX_RESTARTS {
-            return failed_login(origin, request, Reason::LoginLoop, Some(&target));
+            return self.failed_login(origin, request, Reason::LoginLoop, Some(&target)).await;
         }
         self.begin(origin, request, target, attempts + 1, Reason::LoginRestarted).await
     }
-}
 
-/// The refusal, as a page with a link that tries again.
-fn failed_login(origin: &Origin, request: &Request, reason: Reason, target: Option<&ReturnTarget>) -> Respond {
-    let root = ReturnTarget::root();
-    let refusal = failed(reason);
-    let page = crate::pages::problem(&crate::pages::Problem {
-        request_id: Some(request.request_id().as_str()),
-        retry_after: refusal.retry_after,
-        try_again: origin.login_url(target.unwrap_or(&root)).ok().as_ref(),
-        ..crate::pages::Problem::new(refusal.disposition, reason)
-    });
-    Respond { body: crate::decision::Body::Page(page), ..refusal }
+    /// The refusal, as a page that says who is signed in all the same, with a link that tries again.
+    async fn failed_login(
+        &self,
+        origin: &Origin,
+        request: &Request,
+        reason: Reason,
+        target: Option<&ReturnTarget>,
+    ) -> Respond {
+        let refusal = failed(reason);
+        let session = self.live_session(origin, request).await;
+        let (try_again, another) = (origin.login_url(target.unwrap_or(&ReturnTarget::root())), origin.logout_url());
+        let page = pages::problem(&Problem {
+            request_id: Some(request.request_id().as_str()),
+            signed_in_as: session.as_ref().map(|session| session.user().userid.as_str()),
+            retry_after: refusal.retry_after,
+            try_again: try_again.ok().as_ref(),
+            use_another_account: another.ok().filter(|_| session.is_some()).as_ref(),
+            ..Problem::new(refusal.disposition, reason)
+        });
+        Respond { body: Body::Page(page), ..refusal }
+    }
 }
 
 fn go_on(origin: &Origin, target: &ReturnTarget, reason: Reason) -> Respond {

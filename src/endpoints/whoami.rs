@@ -44,7 +44,7 @@ fn page(origin: &Origin, session: &Session) -> Respond {
         user: user.userid.as_str(),
         email: user.email.as_ref().map(Email::as_str),
         groups: &groups,
-        method: "session",
+        method: user.provider.as_str(),
         created: &for_people(session.created_at()),
         last_seen: &for_people(session.last_seen()),
         expires: &for_people(session.expires_at()),
