@@ -59,10 +59,13 @@ impl RuleSet {
     ///
     /// # Errors
     /// [`Reason::UnknownHost`] where no rule names the host; [`Reason::AmbiguousPath`] where two readings of the path give
-    /// different rules, or it has no canonical form.
+    /// different rules, it climbs by `..`, or it has no canonical form.
     pub fn choose(&self, request: &Request) -> Result<&Rule, Reason> {
         if !self.knows(request.host()) {
             return Err(Reason::UnknownHost);
+        }
+        if request.path().climbs().unwrap_or(true) {
+            return Err(Reason::AmbiguousPath);
         }
         let readings = request.path().readings().map_err(|_| Reason::AmbiguousPath)?;
         let mut positions = readings.iter().map(|reading| self.position(request, reading));
@@ -149,6 +152,11 @@ mod tests {
             "/%c0%afapi",
             "/public%00",
             "/%2f%2fapi",
+            "/x/../api//../secret",
+            "/x/../api/secret/..;/..;/x",
+            "/x/../api/secret%2f..%2f..%2fx",
+            "/x/../api/y;/../../x",
+            "/x\\..\\api//..\\secret",
         ] {
             let chosen = choose(&rules, "GET", "kf.example.com", path);
             let safe = matches!(chosen.as_deref(), Err(Reason::AmbiguousPath) | Ok("api"));

@@ -88,11 +88,12 @@ impl Checker {
         let started = self.clock.monotonic();
         let checked = match Request::parse(raw) {
             Ok(request) => self.check_in_time(&request, time).await,
-            Err(Unreadable { error, raw }) => {
+            Err(Unreadable { error, raw, kind, id }) => {
                 tracing::debug!(%error, "a request that cannot be read");
                 let respond = Respond::new(Reason::MalformedRequest, Disposition::BadRequest);
-                let record = CheckRecord::of_raw(&raw, respond.reason, respond.disposition);
-                Checked { decision: Decision::Respond(respond), record, kind: Kind::Script }
+                let record = CheckRecord::of_raw(&raw, &id, respond.reason, respond.disposition);
+                let respond = refusal::page_without_origin(kind, &id, respond);
+                Checked { decision: Decision::Respond(respond), record, kind }
             }
         };
         self.finished(checked, started)

@@ -19,7 +19,7 @@ use crate::{
     pages,
     reason::Reason,
     request::{Kind, Provenance, Request},
-    session::{Session, Sessions},
+    session::{OpenError, Session, Sessions},
 };
 
 /// When to try again where something that is needed does not answer.
@@ -39,6 +39,14 @@ pub struct Endpoints {
 pub struct Addressed {
     origin: Arc<Origin>,
     endpoint: Endpoint,
+}
+
+impl Addressed {
+    /// Whether the answer depends on who is signed in, so that there is none while that cannot be told.
+    #[must_use]
+    pub fn needs_session(&self) -> bool {
+        self.endpoint == Endpoint::WhoAmI
+    }
 }
 
 impl Endpoints {
@@ -132,11 +140,17 @@ impl Endpoints {
     }
 
     /// The session of the browser that asks, where its one cookie opens one.
-    async fn live_session(&self, origin: &Origin, request: &Request) -> Option<Arc<Session>> {
+    ///
+    /// An error means that nobody can tell.
+    async fn live_session(&self, origin: &Origin, request: &Request) -> Result<Option<Arc<Session>>, OpenError> {
         let cookies = request.cookies();
         let mut tickets = cookies.values(&origin.session_cookie);
-        let (ticket, None) = (tickets.next()?, tickets.next()) else { return None };
-        self.sessions.open(ticket, &origin.login.url, &origin.login.provider).await.ok()
+        let (Some(ticket), None) = (tickets.next(), tickets.next()) else { return Ok(None) };
+        match self.sessions.open(ticket, &origin.login.url, &origin.login.provider).await {
+            Ok(session) => Ok(Some(session)),
+            Err(OpenError::NotOurs | OpenError::Ended) => Ok(None),
+            Err(unavailable) => Err(unavailable),
+        }
     }
 }
 
@@ -163,7 +177,7 @@ fn refuse_other_than_get(request: &Request) -> Option<Respond> {
 #[must_use]
 pub fn challenge(reason: Reason) -> HeaderText {
     match reason {
-        Reason::NotSignedIn | Reason::SessionEnded | Reason::TicketInvalid => {
+        Reason::NotSignedIn | Reason::SessionEnded | Reason::TicketInvalid | Reason::CrossOrigin => {
             HeaderText::from_static("Bearer realm=\"portcullis\"")
         }
         _ => HeaderText::from_static("Bearer realm=\"portcullis\", error=\"invalid_token\""),

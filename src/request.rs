@@ -69,6 +69,10 @@ pub struct Unreadable {
     pub error: RequestError,
     /// What came.
     pub raw: Box<RawRequest>,
+    /// Who asks, as far as can be told.
+    pub kind: Kind,
+    /// The request's id.
+    pub id: RequestId,
 }
 
 struct Parts {
@@ -118,7 +122,11 @@ impl Request {
                 let id = RequestId::of(&headers);
                 Ok(Self { method: raw.method, host, path, query, headers, source: raw.source, id })
             }
-            Err(error) => Err(Unreadable { error, raw: Box::new(raw) }),
+            Err(error) => {
+                let headers = Headers::new(raw.headers.clone());
+                let (kind, id) = (Kind::of(&raw.method, &headers), RequestId::of(&headers));
+                Err(Unreadable { error, raw: Box::new(raw), kind, id })
+            }
         }
     }
 
@@ -232,7 +240,8 @@ impl fmt::Debug for RequestId {
 }
 
 fn is_method(text: &str) -> bool {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    // Methods are case-sensitive, and servers that fold them would act on another one than the rule saw.
+    let token = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
     (1..=32).contains(&text.len()) && text.bytes().all(token)
 }
 
@@ -247,7 +256,9 @@ mod tests {
     #[test]
     fn a_request_needs_a_method_a_host_and_a_path() {
         assert_eq!(Request::parse(raw("", "kf", "/")).unwrap_err().error, RequestError::Method);
-        assert_eq!(Request::parse(raw("GE T", "kf", "/")).unwrap_err().error, RequestError::Method);
+        for method in ["GE T", "delete", "Get", "GET\n"] {
+            assert_eq!(Request::parse(raw(method, "kf", "/")).unwrap_err().error, RequestError::Method, "{method}");
+        }
         assert_eq!(Request::parse(raw("GET", "", "/")).unwrap_err().error, RequestError::Host);
         for path in ["", "*", "x", "https://kf/", "?a"] {
             assert_eq!(Request::parse(raw("GET", "kf", path)).unwrap_err().error, RequestError::Path, "{path}");

@@ -67,6 +67,8 @@ impl Variant {
         Self::NEWEST,
         Self::HARDENED,
     ];
+    /// Each version with its defaults, for suites that take long and that a hardened listener changes nothing for.
+    pub const DEFAULTS: [Self; 3] = [Self::ALL[0], Self::ALL[1], Self::NEWEST];
     /// The newest version with its defaults.
     pub const NEWEST: Self = Self::new(Version::V1_40_0, Mode::Default);
     /// The newest version, hardened.

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Folders that are no part of the project's text.
-const NOT_OURS: [&str; 5] = [".git", "artefacts", "demo-data", "node_modules", "target"];
+const NOT_OURS: [&str; 4] = [".git", "artefacts", "node_modules", "target"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace lies above this crate")

@@ -25,8 +25,8 @@ on_each_envoy!(
     request_trailers_are_not_covered,
 );
 
-/// What only Portcullis may set, or is told to strip.
-const PROTECTED: [&str; 12] = [
+/// What only Portcullis may set, with what other authenticators set and services still believe.
+const PROTECTED: [&str; 14] = [
     "kubeflow-userid",
     "kubeflow-groups",
     "auth-method",
@@ -39,6 +39,8 @@ const PROTECTED: [&str; 12] = [
     "x-forwarded-groups",
     "x-forwarded-preferred-username",
     "x-forwarded-access-token",
+    "x-original-url",
+    "x-rewrite-url",
 ];
 
 /// The paths on which an anonymous request passes.
@@ -53,7 +55,7 @@ async fn gateway_with(variant: Variant, set_up: impl FnOnce(Builder) -> Builder)
         { "name": "public", "paths": [{ "prefix": "/public" }], "access": "public" },
         { "name": "optional", "paths": [{ "prefix": "/optional" }], "access": "optional" },
     ]);
-    let configure = |config: Config| config.rules(rules).set("/identity/strip", json!(PROTECTED[4..]));
+    let configure = |config: Config| config.rules(rules);
     Gateway::start_with(variant, configure, set_up).await.expect("the ensemble starts")
 }
 

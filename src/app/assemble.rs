@@ -23,6 +23,11 @@ use crate::{
     session::{self, SessionStore, Sessions, StoreOpenError},
 };
 
+/// Issuers of ServiceAccount tokens: the usual ones of a cluster, and the one of the tokens in Secrets, which never
+/// expire. Where the configuration does not accept them they are refused, and reach no service all the same.
+const CLUSTER_ISSUERS: [&str; 3] =
+    ["https://kubernetes.default.svc.cluster.local", "https://kubernetes.default.svc", "kubernetes/serviceaccount"];
+
 /// What cannot be built.
 #[derive(Debug, Error)]
 pub enum AssembleError {
@@ -255,7 +260,8 @@ impl Built {
     ) -> (Checker, Vec<Dependency>) {
         let rules = RuleSet::new(settings.rules.clone());
         let tokens = self.accounts.as_ref().map(|accounts| accounts.tokens.clone());
-        let not_accepted = self.login.issuers().map(str::to_owned).chain([settings.assertion.issuer.clone()]);
+        let ours = self.login.issuers().map(str::to_owned).chain([settings.assertion.issuer.clone()]);
+        let not_accepted = ours.chain(CLUSTER_ISSUERS.map(str::to_owned));
         let origins = settings.origins.iter().map(|origin| SessionOrigin {
             host: origin.host.clone(),
             url: origin.login.url.clone(),

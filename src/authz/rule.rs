@@ -91,7 +91,7 @@ pub struct RuleConfig {
     pub name: String,
     /// Hosts, in lower case, without port or trailing dot.
     pub hosts: Vec<String>,
-    /// Methods, as they are spelled on the wire.
+    /// Methods, as they are spelled on the wire; GET holds for HEAD too.
     pub methods: Vec<String>,
     /// Paths.
     pub paths: Vec<PathPattern>,
@@ -138,8 +138,14 @@ impl Rule {
         let readable = byte_clean || self.config.access != Access::Public;
         readable
             && any(&self.config.hosts, host.name())
-            && any(&self.config.methods, method)
+            && self.takes_method(method)
             && (self.config.paths.is_empty() || self.config.paths.iter().any(|pattern| pattern.matches(path)))
+    }
+
+    /// A rule for GET holds for HEAD, which is GET without the content (RFC 9110 section 9.3.2).
+    fn takes_method(&self, method: &str) -> bool {
+        let listed = |method: &str| self.config.methods.iter().any(|have| have == method);
+        self.config.methods.is_empty() || listed(method) || (method == "HEAD" && listed("GET"))
     }
 
     pub(super) const fn asks_for_methods(&self) -> bool {
@@ -204,6 +210,16 @@ mod tests {
         }
         assert!(PathPattern::prefix("/").unwrap().matches("/anything"));
         assert!(!PathPattern::exact("/a").unwrap().matches("/a/"));
+    }
+
+    #[test]
+    fn a_rule_for_get_holds_for_head() {
+        let rule = |methods: &[&str]| {
+            let methods = methods.iter().map(|method| (*method).to_owned()).collect();
+            Rule::new(RuleConfig { methods, ..RuleConfig::named("rule") })
+        };
+        assert!(rule(&["GET"]).takes_method("HEAD") && !rule(&["GET"]).takes_method("POST"));
+        assert!(!rule(&["HEAD"]).takes_method("GET") && rule(&[]).takes_method("ANY"));
     }
 
     #[test]

@@ -81,6 +81,11 @@ impl Checker {
     async fn evaluate_endpoint<'a>(&'a self, request: &Request, addressed: Addressed) -> Evaluation<'a> {
         let session = match self.session.authenticate(request).await {
             Outcome::Authenticated(authenticated) => authenticated.session().cloned(),
+            Outcome::Rejected(rejected @ Rejected { reason: Reason::StoreUnavailable, .. })
+                if addressed.needs_session() =>
+            {
+                return Evaluation::refuse(Refusal::of_credential(rejected));
+            }
             _ => None,
         };
         Evaluation::Endpoint { addressed, session }

@@ -36,17 +36,18 @@ pub struct CheckRecord {
 
 impl CheckRecord {
     /// The record of a request before anything is known but what came.
-    pub(super) fn of_raw(raw: &RawRequest, reason: Reason, disposition: Disposition) -> Self {
+    pub(super) fn of_raw(raw: &RawRequest, id: &RequestId, reason: Reason, disposition: Disposition) -> Self {
         Self {
             reason,
             allowed: false,
             disposition: Some(disposition),
             rule: None,
             principal: None,
-            request_id: RequestId::generate().as_str().to_owned(),
+            request_id: id.as_str().to_owned(),
             method: outside(&raw.method),
-            host: outside(&raw.host),
-            path: outside(raw.path.split(['?', '#']).next().unwrap_or_default()),
+            // An authority may hold a password, and so may a target that is a whole URL.
+            host: outside(raw.host.rsplit('@').next().unwrap_or_default()),
+            path: outside(raw.path.split(['?', '#']).next().filter(|path| path.starts_with('/')).unwrap_or_default()),
             source: outside(raw.source.as_deref().unwrap_or_default()),
         }
     }
@@ -55,7 +56,7 @@ impl CheckRecord {
     #[cfg(test)]
     pub(crate) fn for_tests(request_id: &str) -> Self {
         let raw = RawRequest::default();
-        let record = Self::of_raw(&raw, Reason::Internal, Disposition::Internal);
+        let record = Self::of_raw(&raw, &RequestId::generate(), Reason::Internal, Disposition::Internal);
         Self { request_id: request_id.to_owned(), ..record }
     }
 
@@ -148,8 +149,14 @@ mod tests {
     #[test]
     fn a_record_never_holds_a_query() {
         let raw = RawRequest { path: "/callback?code=secret#x".into(), ..RawRequest::default() };
-        let record = CheckRecord::of_raw(&raw, Reason::MalformedRequest, Disposition::BadRequest);
+        let of_raw = |raw: &RawRequest| {
+            CheckRecord::of_raw(raw, &RequestId::generate(), Reason::MalformedRequest, Disposition::BadRequest)
+        };
+        let record = of_raw(&raw);
         assert_eq!(record.path, "/callback");
+        let raw =
+            RawRequest { host: "me:secret@kf".into(), path: "https://me:secret@kf/".into(), ..RawRequest::default() };
+        assert_eq!((of_raw(&raw).host.as_str(), of_raw(&raw).path.as_str()), ("kf", ""));
         assert!(!record.request_id.is_empty());
     }
 

@@ -8,7 +8,7 @@ use crate::{
     endpoints::{Origin, challenge},
     pages::{self, Problem},
     reason::Reason,
-    request::Request,
+    request::{Kind, Request, RequestId},
 };
 
 /// A request that is refused.
@@ -66,6 +66,16 @@ impl Refusal {
 pub(super) fn unauthorized(reason: Reason) -> Respond {
     let respond = Respond::new(reason, Disposition::Unauthorized);
     Respond { challenge: Some(challenge(reason)), ..respond }
+}
+
+/// The page of a refusal of which no more is known than the request's id.
+pub(super) fn page_without_origin(kind: Kind, id: &RequestId, respond: Respond) -> Respond {
+    if !kind.wants_page() {
+        return respond;
+    }
+    let problem = Problem::new(respond.disposition, respond.reason);
+    let page = pages::problem(&Problem { request_id: Some(id.as_str()), ..problem });
+    Respond { body: Body::Page(page), ..respond }
 }
 
 /// Turns a refusal of a navigation into a page that says what happened, to whom, and what to do.

@@ -18,7 +18,8 @@ async fn every_request_is_decided_by_its_rule_and_credential() {
     let sibling = ("sec-fetch-site", "same-site");
     let cases = [
         ("GET", "/assets/a.js", vec![], Reason::Public),
-        ("GET", "/assets/%2e%2e/secret", vec![], Reason::NotSignedIn),
+        ("GET", "/assets/%2e%2e/secret", vec![], Reason::AmbiguousPath),
+        ("GET", "/assets/a%20b", vec![], Reason::NotSignedIn),
         ("GET", "/optional", vec![], Reason::Anonymous),
         ("GET", "/optional", vec![("cookie", cookie)], Reason::Session),
         ("GET", "/optional", vec![("cookie", "__Host-portcullis=stale")], Reason::Anonymous),

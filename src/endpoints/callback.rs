@@ -62,8 +62,11 @@ impl Endpoints {
         target: ReturnTarget,
         attempts: u8,
     ) -> Respond {
-        if self.live_session(origin, request).await.is_some() {
-            return go_on(origin, &target, Reason::LoginResumed);
+        match self.live_session(origin, request).await {
+            Ok(Some(_)) => return go_on(origin, &target, Reason::LoginResumed),
+            Ok(None) => {}
+            // To start again would send the browser round in circles while the store is down.
+            Err(_) => return self.failed_login(origin, request, Reason::StoreUnavailable, Some(&target)).await,
         }
         if attempts >= MAX_RESTARTS {
             return self.failed_login(origin, request, Reason::LoginLoop, Some(&target)).await;
@@ -80,7 +83,7 @@ impl Endpoints {
         target: Option<&ReturnTarget>,
     ) -> Respond {
         let refusal = failed(reason);
-        let session = self.live_session(origin, request).await;
+        let session = self.live_session(origin, request).await.ok().flatten();
         let (try_again, another) = (origin.login_url(target.unwrap_or(&ReturnTarget::root())), origin.logout_url());
         let page = pages::problem(&Problem {
             request_id: Some(request.request_id().as_str()),

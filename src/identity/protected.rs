@@ -25,6 +25,8 @@ const ALWAYS_PROTECTED: &[&str] = &[
 ];
 /// What they begin with, where all of a family is meant.
 const PROTECTED_FAMILY: &str = "x-auth-request-";
+/// Headers that make some servers act on another path than the one that the rule saw.
+const PATH_OVERRIDES: &[&str] = &["x-original-url", "x-rewrite-url"];
 /// Headers that make some servers act on another method than the one that the rule saw.
 const METHOD_OVERRIDES: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override"];
 /// Names that carry the message itself: to set or strip one would break or redirect the request.
@@ -157,7 +159,7 @@ impl Protected {
         let own = [&headers.user, &headers.groups, &headers.method, &headers.assertion];
         let always: Vec<String> = own.into_iter().chain(&headers.strip).map(|name| name.as_str().to_owned()).collect();
         let overrides = if remove_method_overrides { METHOD_OVERRIDES } else { &[] };
-        let further = ALWAYS_PROTECTED.iter().chain(overrides).map(|name| (*name).to_owned());
+        let further = ALWAYS_PROTECTED.iter().chain(PATH_OVERRIDES).chain(overrides).map(|name| (*name).to_owned());
         let forms = always.iter().map(|name| variant_form(name)).chain(further).collect();
         Self { headers, forms, always }
     }

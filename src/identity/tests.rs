@@ -77,6 +77,7 @@ fn every_spelling_of_a_protected_header_goes() {
         "X-Forwarded-User",
         "portcullis_assertion",
         "X_HTTP_Method_Override",
+        "X-Original-URL",
     ];
     let lines: Vec<_> = forged.iter().map(|name| (*name, "evil")).collect();
     let mutations = identity(clock()).strip(&request(&lines), Bearer::Keep);

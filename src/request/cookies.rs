@@ -49,8 +49,8 @@ impl<'a> CookieHeader<'a> {
         let kept: Vec<&str> = self.pairs().filter(|pair| !is_ours(pair)).collect();
         let rest = kept.join(";");
         let rest = rest.trim_start_matches([' ', '\t']);
-        // What would not arrive as it is: an empty value, one with spaces at its ends, a control, or bytes that the
-        // channel replaced.
+        // What would not arrive as it is: an empty value, one with spaces at its ends, or a control. (A byte that is not
+        // UTF-8 came as `!` and goes on as that.)
         let plain = rest.trim() == rest && !rest.chars().any(char::is_control);
         if rest.is_empty() || holds_ours(rest) || !plain {
             return Stripped::Removed;

@@ -35,6 +35,9 @@ impl Kind {
             if by_destination(headers) == Self::Navigation { Self::Submission } else { Self::Script }
         } else if is_prefetch(headers) {
             Self::Prefetch
+        } else if headers.contains("origin") {
+            // A navigation by GET never carries one (Fetch standard, "append a request `Origin` header").
+            Self::Script
         } else {
             by_destination(headers)
         }
@@ -71,7 +74,8 @@ fn is_prefetch(headers: &Headers) -> bool {
 
 fn by_destination(headers: &Headers) -> Kind {
     if !headers.contains("sec-fetch-mode") && !headers.contains("sec-fetch-dest") {
-        return if looks_like_a_browser(headers) { Kind::Navigation } else { Kind::Script };
+        let told_half = headers.contains("sec-fetch-site");
+        return if !told_half && looks_like_a_browser(headers) { Kind::Navigation } else { Kind::Script };
     }
     if headers.single("sec-fetch-mode") != Some("navigate") {
         return Kind::Script;
@@ -113,6 +117,9 @@ mod tests {
             ("GET", &[navigate, ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "document")], Kind::Script),
             ("GET", &[("accept", "text/html,*/*")], Kind::Navigation),
             ("GET", &[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")], Kind::Script),
+            ("GET", &[("accept", "text/html"), ("origin", "https://evil.example")], Kind::Script),
+            ("GET", &[("accept", "text/html"), ("sec-fetch-site", "cross-site")], Kind::Script),
+            ("POST", &[("accept", "text/html"), ("origin", "https://kf.example.com")], Kind::Submission),
             ("GET", &[("accept", "*/*")], Kind::Script),
             ("GET", &[], Kind::Script),
             ("GET", &[("upgrade", "websocket"), ("accept", "text/html")], Kind::WebSocket),

@@ -39,7 +39,7 @@ impl Path {
     }
 
     /// Whether every server reads the path alike: none of `%`, `\`, `;`, `#`, `//`, dot segments, controls or bytes that
-    /// are not ASCII. A public rule and our own endpoints match such paths only.
+    /// are not ASCII, nor `!`, which Envoy writes for a byte that is not UTF-8. A public rule and our own endpoints match such paths only.
     #[must_use]
     pub const fn is_byte_clean(&self) -> bool {
         self.byte_clean
@@ -55,6 +55,20 @@ impl Path {
         }
         let decoded = self.decodings()?.pop().unwrap_or_default();
         Ok(CanonicalPath(resolve(&without_parameters(&decoded))))
+    }
+
+    /// Whether any step of decoding holds a `..` segment. Servers resolve these in too many ways to think of each (with
+    /// empty segments kept or merged, before or after `;…` is cut), and no honest client sends one: browsers resolve
+    /// them first.
+    ///
+    /// # Errors
+    /// As for [`Path::canonical`].
+    pub fn climbs(&self) -> Result<bool, PathError> {
+        if self.byte_clean {
+            return Ok(false);
+        }
+        let up = |segment: &str| segment.split([';', '#', '?']).next() == Some("..");
+        Ok(self.decodings()?.iter().any(|path| path.split(['/', '\\']).any(up)))
     }
 
     /// Every reading that a server behind could come to: the path as it came, each step of decoding, `\` as `/`,
@@ -108,7 +122,7 @@ impl CanonicalPath {
 }
 
 fn is_byte_clean(path: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b';' | b'#' | b'?');
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b';' | b'#' | b'?' | b'!');
     let inner = path.strip_prefix('/').unwrap_or(path);
     let mut segments = inner.split('/').peekable();
     let mut segments_clean = true;
@@ -195,12 +209,13 @@ mod tests {
 
     #[test]
     fn byte_clean_means_one_reading() {
-        for clean in ["/", "/a", "/a/", "/a/b.c/d~e!$&'()*+,:@=", "/.well-known/x", "/..."] {
+        for clean in ["/", "/a", "/a/", "/a/b.c/d~e$&'()*+,:@=", "/.well-known/x", "/..."] {
             assert!(Path::new(clean).is_byte_clean(), "{clean}");
             assert_eq!(Path::new(clean).canonical().unwrap().as_str(), clean);
         }
         for dirty in [
-            "/a%20", "/a\\b", "/a;b", "/a#b", "//", "//a", "/a//b", "/a/./b", "/a/..", "/..", "/.", "/ü", "/a\u{1}", "",
+            "/a%20", "/a\\b", "/a;b", "/a#b", "/a!", "//", "//a", "/a//b", "/a/./b", "/a/..", "/..", "/.", "/ü",
+            "/a\u{1}", "",
         ] {
             assert!(!Path::new(dirty).is_byte_clean(), "{dirty}");
         }

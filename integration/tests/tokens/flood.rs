@@ -71,7 +71,13 @@ async fn cluster_with_a_robot() -> (Cluster, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_strings_and_forgeries_never_reach_the_api_server() {
     let (cluster, token) = cluster_with_a_robot().await;
-    let door = Door::open(Variant::NEWEST, &cluster, |config| config).await;
+    for variant in Variant::DEFAULTS {
+        strangers_make_no_calls(&cluster, &token, variant).await;
+    }
+}
+
+async fn strangers_make_no_calls(cluster: &Cluster, token: &str, variant: Variant) {
+    let door = Door::open(variant, cluster, |config| config).await;
     let target = door.envoy.to_http1();
     let before = (cluster.requests_for("tokenreviews").await.unwrap(), door.reviews().await);
     let count = async || {
@@ -83,7 +89,7 @@ async fn random_strings_and_forgeries_never_reach_the_api_server() {
     assert_eq!(flood(&target, random).await, BTreeMap::from([(401, FLOOD)]));
     assert_eq!(count().await, (0, 0));
 
-    let mut forged = forgeries(&token, FLOOD);
+    let mut forged = forgeries(token, FLOOD);
     // Some name a key that does not exist.
     let unknown = json!({ "alg": "ES256", "kid": "unknown" }).to_string();
     let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
@@ -95,7 +101,7 @@ async fn random_strings_and_forgeries_never_reach_the_api_server() {
     assert_eq!(count().await, (0, 0));
 
     // The counts would have shown a call.
-    door.expect_account(&token, "team-a", "robot").await;
+    door.expect_account(token, "team-a", "robot").await;
     assert_eq!(count().await, (1, 1));
 }
 
@@ -117,8 +123,14 @@ async fn where_the_api_server_keeps_its_keys_to_itself_reviews_decide() {
 /// How many are asked at once is counted by the scripted API server, which also is as slow as it must be for that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_keys_withheld_a_flood_keeps_to_the_bound_and_a_known_token_passes() {
+    for variant in Variant::DEFAULTS {
+        a_flood_keeps_to_the_bound(variant).await;
+    }
+}
+
+async fn a_flood_keeps_to_the_bound(variant: Variant) {
     const BOUND: u64 = 8;
-    let gateway = Gateway::start(Variant::NEWEST, |config| {
+    let gateway = Gateway::start(variant, |config| {
         config
             .set("/service_accounts/max_concurrent_reviews", BOUND)
             // So short that the known token is reviewed again and again.
