@@ -116,7 +116,7 @@ pub(crate) struct Rule {
     /// The hosts it holds for. Empty: every host that is named.
     #[serde(default)]
     pub(crate) hosts: Vec<String>,
-    /// The methods it holds for. Empty: all.
+    /// The methods it holds for, in upper case; GET holds for HEAD too. Empty: all.
     #[serde(default)]
     pub(crate) methods: Vec<String>,
     /// The paths it holds for. Empty: all.
