@@ -19,9 +19,11 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::browser::Browser;
 use crate::cluster::Cluster;
+use crate::dex::Dex;
+use crate::pki::{Authority, Identity};
 use crate::portcullis::{Config, HOST, ORIGIN, Portcullis};
-use crate::provider::{Provider, Settings};
 use crate::raw_client::{Response, Target, http1};
 use crate::upstream::{Protocol, Upstream};
 use crate::visitor::Visitor;
@@ -55,6 +57,8 @@ const ISTIO_AUDIENCE: &str = "istio-ca";
 const SETTLED_WITHIN: Duration = Duration::from_mins(1);
 /// Where the gateway listens, as the Service of the gateway says.
 const GATEWAY_PORT: u16 = 10080;
+/// Where the gateway listens for browsers, likewise.
+const GATEWAY_TLS_PORT: u16 = 10443;
 /// Where the workload's sidecar listens, as the Service of the workload says.
 const WORKLOAD_PORT: u16 = 10080;
 /// The check port, as the manifests say.
@@ -68,10 +72,12 @@ pub struct Mesh {
     /// The product.
     pub portcullis: Portcullis,
     /// Where people sign in.
-    pub provider: Provider,
+    pub dex: Dex,
     /// The workload's own process, behind its sidecar.
     pub workload: Upstream,
     proxies: Proxies,
+    /// What the gateway shows to browsers.
+    certificate: Identity,
     root: String,
     istiod: Istiod,
     /// The API server.
@@ -100,19 +106,21 @@ impl Mesh {
     pub async fn start() -> Result<Self> {
         let base = Manifests::build(&manifests_folder().join("base")).await?;
         let pods = Pods::new(&base)?;
-        let (cluster, provider, workload) =
-            tokio::try_join!(Cluster::start(), Provider::start(Settings::default()), Upstream::start(Protocol::Http1))?;
+        let (cluster, dex, workload) =
+            tokio::try_join!(Cluster::start(), Dex::start(), Upstream::start(Protocol::Http1))?;
+        let certificate = Authority::new("the public's authority")?.server(&[HOST])?;
         cluster.create_namespace(ISTIO_NAMESPACE).await?;
         cluster.create_namespace(TEAM).await?;
         let mut istiod = Istiod::start(&cluster, pods.block.address(1), pods.keys_address())?;
 
-        let config = configure(&base, &provider)?;
+        let config = configure(&base, &dex)?;
         cluster.install_istio_crds().await?;
         cluster.apply(&manifests::mesh_config()?.to_string()).await?;
         cluster.apply(&base.adapt(pods.portcullis.address, &processes(&config)?)?.to_list()).await?;
         for manifest in [include_str!("mesh/mesh.yaml"), include_str!("mesh/loopback.yaml")] {
             cluster.apply(&pods.fill_in(manifest, workload.address())).await?;
         }
+        cluster.apply(&gateway_secret(&certificate).to_string()).await?;
         for pod in [&pods.gateway, &pods.portcullis, &pods.workload] {
             pod.create(&cluster).await?;
         }
@@ -132,7 +140,7 @@ impl Mesh {
             start(Role::Sidecar, &pods.workload),
         )?;
         let proxies = Proxies { gateway, beside_portcullis, beside_workload };
-        let mut mesh = Self { portcullis, provider, workload, proxies, root, istiod, cluster, pods };
+        let mut mesh = Self { portcullis, dex, workload, proxies, certificate, root, istiod, cluster, pods };
         match mesh.settle().await {
             Ok(()) => Ok(mesh),
             Err(error) => Err(error.context(mesh.log_tails())),
@@ -142,7 +150,7 @@ impl Mesh {
     /// Waits for the proxies, gives the workload its policies, and waits until they are enforced.
     async fn settle(&mut self) -> Result<()> {
         tokio::try_join!(
-            self.proxies.gateway.ready(GATEWAY_PORT),
+            self.proxies.gateway.ready(GATEWAY_TLS_PORT),
             self.proxies.beside_portcullis.ready(CHECK_PORT),
             self.proxies.beside_workload.ready(WORKLOAD_PORT),
         )?;
@@ -182,6 +190,21 @@ impl Mesh {
     /// A visitor of the public origin, without cookies.
     pub fn visitor(&self) -> Result<Visitor> {
         Visitor::new(self.gateway(), ORIGIN)
+    }
+
+    /// Lets a visitor sign in at Dex, and gives the answer of the page that was wanted.
+    pub async fn sign_in(&self, visitor: &mut Visitor, user: &str, path: &str) -> Result<Response> {
+        let authorization = visitor.begin(path).await?;
+        let callback = self.dex.log_in(&authorization, user).await?;
+        let landing = visitor.come_back(&callback).await?;
+        visitor.navigate(&landing).await
+    }
+
+    /// A browser that finds the public origin at the gateway, over TLS.
+    pub async fn browser(&self) -> Result<Browser> {
+        let gateway = (self.pods.gateway.address, GATEWAY_TLS_PORT).into();
+        let browser = Browser::builder().host(HOST, gateway).trust(&self.certificate)?;
+        browser.trust(self.dex.identity())?.start().await
     }
 
     /// `GET` through the gateway with the given header lines.
@@ -273,9 +296,20 @@ impl Pods {
     }
 }
 
+/// The certificate that the Gateway of `mesh.yaml` names, where istiod looks for it.
+fn gateway_secret(certificate: &Identity) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": { "name": "kubeflow-gateway-cert", "namespace": ISTIO_NAMESPACE },
+        "stringData": { "tls.crt": certificate.certificate, "tls.key": certificate.key },
+    })
+}
+
 /// The configuration of the manifests, with what a pod has and this process has not: the provider,
 /// its ports, and its folders; and with one rule for [`OTHER_SERVICE`].
-fn configure(base: &Manifests, provider: &Provider) -> Result<Config> {
+fn configure(base: &Manifests, dex: &Dex) -> Result<Config> {
     let mut config = Config::new()?;
     let mut tree: Value = serde_saphyr::from_str(base.config()?)?;
     for key in ["listeners", "keys", "drain", "logging"] {
@@ -288,7 +322,7 @@ fn configure(base: &Manifests, provider: &Provider) -> Result<Config> {
         "access": "authenticated",
         "audience": "other",
     });
-    config.rules(json!([other])).embedded_store().provider(provider)
+    config.rules(json!([other])).embedded_store().sign_in_at(dex.registration())
 }
 
 /// Where the process listens, by the ports of the manifests.

@@ -12,12 +12,14 @@ use envoy_types::ext_authz::v3::pb::CheckResponse;
 use futures::FutureExt as _;
 use libtest_mimic::{Arguments, Failed, Trial};
 use portcullis_integration::check_client::{Answer, Check};
+use portcullis_integration::dex;
 use portcullis_integration::jwt::{self, Algorithm, SigningKey};
 use portcullis_integration::mesh::{
     GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Mesh, NAMESPACE, NEIGHBOUR, OTHER_SERVICE, TEAM, WORKLOAD,
 };
-use portcullis_integration::portcullis::{HOST, SESSION_COOKIE};
+use portcullis_integration::portcullis::{HOST, ORIGIN, SESSION_COOKIE};
 use portcullis_integration::raw_client::{Closed, Response, Target, http1, http2};
+use portcullis_integration::registration::PASSWORD;
 use portcullis_integration::upstream::Received;
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -46,6 +48,7 @@ fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
     let together = trials![share:
         a_token_passes_as_one_identity,
         a_browser_signs_in_and_out,
+        a_person_signs_in_with_a_real_browser_through_tls,
         who_is_not_signed_in_is_answered_by_portcullis,
         a_token_for_others_is_refused,
         only_the_gateway_may_call_the_check_port,
@@ -162,7 +165,7 @@ async fn a_token_passes_as_one_identity(mesh: &Mesh) {
 
 async fn a_browser_signs_in_and_out(mesh: &Mesh) {
     let mut visitor = mesh.visitor().unwrap();
-    let page = visitor.sign_in("alice", "/browser?page=1").await.unwrap();
+    let page = mesh.sign_in(&mut visitor, "alice", "/browser?page=1").await.unwrap();
     assert!(page.is_from_upstream(), "{} {}", page.status, page.text());
     let received = at_workload(mesh, "/browser?page=1");
     assert_eq!(received.headers.all("kubeflow-userid"), ["alice@example.com"]);
@@ -181,6 +184,39 @@ async fn a_browser_signs_in_and_out(mesh: &Mesh) {
     assert_untouched(mesh, "/browser?page=3");
 }
 
+async fn a_person_signs_in_with_a_real_browser_through_tls(mesh: &Mesh) {
+    let browser = mesh.browser().await.unwrap();
+    browser.open(&format!("{ORIGIN}/chromium?page=1")).await.unwrap();
+    browser.type_into("input[name=login]", &dex::email("alice")).await.unwrap();
+    browser.type_into("input[name=password]", PASSWORD).await.unwrap();
+    browser.click("button[type=submit]").await.unwrap();
+    browser.wait_for_url(|url| url.as_str() == format!("{ORIGIN}/chromium?page=1")).await.unwrap();
+    let received = at_workload(mesh, "/chromium?page=1");
+    assert_eq!(received.headers.all("kubeflow-userid"), ["alice@example.com"]);
+    assert_eq!(received.headers.all("cookie"), [""; 0], "our cookie stays with us");
+    let assertion = received.headers.only("portcullis-assertion").unwrap();
+    assert_eq!(jwt::claims(assertion).unwrap()["userid"], "alice@example.com");
+
+    // What a page's script may send: the gateway's answer is still one true identity.
+    let forged = json!({ "headers": { "kubeflow-userid": "root@example.com", "kubeflow_userid": "root@example.com" } });
+    let answer = browser.fetch("/chromium?page=2", &forged).await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let received = at_workload(mesh, "/chromium?page=2");
+    assert_eq!(received.headers.all("kubeflow-userid"), ["alice@example.com"]);
+    assert_eq!(received.headers.all("kubeflow_userid"), [""; 0]);
+
+    let logout = browser.fetch("/portcullis/logout", &json!({ "method": "POST" })).await.unwrap();
+    assert_eq!(logout.status, 201, "{logout:?}");
+    assert_eq!(browser.cookie(SESSION_COOKIE).await.unwrap(), None);
+    let answer = browser.fetch("/chromium?page=3", &json!({})).await.unwrap();
+    assert_eq!(answer.status, 401, "{answer:?}");
+    browser.open(&format!("{ORIGIN}/chromium?page=4")).await.unwrap();
+    browser.wait_for_element("input[name=login]").await.unwrap();
+    for page in ["/chromium?page=3", "/chromium?page=4"] {
+        assert_untouched(mesh, page);
+    }
+}
+
 async fn who_is_not_signed_in_is_answered_by_portcullis(mesh: &Mesh) {
     // The policy covers every path: no exception for what looks harmless.
     for path in ["/anonymous", "/healthz?anonymous", "/favicon.ico?anonymous", "/.well-known/jwks.json?anonymous"] {
@@ -190,7 +226,7 @@ async fn who_is_not_signed_in_is_answered_by_portcullis(mesh: &Mesh) {
         let problem: Value = answer.json().unwrap();
         assert_eq!(problem["reason"], "not_signed_in", "{path}");
         let location = mesh.visitor().unwrap().begin(path).await.unwrap();
-        assert!(location.as_str().starts_with(mesh.provider.issuer()), "{path}: {location}");
+        assert!(location.as_str().starts_with(&mesh.dex.registration().issuer), "{path}: {location}");
     }
     let options = http1::request("OPTIONS", HOST, "/anonymous", &[]);
     let answer = http1::exchange(&mesh.gateway(), &options).await.unwrap();
@@ -317,7 +353,7 @@ async fn the_workload_refuses_another_workload(mesh: &Mesh) {
 
 async fn nothing_passes_without_portcullis_and_sessions_outlive_it(mesh: &mut Mesh) {
     let mut visitor = mesh.visitor().unwrap();
-    let page = visitor.sign_in("bob", "/outage?before").await.unwrap();
+    let page = mesh.sign_in(&mut visitor, "bob", "/outage?before").await.unwrap();
     assert!(page.is_from_upstream(), "{} {}", page.status, page.text());
 
     mesh.portcullis.sigkill().unwrap();
