@@ -132,6 +132,12 @@ mod tests {
         assert!(permits(strict(), &account("ci", "runner")));
         assert!(!permits(strict(), &user("a@example.com", &["dev", "Admins"])));
         assert!(!permits(strict(), &account("prod", "runner")));
+        let dotted = || RuleConfig {
+            service_accounts: vec![ServiceAccountPattern::parse("ci/cert-manager.io").unwrap()],
+            ..RuleConfig::named("dotted")
+        };
+        assert!(permits(dotted(), &account("ci", "cert-manager.io")));
+        assert!(!permits(dotted(), &account("ci", "cert-manager-io")), "a dot is a dot");
     }
 
     #[test]

@@ -173,6 +173,71 @@ async fn our_own_assertion_and_tokens_of_providers_are_no_credentials() {
 }
 
 #[tokio::test]
+async fn nothing_that_a_client_says_of_its_request_chooses_the_rule() {
+    let fixture = Fixture::new();
+    let cookie = fixture.sign_in(&["dev"]).await;
+    let open = "/assets/a.js";
+    let gateway = "By=spiffe://cluster.local/ns/a/sa/b;URI=spiffe://cluster.local/ns/istio-system/sa/gateway";
+    let said = [
+        ("x-forwarded-uri", open),
+        ("x-forwarded-path", open),
+        ("x-forwarded-prefix", "/assets"),
+        ("x-original-uri", open),
+        ("x-original-url", open),
+        ("x-rewrite-url", open),
+        ("x-envoy-original-path", open),
+        ("x-envoy-internal", "true"),
+        ("x-forwarded-method", "OPTIONS"),
+        ("x-original-method", "OPTIONS"),
+        ("x-http-method-override", "OPTIONS"),
+        ("x-forwarded-host", "second.example.com"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-for", "a"),
+        ("x-real-ip", "127.0.0.1"),
+        ("forwarded", "for=127.0.0.1;host=second.example.com;proto=http"),
+        ("x-forwarded-client-cert", gateway),
+        ("user-agent", "GoogleHC/1.0"),
+        ("user-agent", "kube-probe/1.35"),
+    ];
+    let mut lines: Vec<Vec<(&str, &str)>> = said.iter().map(|line| vec![*line]).collect();
+    lines.push(said.to_vec());
+    for lines in lines {
+        let with_cookie = [lines.clone(), vec![("cookie", cookie.as_str())]].concat();
+        for (path, headers, reason) in [
+            ("/", &lines, Reason::NotSignedIn),
+            ("/?/assets/a.js", &lines, Reason::NotSignedIn),
+            ("/x?y=1#/assets/a.js", &lines, Reason::NotSignedIn),
+            ("/admin", &with_cookie, Reason::NotPermitted),
+            ("/admin?/assets/a.js", &with_cookie, Reason::NotPermitted),
+            ("/closed?/assets/a.js", &with_cookie, Reason::DeniedByRule),
+        ] {
+            let checked = fixture.check("GET", path, headers).await;
+            assert_eq!(checked.decision.reason(), reason, "{path} {headers:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_signed_in_is_told_without_any_token() {
+    let fixture = Fixture::new();
+    let cookie = fixture.sign_in(&["dev"]).await;
+    let checked = fixture.check("GET", "/portcullis/whoami", &[("cookie", &cookie)]).await;
+    let Decision::Respond(respond) = checked.decision else { panic!("allowed") };
+    let Body::Json(document) = &respond.body else { panic!("{:?}", respond.body) };
+    let told: serde_json::Value = serde_json::from_str(document).unwrap();
+    let names: Vec<&str> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["email", "expires_at", "groups", "last_seen_at", "signed_in_at", "userid"]);
+    let page = fixture.check("GET", "/portcullis/whoami", &[navigation(), vec![("cookie", &cookie)]].concat()).await;
+    let Decision::Respond(respond) = page.decision else { panic!("allowed") };
+    let Body::Page(page) = &respond.body else { panic!("{:?}", respond.body) };
+    let ticket = cookie.split_once('=').unwrap().1;
+    for secret in ["id-token", ticket] {
+        assert!(!document.contains(secret) && !page.html.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
 async fn a_service_worker_is_held_to_its_own_folder() {
     let fixture = Fixture::new();
     let cookie = fixture.sign_in(&[]).await;

@@ -259,6 +259,11 @@ mod tests {
             "__Host-portcullis=abc; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Lax"
         );
         assert_eq!(format!("{cookie:?}"), "__Host-portcullis=[redacted]");
+        // A browser takes the order to forget a `__Host-` cookie only with what the cookie itself needs.
+        assert_eq!(
+            SetCookie::deletion("__Host-portcullis").unwrap().header().as_str(),
+            "__Host-portcullis=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"
+        );
         for (name, value) in [("portcullis", "a"), ("__Host-a b", "a"), ("__Host-a", "a;b"), ("__Host-a", "a\r\nb")] {
             assert!(SetCookie::new(name, value, None).is_err(), "{name} {value}");
         }

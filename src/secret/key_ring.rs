@@ -336,6 +336,8 @@ mod tests {
         let ring = ring(&[1]);
         let sealed = ring.seal(Label::LoginState, &[b"a", b"b"], b"secret");
         assert_eq!(ring.open(Label::LoginState, &[b"a", b"b"], &sealed).unwrap().expose(), b"secret");
+        let again = ring.seal(Label::LoginState, &[b"a", b"b"], b"secret");
+        assert_ne!(sealed[KeyId::BYTES..][..NONCE_BYTES], again[KeyId::BYTES..][..NONCE_BYTES], "a nonce is used once");
         assert_eq!(ring.open(Label::Listing, &[b"a", b"b"], &sealed), Err(UnsealError));
         assert_eq!(ring.open(Label::LoginState, &[b"ab", b""], &sealed), Err(UnsealError));
         for index in 0..sealed.len() {
