@@ -265,6 +265,49 @@ impl Answer {
             other @ HttpResponse::ErrorResponse(_) => bail!("an unexpected answer: {other:?}"),
         }
     }
+
+    /// The HTTP status that the caller gets; 200 for a permission.
+    #[must_use]
+    pub fn status(&self) -> i32 {
+        match self {
+            Self::Allow { .. } => 200,
+            Self::Deny { status, .. } => *status,
+        }
+    }
+
+    /// Whether the request may pass.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allow { .. })
+    }
+
+    /// The reason that a refusal's page or problem document tells.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        let Self::Deny { body, .. } = self else { return None };
+        if let Ok(problem) = serde_json::from_str::<serde_json::Value>(body) {
+            return Some(problem["reason"].as_str()?.to_owned());
+        }
+        let (_, code) = body.split_once("<dt>Reason</dt><dd><code translate=\"no\">")?;
+        Some(code.split_once('<')?.0.to_owned())
+    }
+
+    /// The values of a header that the caller gets.
+    #[must_use]
+    pub fn told(&self, name: &str) -> Vec<&str> {
+        match self {
+            Self::Allow { response: lines, .. } | Self::Deny { headers: lines, .. } => lines.all(name),
+        }
+    }
+
+    /// The values of a header that the service behind gets from us.
+    #[must_use]
+    pub fn passed(&self, name: &str) -> Vec<&str> {
+        match self {
+            Self::Allow { set, .. } => set.all(name),
+            Self::Deny { .. } => Vec::new(),
+        }
+    }
 }
 
 /// The header lines; fails where one is encoded so that some gateway would misread it.

@@ -14,6 +14,7 @@
 
 pub mod browser;
 pub mod check_client;
+pub mod check_visitor;
 pub mod cluster;
 pub mod demo;
 pub mod dex;

@@ -89,6 +89,32 @@ impl Config {
         Ok(self.set("/providers", json!([entry])).set("/origins", json!([origin])).set("/hosts", json!([])))
     }
 
+    /// Lets people sign in at several providers, each at an origin of its own, `https://HOST`. A provider is called by
+    /// its host's first label, and so begin its people's user ids: `LABEL:`.
+    pub fn providers<'a>(self, providers: impl IntoIterator<Item = (&'a str, &'a Provider)>) -> Result<Self> {
+        let (mut entries, mut origins) = (Vec::new(), Vec::new());
+        for (host, provider) in providers {
+            let name = host.split('.').next().unwrap_or(host);
+            let client = provider.client();
+            let mut entry = json!({
+                "name": name,
+                "issuer": provider.issuer(),
+                "client_id": client.id,
+                "scopes": ["openid", "email", "profile", "groups"],
+                "allow_http": true,
+                "userid_prefix": format!("{name}:"),
+            });
+            if let Some(secret) = client.secret {
+                let file = self.folder.path().join(format!("client-secret-{name}"));
+                fs::write(&file, secret)?;
+                entry["client_secret"] = json!({ "file": file });
+            }
+            entries.push(entry);
+            origins.push(json!({ "url": format!("https://{host}"), "provider": name }));
+        }
+        Ok(self.set("/providers", entries).set("/origins", origins).set("/hosts", json!([])))
+    }
+
     /// Lets people sign in at a real provider, over TLS; its only origin is [`ORIGIN`].
     pub fn sign_in_at(self, registration: &Registration) -> Result<Self> {
         let folder = self.folder.path();
@@ -277,6 +303,20 @@ impl Portcullis {
         let url = format!("http://{}/metrics", self.operations_address());
         let response = crate::http::plain_client()?.get(url).send().await?;
         Ok(response.error_for_status()?.text().await?)
+    }
+
+    /// The sum of a metric's samples whose labels hold all of `labels`, each written `name="value"`.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> Result<u64> {
+        let metrics = self.metrics().await?;
+        let mut sum = 0;
+        for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+            let (sample, value) = line.rsplit_once(' ').with_context(|| format!("no sample: {line}"))?;
+            let (of, named) = sample.split_once('{').unwrap_or((sample, ""));
+            if of == name && labels.iter().all(|label| named.contains(label)) {
+                sum += value.parse::<u64>().with_context(|| format!("no count: {line}"))?;
+            }
+        }
+        Ok(sum)
     }
 
     /// The last lines of the log, for messages.

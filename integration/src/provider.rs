@@ -144,6 +144,16 @@ pub struct Faults {
     pub edit_userinfo: Option<Edit>,
     /// How the ID token is signed.
     pub signature: Signature,
+    /// Makes the ID token of the published key, the header and the claims instead, byte by byte.
+    pub forge: Option<Forge>,
+}
+
+/// Makes a token of the provider's key, a header and claims.
+pub type Forge = Arc<dyn Fn(&SigningKey, &Value, &Value) -> String + Send + Sync>;
+
+/// Makes a [`Forge`].
+pub fn forge(make: impl Fn(&SigningKey, &Value, &Value) -> String + Send + Sync + 'static) -> Option<Forge> {
+    Some(Arc::new(make))
 }
 
 /// How an ID token is signed.

@@ -33,6 +33,8 @@ pub struct Faults {
     pub jwks: Fault,
     /// Changes a TokenReview's `status` before it is sent.
     pub edit_status: Option<Edit>,
+    /// Changes the whole TokenReview that is sent back.
+    pub edit_review: Option<Edit>,
     /// Changes the JWKS.
     pub edit_jwks: Option<Edit>,
 }

@@ -57,7 +57,7 @@ impl Visitor {
         let host = self.host()?;
         let response = http1::exchange(&self.target, &http1::request(method, &host, path, &lines)).await?;
         for cookie in response.headers.all("set-cookie") {
-            self.keep(cookie)?;
+            keep(&mut self.cookies, cookie)?;
         }
         Ok(response)
     }
@@ -87,25 +87,6 @@ impl Visitor {
         let landing = self.origin.join(location)?;
         ensure!(landing.origin() == self.origin.origin(), "landed at another origin: {landing}");
         Ok(path_and_query(&landing))
-    }
-
-    /// Takes a `Set-Cookie` value as a browser does (RFC 6265 section 5.3), as far as tests need it.
-    fn keep(&mut self, cookie: &str) -> Result<()> {
-        let mut parts = cookie.split(';').map(str::trim);
-        let pair = parts.next().unwrap_or_default();
-        let (name, value) = pair.split_once('=').with_context(|| format!("no cookie: {cookie:?}"))?;
-        let attributes: Vec<String> = parts.map(str::to_ascii_lowercase).collect();
-        let has = |wanted: &str| attributes.iter().any(|attribute| attribute == wanted);
-        if name.starts_with("__Host-") {
-            let is_valid = has("secure") && has("path=/") && !attributes.iter().any(|a| a.starts_with("domain"));
-            ensure!(is_valid, "browsers drop this cookie: {cookie:?}");
-        }
-        if has("max-age=0") {
-            self.cookies.remove(name);
-        } else {
-            self.cookies.insert(name.to_owned(), value.to_owned());
-        }
-        Ok(())
     }
 
     fn host(&self) -> Result<String> {
@@ -152,7 +133,27 @@ fn location(response: &Response) -> Result<&str> {
     response.headers.only("location").context("not one Location")
 }
 
-fn path_and_query(url: &Url) -> String {
+/// Takes a `Set-Cookie` value as a browser does (RFC 6265 section 5.3), as far as tests need it.
+pub(crate) fn keep(cookies: &mut BTreeMap<String, String>, cookie: &str) -> Result<()> {
+    let mut parts = cookie.split(';').map(str::trim);
+    let pair = parts.next().unwrap_or_default();
+    let (name, value) = pair.split_once('=').with_context(|| format!("no cookie: {cookie:?}"))?;
+    let attributes: Vec<String> = parts.map(str::to_ascii_lowercase).collect();
+    let has = |wanted: &str| attributes.iter().any(|attribute| attribute == wanted);
+    if name.starts_with("__Host-") {
+        let is_valid = has("secure") && has("path=/") && !attributes.iter().any(|a| a.starts_with("domain"));
+        ensure!(is_valid, "browsers drop this cookie: {cookie:?}");
+    }
+    if has("max-age=0") {
+        cookies.remove(name);
+    } else {
+        cookies.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(())
+}
+
+/// The part of a URL that a browser sends.
+pub(crate) fn path_and_query(url: &Url) -> String {
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     format!("{}{query}", url.path())
 }

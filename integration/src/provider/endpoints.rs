@@ -44,13 +44,13 @@ async fn discovery(Extract(shared): Extract<Arc<Shared>>) -> Response {
         state.calls.discovery += 1;
         state.faults.discovery.clone()
     };
-    if let Some(lie) = fault.answer().await {
-        return lie;
-    }
-    let state = shared.state();
-    let mut document = shared.discovery(state.signing_key().algorithm());
-    apply(state.faults.edit_discovery.as_ref(), &mut document);
-    Json(document).into_response()
+    let honest = || {
+        let state = shared.state();
+        let mut document = shared.discovery(state.signing_key().algorithm());
+        apply(state.faults.edit_discovery.as_ref(), &mut document);
+        Json(document).into_response()
+    };
+    fault.answer(honest).await
 }
 
 async fn jwks(Extract(shared): Extract<Arc<Shared>>) -> Response {
@@ -59,14 +59,14 @@ async fn jwks(Extract(shared): Extract<Arc<Shared>>) -> Response {
         state.calls.jwks += 1;
         state.faults.jwks.clone()
     };
-    if let Some(lie) = fault.answer().await {
-        return lie;
-    }
-    let state = shared.state();
-    let keys: Vec<Value> = state.keys.iter().map(jwt::SigningKey::jwk).collect();
-    let mut set = json!({ "keys": keys });
-    apply(state.faults.edit_jwks.as_ref(), &mut set);
-    Json(set).into_response()
+    let honest = || {
+        let state = shared.state();
+        let keys: Vec<Value> = state.keys.iter().map(jwt::SigningKey::jwk).collect();
+        let mut set = json!({ "keys": keys });
+        apply(state.faults.edit_jwks.as_ref(), &mut set);
+        Json(set).into_response()
+    };
+    fault.answer(honest).await
 }
 
 /// Shows the page on which a user is chosen.
@@ -140,16 +140,13 @@ async fn token(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap, Form(r
         state.calls.token += 1;
         state.faults.token.clone()
     };
-    if let Some(lie) = fault.answer().await {
-        return lie;
-    }
-    let mut state = shared.state();
-    match exchange(&shared.issuer, &mut state, &headers, &request) {
+    let honest = || match exchange(&shared.issuer, &mut shared.state(), &headers, &request) {
         Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response(),
         Err(Refusal::Client) => refuse(StatusCode::UNAUTHORIZED, "invalid_client"),
         Err(Refusal::Grant) => refuse(StatusCode::BAD_REQUEST, "invalid_grant"),
         Err(Refusal::GrantType) => refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type"),
-    }
+    };
+    fault.answer(honest).await
 }
 
 /// RFC 6749 section 5.2.
@@ -236,6 +233,9 @@ fn id_token(issuer: &str, state: &State, code: &Code, access_token: &str) -> Str
         Signature::Honest | Signature::UnknownKey | Signature::Zeros => {}
     }
     apply(state.faults.edit_header.as_ref(), &mut header);
+    if let Some(forge) = &state.faults.forge {
+        return forge(key, &header, &claims);
+    }
     let (header, claims) = (header.to_string(), claims.to_string());
     let (header, claims) = (header.as_bytes(), claims.as_bytes());
     match state.faults.signature {
@@ -256,21 +256,21 @@ async fn userinfo(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap) -> 
         state.calls.userinfo += 1;
         state.faults.userinfo.clone()
     };
-    if let Some(lie) = fault.answer().await {
-        return lie;
-    }
-    let state = shared.state();
-    let user = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
-        .and_then(|token| state.access_tokens.get(token));
-    let Some(user) = user else {
-        return refuse(StatusCode::UNAUTHORIZED, "invalid_token");
+    let honest = || {
+        let state = shared.state();
+        let user = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+            .and_then(|token| state.access_tokens.get(token));
+        let Some(user) = user else {
+            return refuse(StatusCode::UNAUTHORIZED, "invalid_token");
+        };
+        let mut claims = Value::Object(user.profile());
+        claims["sub"] = user.subject.as_str().into();
+        apply(state.faults.edit_userinfo.as_ref(), &mut claims);
+        Json(claims).into_response()
     };
-    let mut claims = Value::Object(user.profile());
-    claims["sub"] = user.subject.as_str().into();
-    apply(state.faults.edit_userinfo.as_ref(), &mut claims);
-    Json(claims).into_response()
+    fault.answer(honest).await
 }
 
 /// OpenID Connect RP-Initiated Logout 1.0; nothing is remembered here, so nothing ends.

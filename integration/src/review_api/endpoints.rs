@@ -27,22 +27,25 @@ async fn review(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap, Json(
     }
     let _running = Running::begin(Arc::clone(&shared));
     let fault = shared.state().faults.reviews.clone();
-    if let Some(misbehaviour) = fault.answer().await {
-        return misbehaviour;
-    }
-    let state = shared.state();
-    let mut status = judge(&state, &shared.issuer, &review["spec"]);
-    if let Some(edit) = &state.faults.edit_status {
-        edit(&mut status);
-    }
-    let answer = json!({
-        "kind": "TokenReview",
-        "apiVersion": "authentication.k8s.io/v1",
-        "metadata": {},
-        "spec": review["spec"],
-        "status": status,
-    });
-    (StatusCode::CREATED, Json(answer)).into_response()
+    let honest = || {
+        let state = shared.state();
+        let mut status = judge(&state, &shared.issuer, &review["spec"]);
+        if let Some(edit) = &state.faults.edit_status {
+            edit(&mut status);
+        }
+        let mut answer = json!({
+            "kind": "TokenReview",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {},
+            "spec": review["spec"],
+            "status": status,
+        });
+        if let Some(edit) = &state.faults.edit_review {
+            edit(&mut answer);
+        }
+        (StatusCode::CREATED, Json(answer)).into_response()
+    };
+    fault.answer(honest).await
 }
 
 /// Counts a TokenReview from its begin to its end, also where the caller goes away.
@@ -130,17 +133,17 @@ async fn jwks(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap) -> Resp
         state.calls.jwks += 1;
         state.faults.jwks.clone()
     };
-    if let Some(misbehaviour) = fault.answer().await {
-        return misbehaviour;
-    }
-    let state = shared.state();
-    let keys: Vec<Value> = state.keys.iter().map(SigningKey::jwk).collect();
-    let mut set = json!({ "keys": keys });
-    if let Some(edit) = &state.faults.edit_jwks {
-        edit(&mut set);
-    }
-    let content_type = [(header::CONTENT_TYPE, "application/jwk-set+json")];
-    (content_type, set.to_string()).into_response()
+    let honest = || {
+        let state = shared.state();
+        let keys: Vec<Value> = state.keys.iter().map(SigningKey::jwk).collect();
+        let mut set = json!({ "keys": keys });
+        if let Some(edit) = &state.faults.edit_jwks {
+            edit(&mut set);
+        }
+        let content_type = [(header::CONTENT_TYPE, "application/jwk-set+json")];
+        (content_type, set.to_string()).into_response()
+    };
+    fault.answer(honest).await
 }
 
 async fn discovery(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap) -> Response {
