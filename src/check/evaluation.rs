@@ -11,7 +11,7 @@ use crate::{
     decision::{Allow, Disposition, HeaderText, Mutations},
     endpoints::Addressed,
     identity::{Bearer, CredentialKey, Proof},
-    principal::Principal,
+    principal::{Method, Principal},
     reason::Reason,
     request::{Kind, Provenance, Request},
     session::Session,
@@ -172,7 +172,11 @@ impl Checker {
                 return Evaluation::Refuse { refusal, rule: Some(rule), principal: Some(principal.clone()) };
             }
         };
-        let class = self.bearer.classify(request.authorization());
+        // A token that was accepted is not decoded a second time only to learn whose it is.
+        let class = match authenticated.method() {
+            Method::Bearer => BearerClass::Cluster,
+            Method::Session => self.bearer.classify(request.authorization()),
+        };
         let credential = CredentialKey { name: authenticated.credential(), version: authenticated.version() };
         let proof = Proof { method: authenticated.method(), credential };
         let fate = bearer_fate(class, rule);
