@@ -1,17 +1,22 @@
 //! From an authorization code to a person: the exchange, the ID token's checks, userinfo.
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
+use futures::future::BoxFuture;
 use openidconnect::{
-    AccessToken, AccessTokenHash, AdditionalClaims, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
-    IdTokenVerifier, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeVerifier, RedirectUrl, RequestTokenError,
-    SignatureVerificationError, SubjectIdentifier, TokenResponse as _, UserInfoClaims, UserInfoError,
+    AccessToken, AccessTokenHash, AsyncHttpClient, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
+    EmptyAdditionalClaims, HttpRequest, HttpResponse, IdTokenVerifier, IssuerUrl, Nonce, OAuth2TokenResponse as _,
+    PkceCodeVerifier, RedirectUrl, RequestTokenError, SignatureVerificationError, SubjectIdentifier,
+    TokenResponse as _, UserInfoClaims, UserInfoError,
     core::{
         CoreErrorResponseType, CoreGenderClaim, CoreIdToken, CoreIdTokenClaims, CoreJsonWebKeySet,
         CoreJwsSigningAlgorithm, CoreRequestTokenError, CoreTokenResponse, CoreTokenType,
     },
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -103,11 +108,33 @@ pub(super) struct Exchange<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Claims that OpenID Connect does not define, as they came.
-#[derive(Debug, Deserialize, Serialize)]
-struct OtherClaims(Claims);
+/// The provider's endpoints, and the last answer as it came. The library reads more than OpenID Connect defines, such as
+/// the text `"true"` for `true`, and what it read no longer shows that.
+struct Overheard<'a> {
+    http: &'a ProviderHttp,
+    body: Mutex<Vec<u8>>,
+}
 
-impl AdditionalClaims for OtherClaims {}
+impl<'c> AsyncHttpClient<'c> for Overheard<'_> {
+    type Error = CallError;
+    type Future = BoxFuture<'c, Result<HttpResponse, CallError>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let response = self.http.call(request).await?;
+            self.body.lock().unwrap_or_else(PoisonError::into_inner).clone_from(response.body());
+            Ok(response)
+        })
+    }
+}
+
+impl Overheard<'_> {
+    /// The claims of an answer, plain or as a JWT; only of one that the library has verified.
+    fn claims(self) -> Option<Claims> {
+        let body = self.body.into_inner().unwrap_or_else(PoisonError::into_inner);
+        jose::parse_object(&body).or_else(|| Some(jose::peek(str::from_utf8(&body).ok()?).ok()?.claims().clone()))
+    }
+}
 
 impl Exchange<'_> {
     /// Exchanges the code and verifies everything that comes of it (OpenID Connect Core section 3.1.3).
@@ -239,11 +266,10 @@ impl Exchange<'_> {
         }
         let expected = SubjectIdentifier::new(subject.to_owned());
         let Ok(request) = self.known.client.user_info(access_token, Some(expected)) else { return Ok(None) };
-        let claims: UserInfoClaims<OtherClaims, CoreGenderClaim> = request.request_async(self.http).await?;
-        match serde_json::to_value(&claims) {
-            Ok(Value::Object(claims)) => Ok(Some(claims)),
-            _ => Err(ExchangeError::Answer("userinfo is no JSON object".to_owned())),
-        }
+        let http = Overheard { http: self.http, body: Mutex::default() };
+        let _verified: UserInfoClaims<EmptyAdditionalClaims, CoreGenderClaim> = request.request_async(&http).await?;
+        let claims = http.claims().ok_or_else(|| ExchangeError::Answer("userinfo is no JSON object".to_owned()))?;
+        Ok(Some(claims))
     }
 }
 

@@ -249,6 +249,16 @@ async fn a_name_that_cannot_be_used_is_no_session() {
     ] {
         assert_eq!(failure(&outcome_of(Lies::claims(lie.clone())).await), Reason::IdentityUnusable, "{lie}");
     }
+    // Userinfo is read as strictly as the ID token.
+    let vouched = |word: Value| Lies {
+        claims: json!({"email": null}),
+        userinfo: json!({"email": "user@example.com", "email_verified": word}),
+        ..Lies::default()
+    };
+    assert_eq!(signed_in(&outcome_of(vouched(json!(true))).await), "/");
+    for word in [json!("true"), json!(false), json!(null)] {
+        assert_eq!(failure(&outcome_of(vouched(word.clone())).await), Reason::IdentityUnusable, "{word}");
+    }
     let by_name = || claims(|claims| claims.userid_claim = "preferred_username".to_owned());
     for name in ["system:masters", "SYSTEM:x", "victim@example.com", "a b"] {
         let world = World::with(by_name(), Limits::default());
