@@ -185,7 +185,8 @@ impl Exchange<'_> {
             .map_err(ExchangeError::from)
     }
 
-    /// Verifies with the keys that we have, and once more with newer ones where the token's key is not among them.
+    /// Verifies with the keys that we have, and once more with newer ones where none of them fits the token. A provider
+    /// may change its key and keep its `kid`, or have none (OpenID Connect Core section 10.1).
     async fn verify(
         &self,
         id_token: &CoreIdToken,
@@ -198,7 +199,7 @@ impl Exchange<'_> {
             Ok(()) => return Ok(()),
             Err(refused) => refused,
         };
-        if refused == Refused::KeyUnknown
+        if matches!(refused, Refused::KeyUnknown | Refused::Signature)
             && let Some(newer) = self.known.keys.newer_than(&keys, self.http).await?
         {
             return self.verify_with(&newer, id_token, strict, nonce, access_token).map_err(ExchangeError::from);
@@ -288,8 +289,10 @@ fn issued_recently(issued_at: i64, now: Timestamp) -> Result<(), String> {
 /// Why one attempt at verifying an ID token failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Refused {
-    /// No key of the set fits: newer keys may.
+    /// The set has no such key: a newer one may.
     KeyUnknown,
+    /// The key of the set did not make this signature: a newer one may have.
+    Signature,
     /// The library's reason.
     Library(String),
     /// A check of ours.
@@ -302,6 +305,9 @@ impl From<ClaimsVerificationError> for Refused {
             ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey) => {
                 Self::KeyUnknown
             }
+            ClaimsVerificationError::SignatureVerification(SignatureVerificationError::CryptoError(_)) => {
+                Self::Signature
+            }
             ClaimsVerificationError::SignatureVerification(inner) => Self::Library(inner.to_string()),
             error => Self::Library(error.to_string()),
         }
@@ -312,6 +318,7 @@ impl From<Refused> for ExchangeError {
     fn from(refused: Refused) -> Self {
         Self::IdToken(match refused {
             Refused::KeyUnknown => "its key is not among the provider's".to_owned(),
+            Refused::Signature => "its signature is not by the provider's key".to_owned(),
             Refused::Library(text) => text,
             Refused::Claim(text) => text.to_owned(),
         })

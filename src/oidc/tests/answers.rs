@@ -1,5 +1,7 @@
 //! What the provider answers, honestly and otherwise.
 
+use std::sync::LazyLock;
+
 use http::StatusCode;
 use jsonwebtoken::{EncodingKey, crypto};
 use serde_json::{Value, json};
@@ -12,7 +14,7 @@ use crate::{
     clock::Timestamp,
     jose::{
         Algorithm,
-        testing::{P256, P384, RSA, unsigned},
+        testing::{P256, P384, RSA, TestKey, unsigned},
     },
     oidc::{CallbackOutcome, ClaimsConfig, Limits, ProviderConfig},
     reason::Reason,
@@ -210,6 +212,38 @@ async fn a_new_key_is_fetched_at_most_twice_a_minute() {
     assert_eq!(signed_in(&world.sign_in_with(rotated()).await), "/");
     assert_eq!(world.provider.calls("/keys"), 2);
     // The old key is gone with the old set.
+    assert_eq!(failure(&world.sign_in_with(Lies::default()).await), Reason::IdTokenInvalid);
+    assert_eq!(world.provider.calls("/keys"), 2);
+}
+
+#[tokio::test]
+async fn a_fetch_of_keys_that_failed_is_told_as_such_and_repeated_after_a_second() {
+    let world = World::new();
+    assert_eq!(signed_in(&world.sign_in_with(Lies::default()).await), "/");
+    world.clock.advance(std::time::Duration::from_secs(30));
+    let rotated =
+        || Lies { key: &P384, algorithm: Algorithm::Es384, published: vec![P384.jwk.clone()], ..Lies::default() };
+    let down = || Lies { statuses: [("/keys", StatusCode::BAD_GATEWAY)].into(), ..rotated() };
+    assert_eq!(failure(&world.sign_in_with(down()).await), Reason::ProviderUnavailable);
+    world.clock.advance(std::time::Duration::from_millis(999));
+    assert_eq!(failure(&world.sign_in_with(rotated()).await), Reason::ProviderUnavailable);
+    assert_eq!(world.provider.calls("/keys"), 2);
+    world.clock.advance(std::time::Duration::from_millis(1));
+    assert_eq!(signed_in(&world.sign_in_with(rotated()).await), "/");
+    assert_eq!(world.provider.calls("/keys"), 3);
+}
+
+#[tokio::test]
+async fn a_key_that_changed_under_its_name_is_fetched() {
+    static RENEWED: LazyLock<TestKey> = LazyLock::new(|| TestKey::p256(P256.jwk["kid"].as_str().unwrap()));
+    let renewed = || Lies { key: &RENEWED, published: vec![RENEWED.jwk.clone()], ..Lies::default() };
+    let world = World::new();
+    assert_eq!(signed_in(&world.sign_in_with(Lies::default()).await), "/");
+    assert_eq!(failure(&world.sign_in_with(renewed()).await), Reason::IdTokenInvalid);
+    world.clock.advance(std::time::Duration::from_secs(30));
+    assert_eq!(signed_in(&world.sign_in_with(renewed()).await), "/");
+    assert_eq!(world.provider.calls("/keys"), 2);
+    // The old one is gone, and within half a minute nothing is fetched again.
     assert_eq!(failure(&world.sign_in_with(Lies::default()).await), Reason::IdTokenInvalid);
     assert_eq!(world.provider.calls("/keys"), 2);
 }
