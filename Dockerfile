@@ -4,16 +4,9 @@
 FROM rust:1.95-trixie AS build
 WORKDIR /source
 COPY . .
-# With --target, the flag reaches the product alone and not the build scripts. glibc's own resolver is part of the binary
-# and reads /etc/hosts and /etc/resolv.conf, which the container's runtime mounts.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    host="$(rustc -vV | sed -n 's/^host: //p')" && \
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --package portcullis --target "$host" && \
-    install -D "target/$host/release/portcullis" /image/portcullis && \
-    ldd /image/portcullis 2>&1 | grep -Eq 'statically linked|not a dynamic executable' && \
-    install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt && \
-    mkdir /data
+    integration/image/binary /
 
 FROM scratch
 ARG VERSION=0.1.0
@@ -23,7 +16,7 @@ LABEL org.opencontainers.image.title="Portcullis" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /image /
 # Where volumes for keys and sessions are mounted.
-COPY --from=build --chown=65532:65532 --chmod=0700 /data /var/lib/portcullis
+COPY --from=build --chown=65532:65532 /data /var/lib
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 # nonroot, as a number: Kubernetes can tell that it is not 0.
 USER 65532:65532

@@ -9,7 +9,7 @@ cache=${PORTCULLIS_CACHE:-${HOME:?set HOME or PORTCULLIS_CACHE}/.cache/portculli
 # The order is that of `get all`: what is needed first, and what is quick, comes first.
 all_parts=()
 for envoy_version in $ENVOY_VERSIONS; do all_parts+=("envoy-$envoy_version"); done
-all_parts+=(cargo-deny oidc-provider tools redis browser h2load etcd kubernetes dex istio)
+all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah etcd kubernetes dex istio)
 
 # describe PART: sets
 #   version  in versions.env
@@ -48,6 +48,9 @@ describe() {
       packages='chromium chromium-driver fonts-dejavu-core'
       files='chromium chromedriver /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf' ;;
     h2load) packages=nghttp2-client files=h2load ;;
+    # Where Debian puts libraries depends on the machine.
+    faketime) packages=libfaketime files='/usr/lib/*/faketime/libfaketime.so.1' ;;
+    buildah) packages=buildah files=buildah ;;
     *) return 1 ;;
   esac
   if [ "$needs" = go ]; then pins="go/$1/go.mod go/$1/go.sum recipes/go.sh"; fi
