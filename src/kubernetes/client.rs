@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioExecutor};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use kube::{
@@ -23,7 +24,7 @@ use thiserror::Error;
 use tower::{BoxError, ServiceBuilder};
 
 use super::reviews::{ReviewAnswer, ReviewError, ReviewedUser, Reviews};
-use crate::secret::SecretString;
+use crate::{jose, secret::SecretString};
 
 const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
 const TOKEN_REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -113,6 +114,10 @@ impl KubeReviews {
         let client = self.connection.load().client.clone();
         let response = client.send(request).await.map_err(|error| ReviewError::Unavailable(describe(&error)))?;
         refuse_failure(&response)?;
+        // What is announced is refused before a byte of it is read.
+        if response.body().size_hint().lower() > MAX_ANSWER_BYTES as u64 {
+            return Err(ReviewError::Malformed("it is too large"));
+        }
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
         match body {
             Ok(body) => Ok(body.to_bytes()),
@@ -131,6 +136,8 @@ impl Reviews for KubeReviews {
         };
         let body = serde_json::to_vec(&review).expect("a TokenReview is plain data");
         let answer = self.send(Method::POST, TOKEN_REVIEWS, body).await?;
+        // Two readers of a name that occurs twice take two values.
+        jose::parse_object(&answer).ok_or(ReviewError::Malformed("it is no strict JSON object"))?;
         let answer: TokenReview =
             serde_json::from_slice(&answer).map_err(|_| ReviewError::Malformed("it is no TokenReview"))?;
         answer.status.map(ReviewAnswer::from).ok_or(ReviewError::Malformed("the TokenReview has no status"))

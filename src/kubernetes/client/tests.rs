@@ -121,6 +121,16 @@ async fn what_is_missing_in_an_answer_is_not_made_up() {
         let server = Server::start(200, &[], garbage).await;
         assert!(matches!(review(&server).await, Err(ReviewError::Malformed(_))), "{garbage}");
     }
+    // Said twice, in two ways: which one holds is not ours to guess.
+    for garbage in [
+        r#"{"status":{"authenticated":false,"authenticated":true,"audiences":["a"]}}"#,
+        r#"{"status":{"authenticated":false},"status":{"authenticated":true}}"#,
+    ] {
+        let whole =
+            format!(r#"{{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","spec":{{}},{}"#, &garbage[1..]);
+        let server = Server::start(200, &[], whole).await;
+        assert!(matches!(review(&server).await, Err(ReviewError::Malformed(_))), "{garbage}");
+    }
 }
 
 #[tokio::test]
