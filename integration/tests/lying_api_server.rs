@@ -1,0 +1,440 @@
+//! An API server that lies makes nobody a service account: every wrong thing that it can say about a token, one a row,
+//! through the whole process.
+//!
+//! Each row names the answer, its reason, when to come again, and how often the API server is asked. No identity is
+//! passed on; a token that the honest API server reviews passes, in the same run.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use futures::future::join_all;
+use portcullis_integration::check_client::{Answer, Check, CheckClient};
+use portcullis_integration::faults::{Edit, Fault, edit};
+use portcullis_integration::jwt::{Algorithm, SigningKey};
+use portcullis_integration::portcullis::{Config, HOST, Portcullis, TOKEN_AUDIENCE};
+use portcullis_integration::review_api::{Faults, ReviewApi};
+use serde_json::{Value, json};
+
+/// More than any answer may have.
+const TOO_MUCH: usize = 10 << 20;
+/// How long a review may take where a row does not say otherwise: these do not wait for it.
+const USUAL_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long it may take where it hangs.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a caller is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// 401: the token is refused, and remembered as refused.
+    Refused(&'static str),
+    /// 503 and so many seconds to wait; the next caller makes the API server be asked again.
+    Failed(&'static str, &'static str),
+}
+
+const REJECTED: Told = Told::Refused("token_rejected");
+const AUDIENCE: Told = Told::Refused("token_audience");
+const UNAVAILABLE: Told = Told::Failed("api_server_unavailable", "5");
+
+/// A row: what the API server does, and what must come of it.
+struct Lie {
+    what: String,
+    tell: Box<dyn Fn(&mut Faults) + Send + Sync>,
+    told: Told,
+}
+
+fn lie(what: impl Into<String>, tell: impl Fn(&mut Faults) + Send + Sync + 'static, told: Told) -> Lie {
+    Lie { what: what.into(), tell: Box::new(tell), told }
+}
+
+/// Sets a member of the review's status, by its JSON pointer; null removes it.
+fn status(pointer: &'static str, value: Value, told: Told) -> Lie {
+    lie(format!("{pointer} is {value}"), move |faults| faults.edit_status = set(pointer, value.clone()), told)
+}
+
+fn set(pointer: &'static str, value: Value) -> Option<Edit> {
+    edit(move |status| {
+        let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
+        let name = name.replace("~1", "/");
+        let parent = status.pointer_mut(parent).and_then(Value::as_object_mut).expect("there is such an object");
+        if value.is_null() {
+            parent.remove(&name);
+        } else {
+            parent.insert(name, value.clone());
+        }
+    })
+}
+
+fn reviews(what: &'static str, fault: Fault, told: Told) -> Lie {
+    lie(what, move |faults| faults.reviews = fault.clone(), told)
+}
+
+/// The product and its API server.
+struct Ground {
+    api: ReviewApi,
+    portcullis: Portcullis,
+    client: CheckClient,
+}
+
+impl Ground {
+    async fn start(timeout: Duration, tell: impl Fn(&mut Faults)) -> Self {
+        let api = ReviewApi::start_at((Ipv4Addr::LOCALHOST, 0).into(), Algorithm::Es256).await.unwrap();
+        api.misbehave(tell);
+        let config = Config::new().unwrap().service_accounts(&api).unwrap();
+        let config = config.set("/service_accounts/timeout", format!("{}ms", timeout.as_millis()));
+        let portcullis = config.start().await.unwrap();
+        let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
+        Self { api, portcullis, client }
+    }
+
+    async fn present(&self, token: &str) -> Result<Answer> {
+        let check = Check::get(HOST, "/api").header("authorization", format!("Bearer {token}"));
+        self.client.check(check.build()).await
+    }
+
+    /// Presents a token that passes as this account, by one review.
+    async fn honest(&self, name: &str) -> Result<()> {
+        let token = self.api.token("team-a", name).audience(TOKEN_AUDIENCE).pod(name).issue();
+        let before = self.api.calls().reviews;
+        let answer = self.present(&token).await?;
+        let account = format!("system:serviceaccount:team-a:{name}");
+        let users = answer.passed("kubeflow-userid");
+        ensure!(users == [account.as_str()], "the honest API server's word made {users:?}: {answer:?}");
+        ensure!(self.api.calls().reviews == before + 1, "the control made no review");
+        Ok(())
+    }
+
+    /// One row, and its control.
+    async fn lied_to(&self, lie: &Lie, name: &str) -> Result<()> {
+        let token = self.api.token("team-a", name).audience(TOKEN_AUDIENCE).pod(name).issue();
+        self.api.misbehave(&lie.tell);
+        let before = self.api.calls().reviews;
+        let asked = Instant::now();
+        expect(&self.present(&token).await?, lie.told)?;
+        let first = (self.api.calls().reviews - before, asked.elapsed());
+        ensure!(first.0 == 1, "{} reviews for one check", first.0);
+        expect(&self.present(&token).await?, lie.told).context("once more")?;
+        let asked_again = self.api.calls().reviews - before - 1;
+        // A refusal is remembered for a few seconds; where there was no answer, nothing is.
+        let expected = u64::from(matches!(lie.told, Told::Failed(..)));
+        ensure!(asked_again == expected, "{asked_again} reviews for the same token once more, and not {expected}");
+
+        self.api.be_honest();
+        if matches!(lie.told, Told::Failed(..)) {
+            let answer = self.present(&token).await?;
+            ensure!(answer.is_allowed(), "the same token, once the API server is honest: {answer:?}");
+        }
+        self.honest(&format!("{name}-control")).await
+    }
+
+    /// Fails where another number of checks passed.
+    async fn passed(&self, expected: u64) -> Result<()> {
+        let allowed = self.portcullis.metric("portcullis_checks_total", &["outcome=\"allowed\""]).await?;
+        ensure!(allowed == expected, "{allowed} checks passed, and not {expected}");
+        Ok(())
+    }
+}
+
+/// Whether a caller is told so, and nobody else anything.
+fn expect(answer: &Answer, told: Told) -> Result<()> {
+    let (status, reason, when) = match told {
+        Told::Refused(reason) => (401, reason, &[][..]),
+        Told::Failed(reason, when) => (503, reason, &[when][..]),
+    };
+    let answered = (answer.status(), answer.reason().unwrap_or_default());
+    ensure!(answered == (status, reason.to_owned()), "{answered:?}, and not {:?}", (status, reason));
+    ensure!(answer.told("retry-after") == when, "retry-after: {:?}, and not {when:?}", answer.told("retry-after"));
+    ensure!(answer.told("www-authenticate").is_empty() == (status == 503), "the challenge: {answer:?}");
+    Ok(())
+}
+
+/// Tells every lie of a table to one process, one after the other, and fails with all that were believed.
+async fn none_is_believed(lies: Vec<Lie>) {
+    let ground = Ground::start(USUAL_TIMEOUT, |_| ()).await;
+    let mut failures = Vec::new();
+    let mut passes = 0;
+    ground.honest("first").await.unwrap();
+    passes += 1;
+    for (number, lie) in lies.iter().enumerate() {
+        passes += if matches!(lie.told, Told::Failed(..)) { 2 } else { 1 };
+        if let Err(error) = ground.lied_to(lie, &format!("robot-{number}")).await {
+            failures.push(format!("{}: {error:#}", lie.what));
+            ground.api.be_honest();
+        }
+    }
+    if failures.is_empty() {
+        ground.passed(passes).await.unwrap();
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[tokio::test]
+async fn a_lying_review_makes_nobody_a_service_account() {
+    let pod_name = "/user/extra/authentication.kubernetes.io~1pod-name";
+    let pod_uid = "/user/extra/authentication.kubernetes.io~1pod-uid";
+    none_is_believed(vec![
+        status("/authenticated", json!(false), REJECTED),
+        status("/authenticated", json!(null), REJECTED),
+        status("/authenticated", json!("true"), UNAVAILABLE),
+        status("/authenticated", json!(1), UNAVAILABLE),
+        status("/audiences", json!(null), AUDIENCE),
+        status("/audiences", json!([]), AUDIENCE),
+        status("/audiences", json!([""]), AUDIENCE),
+        status("/audiences", json!(["https://kubernetes.default.svc.cluster.local"]), AUDIENCE),
+        status("/audiences", json!(["PORTCULLIS.test"]), AUDIENCE),
+        status("/audiences", json!(["portcullis.test.evil"]), AUDIENCE),
+        status("/audiences", json!("portcullis.test"), UNAVAILABLE),
+        status("/user", json!(null), REJECTED),
+        status("/user", json!("system:serviceaccount:team-a:robot"), UNAVAILABLE),
+        status("/user/username", json!("system:serviceaccount:team-a:admin"), REJECTED),
+        status("/user/username", json!("system:serviceaccount:kube-system:robot"), REJECTED),
+        status("/user/username", json!("system:admin"), REJECTED),
+        status("/user/username", json!("alice@example.com"), REJECTED),
+        status("/user/username", json!(""), REJECTED),
+        status("/user/username", json!(null), REJECTED),
+        status("/user/username", json!(["a"]), UNAVAILABLE),
+        lie(
+            "the username is in capitals",
+            |faults| {
+                faults.edit_status = edit(|status| {
+                    let upper = status["user"]["username"].as_str().unwrap().to_uppercase();
+                    status["user"]["username"] = upper.into();
+                });
+            },
+            REJECTED,
+        ),
+        status("/user/uid", json!("another"), REJECTED),
+        status("/user/uid", json!(""), REJECTED),
+        status("/user/uid", json!(null), REJECTED),
+        status(pod_name, json!(["another"]), REJECTED),
+        status(pod_uid, json!(["another"]), REJECTED),
+        lie("the answer has no status", |faults| faults.edit_review = set("/status", json!(null)), UNAVAILABLE),
+        lie("its kind is another", |faults| faults.edit_review = set("/kind", json!("Status")), UNAVAILABLE),
+        lie(
+            "its version is another",
+            |faults| faults.edit_review = set("/apiVersion", json!("authentication.k8s.io/v1beta1")),
+            UNAVAILABLE,
+        ),
+        reviews(
+            "the answer to a question that nobody asked",
+            Fault::Body(
+                json!({ "kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
+                    "spec": {}, "status": { "allowed": true } })
+                .to_string(),
+            ),
+            UNAVAILABLE,
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_review_makes_nobody_a_service_account() {
+    let thief = ReviewApi::start_at((Ipv4Addr::LOCALHOST, 0).into(), Algorithm::Es256).await.unwrap();
+    let elsewhere = format!("http://{}/apis/authentication.k8s.io/v1/tokenreviews", thief.address());
+    let slow_down = |seconds| Told::Failed("too_many_reviews", seconds);
+    let after = |seconds: &str| Fault::RetryAfter(429, seconds.to_owned());
+    none_is_believed(vec![
+        reviews("400", Fault::Status(400), UNAVAILABLE),
+        reviews("401", Fault::Status(401), UNAVAILABLE),
+        reviews("403", Fault::Status(403), UNAVAILABLE),
+        reviews("404", Fault::Status(404), UNAVAILABLE),
+        reviews("409", Fault::Status(409), UNAVAILABLE),
+        reviews("429, come again in 7 s", after("7"), slow_down("7")),
+        reviews("429, come again in a year", after("31536000"), slow_down("60")),
+        reviews("429, come again at a date", after("Wed, 21 Oct 2026 07:28:00 GMT"), slow_down("1")),
+        reviews("429, come again yesterday", after("-1"), slow_down("1")),
+        reviews("429", Fault::Status(429), slow_down("1")),
+        reviews("500", Fault::Status(500), UNAVAILABLE),
+        reviews("502", Fault::Status(502), UNAVAILABLE),
+        reviews("503, come again in a year", Fault::RetryAfter(503, "31536000".to_owned()), UNAVAILABLE),
+        reviews("204", Fault::Answer(204, "application/json", String::new()), UNAVAILABLE),
+        reviews("302 to elsewhere", Fault::Redirect(elsewhere.clone()), UNAVAILABLE),
+        reviews("307 to elsewhere", Fault::TemporaryRedirect(elsewhere), UNAVAILABLE),
+        reviews("nothing", Fault::Body(String::new()), UNAVAILABLE),
+        reviews("no JSON", Fault::Body("<html>".to_owned()), UNAVAILABLE),
+        reviews("an array", Fault::Body("[]".to_owned()), UNAVAILABLE),
+        reviews("null", Fault::Body("null".to_owned()), UNAVAILABLE),
+        reviews("deeply nested", Fault::Body("[".repeat(100_000)), UNAVAILABLE),
+        reviews("10 MiB", Fault::Huge(TOO_MUCH), UNAVAILABLE),
+        reviews("1 TiB announced", Fault::Announced(1 << 40), UNAVAILABLE),
+        reviews("endless", Fault::Endless, UNAVAILABLE),
+        reviews("half of it announced and sent", Fault::TooShort, UNAVAILABLE),
+        reviews("half of it, then the connection ends", Fault::Truncated, UNAVAILABLE),
+        reviews("compressed", Fault::Gzip, UNAVAILABLE),
+        reviews("10 MiB compressed to little", Fault::GzipBomb(TOO_MUCH), UNAVAILABLE),
+        reviews("something behind it", Fault::Behind("{}"), UNAVAILABLE),
+        reviews(
+            "status said twice",
+            Fault::Twice("status", json!({ "authenticated": true, "audiences": [TOKEN_AUDIENCE] })),
+            UNAVAILABLE,
+        ),
+        lie(
+            "authenticated said twice",
+            |faults| {
+                let refused = json!({ "authenticated": false }).to_string();
+                let both = refused.replace('}', ",\"authenticated\":true}");
+                faults.reviews = Fault::Body(format!(
+                    "{{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"spec\":{{\"token\":\"\"}},\
+                     \"status\":{both}}}"
+                ));
+            },
+            UNAVAILABLE,
+        ),
+    ])
+    .await;
+    assert_eq!(thief.calls(), <_>::default(), "a token went elsewhere");
+}
+
+/// All rows hang at once; they share one API server, and so one fault at a time.
+#[tokio::test]
+async fn an_api_server_that_hangs_or_drips_is_left_at_its_deadline() {
+    let faults = [
+        ("never answers", Fault::Hang),
+        ("answers a minute later", Fault::Delay(Duration::from_mins(1))),
+        ("sends a byte each 50 ms", Fault::Drip(Duration::from_millis(50))),
+        ("stops before the end that it announced", Fault::TooLong),
+        ("announces a body and sends none", Fault::Announced(512)),
+    ];
+    let row = async |what: &str, fault: Fault| {
+        let ground = Ground::start(TIMEOUT, |_| ()).await;
+        ground.honest("first").await?;
+        let row = lie(what, move |faults| faults.reviews = fault.clone(), UNAVAILABLE);
+        let token = ground.api.token("team-a", "robot").audience(TOKEN_AUDIENCE).issue();
+        ground.api.misbehave(&row.tell);
+        let (asked, control) = (Instant::now(), tokio::spawn(lateness()));
+        let answer = ground.present(&token).await?;
+        let took = asked.elapsed();
+        expect(&answer, row.told)?;
+        // The time-out bounds the answer, and as much again is for all else.
+        let bound = TIMEOUT * 2 + control.await?;
+        ensure!(took <= bound, "answered after {took:?}, and not within {bound:?}");
+        // A token that was good a moment ago needs nobody.
+        ground.api.be_honest();
+        ground.honest("last").await?;
+        ground.passed(2).await
+    };
+    let outcomes = join_all(faults.into_iter().map(async |(what, fault)| (what, row(what, fault).await))).await;
+    let failures: Vec<_> =
+        outcomes.into_iter().filter_map(|(what, outcome)| Some(format!("{what}: {:#}", outcome.err()?))).collect();
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// How late a timer wakes on this machine now: the 99th percentile of 100 tries.
+async fn lateness() -> Duration {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let mut late = Vec::new();
+    for _ in 0..100 {
+        let slept = Instant::now();
+        tokio::time::sleep(PAUSE).await;
+        late.push(slept.elapsed().saturating_sub(PAUSE));
+    }
+    late.sort_unstable();
+    late[98]
+}
+
+/// What becomes of a genuine token, and of forged ones that the API server would accept.
+struct KeyLie {
+    what: &'static str,
+    tell: Box<dyn Fn(&mut Faults)>,
+    /// Whether the genuine token passes, by a review; else it is refused as signed by nobody.
+    passes: bool,
+    /// Whether forgeries are refused before any review; else the review decides.
+    forgeries_are_seen: bool,
+}
+
+#[tokio::test]
+async fn lying_keys_let_no_forgery_pass() {
+    let stranger = SigningKey::generate(Algorithm::Es256).unwrap().jwk();
+    let keys = |fault: Fault| -> Box<dyn Fn(&mut Faults)> { Box::new(move |faults| faults.jwks = fault.clone()) };
+    let withheld = |what, fault| KeyLie { what, tell: keys(fault), passes: true, forgeries_are_seen: false };
+    let wrong = |what, set: Value| KeyLie {
+        what,
+        tell: keys(Fault::Body(set.to_string())),
+        passes: false,
+        forgeries_are_seen: true,
+    };
+    let lies = [
+        KeyLie { what: "honest", tell: Box::new(|_| ()), passes: true, forgeries_are_seen: true },
+        withheld("403", Fault::Status(403)),
+        withheld("429", Fault::RetryAfter(429, "60".to_owned())),
+        withheld("500", Fault::Status(500)),
+        withheld("never answers", Fault::Hang),
+        withheld("sends a byte each 50 ms", Fault::Drip(Duration::from_millis(50))),
+        withheld("no JSON", Fault::Body("<html>".to_owned())),
+        withheld("no list", Fault::Body("{\"keys\":{}}".to_owned())),
+        withheld("keys said twice", Fault::Twice("keys", json!([]))),
+        withheld("10 MiB", Fault::Huge(TOO_MUCH)),
+        withheld("half of it, then the connection ends", Fault::Truncated),
+        withheld("compressed", Fault::Gzip),
+        wrong("no keys", json!({ "keys": [] })),
+        wrong("a stranger's key", json!({ "keys": [stranger] })),
+    ];
+    let outcomes = join_all(lies.iter().map(async |lie| (lie.what, lying_keys(lie).await))).await;
+    let failures: Vec<_> =
+        outcomes.into_iter().filter_map(|(what, outcome)| Some(format!("{what}: {:#}", outcome.err()?))).collect();
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+async fn lying_keys(lie: &KeyLie) -> Result<()> {
+    let ground = Ground::start(TIMEOUT, &lie.tell).await;
+    if lie.passes {
+        ground.honest("robot").await.context("the genuine token")?;
+    } else {
+        let token = ground.api.token("team-a", "robot").audience(TOKEN_AUDIENCE).issue();
+        expect(&ground.present(&token).await?, Told::Refused("token_signature")).context("the genuine token")?;
+    }
+    let before = ground.api.calls().reviews;
+    let forged = ground.api.token("team-a", "admin").audience(TOKEN_AUDIENCE).forged();
+    let told = if lie.forgeries_are_seen { "token_signature" } else { "token_rejected" };
+    expect(&ground.present(&forged).await?, Told::Refused(told)).context("a forgery")?;
+    let reviews = ground.api.calls().reviews - before;
+    ensure!(reviews == u64::from(!lie.forgeries_are_seen), "{reviews} reviews of a forgery");
+    ground.passed(u64::from(lie.passes)).await
+}
+
+/// The API server's word alone is not enough where the token's own does not agree.
+#[tokio::test]
+async fn an_api_server_that_accepts_every_token_makes_nobody_of_a_forgery() {
+    let ground = Ground::start(USUAL_TIMEOUT, |_| ()).await;
+    ground.honest("first").await.unwrap();
+    let accepts = |faults: &mut Faults| {
+        faults.edit_status = edit(|status| {
+            *status = json!({
+                "authenticated": true,
+                "audiences": [TOKEN_AUDIENCE],
+                "user": { "username": "system:serviceaccount:kube-system:admin", "uid": "1", "groups": ["system:masters"] },
+            });
+        });
+    };
+    ground.api.misbehave(accepts);
+    let before = ground.api.calls().reviews;
+    let admin = || ground.api.token("kube-system", "admin").audience(TOKEN_AUDIENCE);
+    let other = |name: &str, value: Value| admin().claim(name, value).signed_unknown();
+    let cases = [
+        ("a forged signature", admin().forged(), "token_signature"),
+        (
+            "another audience",
+            ground.api.token("kube-system", "admin").audience("another").signed_unknown(),
+            "token_audience",
+        ),
+        ("no audience", ground.api.token("kube-system", "admin").signed_unknown(), "token_audience"),
+        ("expired", admin().lifetime(-61).signed_unknown(), "token_expired"),
+        ("no expiry", other("exp", json!(null)), "token_malformed"),
+        ("another issuer", other("iss", json!("https://evil.test")), "bearer_issuer_unknown"),
+        ("no service account", other("sub", json!("system:admin")), "token_malformed"),
+        ("no Kubernetes claims", other("kubernetes.io", json!(null)), "token_malformed"),
+        ("no JWT", "system:serviceaccount:kube-system:admin".to_owned(), "bearer_not_jwt"),
+    ];
+    for (what, token, reason) in cases {
+        let answer = ground.present(&token).await.unwrap();
+        expect(&answer, Told::Refused(reason)).unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    }
+    assert_eq!(ground.api.calls().reviews, before, "nothing of that was worth a question");
+    // What it says of a good signature must still be about the token's own account.
+    let answer = ground.present(&admin().signed_unknown()).await.unwrap();
+    expect(&answer, REJECTED).unwrap();
+    assert_eq!(ground.api.calls().reviews, before + 1);
+    ground.passed(1).await.unwrap();
+}
