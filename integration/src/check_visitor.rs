@@ -67,6 +67,12 @@ impl CheckVisitor {
         Ok(url)
     }
 
+    /// Like [`CheckVisitor::begin`], also where somebody is signed in: by the address that starts a sign-in.
+    pub async fn begin_again(&mut self, path: &str) -> Result<Url> {
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return", path).finish();
+        self.begin(&format!("/portcullis/login?{query}")).await
+    }
+
     /// Last step: opens the callback, and gives the path to which that redirects.
     pub async fn come_back(&mut self, callback: &Url) -> Result<String> {
         let answer = self.navigate(&path_and_query(callback)).await?;
@@ -78,7 +84,8 @@ impl CheckVisitor {
 
 /// Where an answer redirects.
 pub fn location(answer: &Answer) -> Result<Url> {
-    ensure!(matches!(answer.status(), 302 | 303), "no redirect: {answer:?}");
+    let status = answer.status();
+    ensure!(matches!(status, 302 | 303), "status {status} and no redirect: {:?}", answer.reason());
     let [location] = answer.told("location")[..] else { anyhow::bail!("not one Location: {answer:?}") };
     Url::parse(location).with_context(|| format!("no absolute URL: {location}"))
 }

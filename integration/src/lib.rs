@@ -24,6 +24,7 @@ pub mod gateway;
 pub mod http;
 pub mod jwt;
 pub mod mesh;
+pub mod movable_clock;
 pub mod node;
 pub mod oidc_provider;
 pub mod parts;

@@ -1,5 +1,6 @@
 //! Runs the product as a child process, with a configuration that tests edit as a tree.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::envoy::CheckAddress;
+use crate::movable_clock::MovableClock;
 use crate::ports::Port;
 use crate::process::{Launch, Process, Signal};
 use crate::provider::Provider;
@@ -42,6 +44,7 @@ pub struct Config {
     check: Port,
     http: Port,
     operations: Port,
+    environment: Vec<(OsString, OsString)>,
 }
 
 impl Config {
@@ -67,7 +70,7 @@ impl Config {
             "default": { "access": "authenticated" },
             "logging": { "level": "trace", "format": "json" },
         });
-        Ok(Self { tree, folder, check, http, operations })
+        Ok(Self { tree, folder, check, http, operations, environment: Vec::new() })
     }
 
     /// Lets people sign in at `provider`, whose only origin is [`ORIGIN`].
@@ -151,6 +154,14 @@ impl Config {
     pub fn embedded_store(self) -> Self {
         let path = self.folder.path().join("sessions/sessions.redb");
         self.set("/sessions/store", json!({ "type": "embedded", "path": path }))
+    }
+
+    /// Lets the process see this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: &MovableClock) -> Self {
+        let variables = clock.environment();
+        self.environment.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+        self
     }
 
     /// Listens for checks on a unix socket.
@@ -350,7 +361,11 @@ pub fn binary() -> Result<PathBuf> {
 
 async fn launch(config: &Config) -> Result<Process> {
     let file = config.write()?;
-    let mut process = Launch::new("portcullis", binary()?).args(["serve", "--config"]).arg(&file).start()?;
+    let mut launch = Launch::new("portcullis", binary()?).args(["serve", "--config"]).arg(&file);
+    for (name, value) in &config.environment {
+        launch = launch.env(name, value);
+    }
+    let mut process = launch.start()?;
     let ready = format!("http://{}/readyz", config.operations.address());
     process.wait_for_ok(&ready, READY_WITHIN).await?;
     Ok(process)

@@ -153,7 +153,8 @@ pub(crate) fn keep(cookies: &mut BTreeMap<String, String>, cookie: &str) -> Resu
 }
 
 /// The part of a URL that a browser sends.
-pub(crate) fn path_and_query(url: &Url) -> String {
+#[must_use]
+pub fn path_and_query(url: &Url) -> String {
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     format!("{}{query}", url.path())
 }

@@ -6,6 +6,7 @@
 
 mod lying_provider {
     pub(crate) mod ground;
+    pub(crate) mod keys;
 }
 
 use std::time::Duration;
@@ -13,10 +14,11 @@ use std::time::Duration;
 use portcullis_integration::faults::{Fault, edit};
 use portcullis_integration::jwt::{self, Algorithm, SigningKey};
 use portcullis_integration::provider::{Faults, Provider, Settings, Signature, forge};
+use portcullis_integration::visitor::path_and_query;
 use serde_json::{Value, json};
 use url::Url;
 
-use self::lying_provider::ground::{Lie, claim, lie, no_login_begins_with, nobody_is_signed_in_by, path_and_query};
+use self::lying_provider::ground::{Lie, claim, lie, no_login_begins_with, nobody_is_signed_in_by};
 
 /// More than any answer may have.
 const TOO_MUCH: usize = 10 << 20;

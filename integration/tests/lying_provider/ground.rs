@@ -10,7 +10,7 @@ use portcullis_integration::check_visitor::CheckVisitor;
 use portcullis_integration::faults::Edit;
 use portcullis_integration::portcullis::{Config, Portcullis, SESSION_COOKIE};
 use portcullis_integration::provider::{Calls, Faults, Provider, Settings};
-use portcullis_integration::visitor::log_in;
+use portcullis_integration::visitor::{log_in, path_and_query};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use url::Url;
@@ -114,11 +114,6 @@ pub(crate) fn claim(name: &'static str, value: Value) -> Option<Edit> {
             claims.insert(name.to_owned(), value.clone());
         }
     })
-}
-
-/// All that a browser sends of a URL.
-pub(crate) fn path_and_query(url: &Url) -> String {
-    format!("{}?{}", url.path(), url.query().unwrap_or_default())
 }
 
 /// A row with its provider and its origin.

@@ -1,0 +1,116 @@
+//! Keys that change while people sign in. The product's clocks are moved, so that half a minute takes no time.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use portcullis_integration::check_client::{Answer, CheckClient};
+use portcullis_integration::check_visitor::CheckVisitor;
+use portcullis_integration::faults::Fault;
+use portcullis_integration::jwt::{Algorithm, SigningKey};
+use portcullis_integration::movable_clock::{MovableClock, Moves};
+use portcullis_integration::portcullis::{Config, HOST, Portcullis};
+use portcullis_integration::provider::{Faults, Provider, Settings, forge};
+use portcullis_integration::visitor::{log_in, path_and_query};
+use serde_json::json;
+use url::Url;
+
+/// Longer than a set of keys is believed when it lacks one.
+const A_WHILE: i64 = 31;
+
+struct Ground {
+    clock: MovableClock,
+    provider: Provider,
+    _portcullis: Portcullis,
+    client: CheckClient,
+}
+
+impl Ground {
+    async fn start() -> Self {
+        let clock = MovableClock::new(Moves::AllClocks).unwrap();
+        let provider = Provider::start(Settings::default()).await.unwrap();
+        let config = Config::new().unwrap().provider(&provider).unwrap().clock(&clock);
+        let portcullis = config.start().await.unwrap();
+        let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
+        Self { clock, provider, _portcullis: portcullis, client }
+    }
+
+    /// A browser that is about to open the callback.
+    async fn back_from_the_provider(&self) -> (CheckVisitor, Url) {
+        let mut visitor = CheckVisitor::new(&self.client, HOST);
+        let to_provider = visitor.begin("/wanted").await.unwrap();
+        (visitor, log_in(&to_provider, "alice").await.unwrap())
+    }
+
+    async fn sign_in(&self) -> Answer {
+        let (mut visitor, callback) = self.back_from_the_provider().await;
+        visitor.navigate(&path_and_query(&callback)).await.unwrap()
+    }
+}
+
+/// The status and the reason; a redirect tells none.
+fn told(answer: &Answer) -> (i32, String) {
+    (answer.status(), answer.reason().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn keys_rotated_in_the_middle_of_a_login_are_fetched_once_for_all() {
+    let ground = Ground::start().await;
+    let mut people = Vec::new();
+    for _ in 0..8 {
+        people.push(ground.back_from_the_provider().await);
+    }
+    ground.provider.rotate_keys(Algorithm::Es256, false).unwrap();
+    // The keys were fetched a moment ago: strangers could cause it, so they are not fetched again.
+    let (mut early, callback) = people.pop().unwrap();
+    let answer = early.navigate(&path_and_query(&callback)).await.unwrap();
+    assert_eq!((told(&answer), ground.provider.calls().jwks), ((403, "id_token_invalid".to_owned()), 1));
+
+    ground.clock.set(A_WHILE).unwrap();
+    let answers = join_all(people.iter_mut().map(|(visitor, callback)| visitor.come_back(callback))).await;
+    for answer in answers {
+        assert_eq!(answer.unwrap(), "/wanted");
+    }
+    assert_eq!(ground.provider.calls().jwks, 2);
+    // Whoever came too early signs in now, and nothing more is fetched.
+    assert!(early.sign_in("alice", "/wanted").await.unwrap().is_allowed());
+    assert_eq!(ground.provider.calls().jwks, 2);
+}
+
+#[tokio::test]
+async fn a_key_set_that_flaps_lets_only_published_keys_sign() {
+    let ground = Ground::start().await;
+    let stranger = Arc::new(SigningKey::generate(Algorithm::Es256).unwrap());
+    assert_eq!(ground.sign_in().await.status(), 303);
+    ground.provider.rotate_keys(Algorithm::Es256, false).unwrap();
+
+    let set = |keys: &[serde_json::Value]| Fault::Body(json!({ "keys": keys }).to_string());
+    let steps = [
+        ("500", Fault::Status(500), (503, "provider_unavailable"), 1),
+        ("no keys", set(&[]), (403, "id_token_invalid"), 1),
+        ("no JSON", Fault::Body("<html>".to_owned()), (503, "provider_answer_invalid"), 1),
+        ("a stranger's key", set(&[stranger.jwk()]), (403, "id_token_invalid"), 1),
+        ("half of it, then the connection ends", Fault::Truncated, (503, "provider_unavailable"), 1),
+        ("honest", Fault::None, (303, ""), 1),
+        ("500 while the key is known", Fault::Status(500), (303, ""), 0),
+    ];
+    let mut seconds = 0;
+    for (what, fault, expected, fetches) in steps {
+        seconds += A_WHILE;
+        ground.clock.set(seconds).unwrap();
+        let before = ground.provider.calls().jwks;
+        ground.provider.lie(|faults| faults.jwks = fault);
+        let answer = ground.sign_in().await;
+        assert_eq!(told(&answer), (expected.0, expected.1.to_owned()), "{what}");
+        assert_eq!(ground.provider.calls().jwks - before, fetches, "{what}");
+    }
+    // What was published for a while and no longer is counts no more.
+    seconds += A_WHILE;
+    ground.clock.set(seconds).unwrap();
+    ground.provider.lie(|faults: &mut Faults| {
+        faults.jwks = Fault::None;
+        faults.forge = forge(move |_, _, claims| stranger.sign(claims).unwrap());
+    });
+    assert_eq!(told(&ground.sign_in().await), (403, "id_token_invalid".to_owned()));
+    ground.provider.be_honest();
+    assert_eq!(ground.sign_in().await.status(), 303);
+}
