@@ -62,6 +62,10 @@ pub enum Fault {
     Gzip,
     /// Answers 200 with a JSON text of so many bytes, compressed to few.
     GzipBomb(usize),
+    /// Adds a header of so many bytes.
+    HugeHeader(usize),
+    /// Adds so many headers.
+    Headers(usize),
     /// Gives the honest body another type of content.
     ContentType(&'static str),
     /// Says one member of the honest JSON object once more, at its end, with this value.
@@ -126,6 +130,17 @@ impl Fault {
             Self::Gzip => {
                 head.headers.remove(header::CONTENT_LENGTH);
                 compressed(Response::from_parts(head, Body::empty()), &body)
+            }
+            Self::HugeHeader(length) => {
+                let value = HeaderValue::from_str(&"x".repeat(length)).expect("letters are a header's value");
+                head.headers.insert("x-filler", value);
+                Response::from_parts(head, Body::from(body))
+            }
+            Self::Headers(count) => {
+                for _ in 0..count {
+                    head.headers.append("x-filler", HeaderValue::from_static("x"));
+                }
+                Response::from_parts(head, Body::from(body))
             }
             Self::ContentType(content_type) => {
                 head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -13,6 +13,7 @@ use futures::future::join_all;
 use portcullis_integration::check_client::{Answer, Check, CheckClient};
 use portcullis_integration::faults::{Edit, Fault, edit};
 use portcullis_integration::jwt::{Algorithm, SigningKey};
+use portcullis_integration::movable_clock::{MovableClock, Moves};
 use portcullis_integration::portcullis::{Config, HOST, Portcullis, TOKEN_AUDIENCE};
 use portcullis_integration::review_api::{Faults, ReviewApi};
 use serde_json::{Value, json};
@@ -79,11 +80,19 @@ struct Ground {
 
 impl Ground {
     async fn start(timeout: Duration, tell: impl Fn(&mut Faults)) -> Self {
+        Self::start_with(timeout, tell, |config| config).await
+    }
+
+    async fn start_with(
+        timeout: Duration,
+        tell: impl Fn(&mut Faults),
+        configure: impl FnOnce(Config) -> Config,
+    ) -> Self {
         let api = ReviewApi::start_at((Ipv4Addr::LOCALHOST, 0).into(), Algorithm::Es256).await.unwrap();
         api.misbehave(tell);
         let config = Config::new().unwrap().service_accounts(&api).unwrap();
         let config = config.set("/service_accounts/timeout", format!("{}ms", timeout.as_millis()));
-        let portcullis = config.start().await.unwrap();
+        let portcullis = configure(config).start().await.unwrap();
         let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
         Self { api, portcullis, client }
     }
@@ -264,6 +273,8 @@ async fn what_is_no_review_makes_nobody_a_service_account() {
         reviews("half of it, then the connection ends", Fault::Truncated, UNAVAILABLE),
         reviews("compressed", Fault::Gzip, UNAVAILABLE),
         reviews("10 MiB compressed to little", Fault::GzipBomb(TOO_MUCH), UNAVAILABLE),
+        reviews("a header of 1 MiB", Fault::HugeHeader(1 << 20), UNAVAILABLE),
+        reviews("10,000 headers", Fault::Headers(10_000), UNAVAILABLE),
         reviews("something behind it", Fault::Behind("{}"), UNAVAILABLE),
         reviews(
             "status said twice",
@@ -437,4 +448,39 @@ async fn an_api_server_that_accepts_every_token_makes_nobody_of_a_forgery() {
     expect(&answer, REJECTED).unwrap();
     assert_eq!(ground.api.calls().reviews, before + 1);
     ground.passed(1).await.unwrap();
+}
+
+/// The clocks are moved, so that half a minute takes no time.
+#[tokio::test]
+async fn keys_of_the_api_server_that_change_are_fetched_once_after_a_while() {
+    let clock = MovableClock::new(Moves::AllClocks).unwrap();
+    let ground = Ground::start_with(USUAL_TIMEOUT, |_| (), |config| config.clock(&clock)).await;
+    ground.honest("first").await.unwrap();
+    let before = ground.api.calls().reviews;
+    let calls = || (ground.api.calls().jwks, ground.api.calls().reviews - before);
+    ground.api.rotate_keys(Algorithm::Es256).unwrap();
+    let token = |name: &str| ground.api.token("team-a", name).audience(TOKEN_AUDIENCE);
+    let (new, unknown) = (token("robot").issue(), SigningKey::generate(Algorithm::Es256).unwrap());
+    let forgery = |number: usize| unknown.sign(&token(&format!("forged-{number}")).claims()).unwrap();
+    let expect_refused = async |token: &str| {
+        expect(&ground.present(token).await.unwrap(), Told::Refused("token_signature")).unwrap();
+    };
+    // Strangers choose what a token calls its key: a moment after the last fetch there is no other.
+    expect_refused(&new).await;
+    assert_eq!(calls(), (1, 0));
+
+    clock.set(31).unwrap();
+    for number in 0..20 {
+        expect_refused(&forgery(number)).await;
+    }
+    assert_eq!(calls(), (2, 0));
+    assert!(ground.present(&new).await.unwrap().is_allowed());
+    assert_eq!(calls(), (2, 1));
+
+    // Where the keys cannot be had just then, the honest API server's review decides.
+    clock.set(62).unwrap();
+    ground.api.misbehave(|faults| faults.jwks = Fault::Status(500));
+    expect(&ground.present(&forgery(20)).await.unwrap(), REJECTED).unwrap();
+    ground.honest("last").await.unwrap();
+    ground.passed(3).await.unwrap();
 }

@@ -278,6 +278,8 @@ async fn a_lying_token_endpoint_signs_nobody_in() {
             tokens("502", Fault::Status(502)),
             tokens("503", Fault::RetryAfter(503, "soon".to_owned())),
             tokens("half of it, then the connection ends", Fault::Truncated),
+            tokens("a header of 1 MiB", Fault::HugeHeader(1 << 20)),
+            tokens("10,000 headers", Fault::Headers(10_000)),
         ]
         .map(down),
     );
@@ -360,6 +362,7 @@ async fn a_lying_userinfo_signs_nobody_in() {
             userinfo("500", Fault::Status(500)),
             userinfo("503", Fault::RetryAfter(503, "0".to_owned())),
             userinfo("half of it, then the connection ends", Fault::Truncated),
+            userinfo("a header of 1 MiB", Fault::HugeHeader(1 << 20)),
         ]
         .map(down),
     );
@@ -514,6 +517,7 @@ async fn a_lying_discovery_or_key_set_begins_no_login() {
         discovers("half of it, then the connection ends", Fault::Truncated),
         discovers("compressed", Fault::Gzip),
         discovers("10 MiB compressed to little", Fault::GzipBomb(TOO_MUCH)),
+        discovers("a header of 1 MiB", Fault::HugeHeader(1 << 20)),
         discovers("issuer said twice", Fault::Twice("issuer", json!("https://evil.test"))),
         discovers("token_endpoint said twice", Fault::Twice("token_endpoint", json!(elsewhere("/token")))),
         discovers("something behind it", Fault::Behind("{}")),

@@ -1,11 +1,12 @@
-//! Keys that change while people sign in. The product's clocks are moved, so that half a minute takes no time.
+//! What a provider says later than at the start. The product's clocks are moved, so that hours take no time.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use portcullis_integration::check_client::{Answer, CheckClient};
 use portcullis_integration::check_visitor::CheckVisitor;
-use portcullis_integration::faults::Fault;
+use portcullis_integration::faults::{Edit, Fault, edit};
 use portcullis_integration::jwt::{Algorithm, SigningKey};
 use portcullis_integration::movable_clock::{MovableClock, Moves};
 use portcullis_integration::portcullis::{Config, HOST, Portcullis};
@@ -14,13 +15,17 @@ use portcullis_integration::visitor::{log_in, path_and_query};
 use serde_json::json;
 use url::Url;
 
+use super::ground::claim;
+
+/// A loaded machine may take this long where a moment is usual.
+const SOON: Duration = Duration::from_secs(60);
 /// Longer than a set of keys is believed when it lacks one.
 const A_WHILE: i64 = 31;
 
 struct Ground {
     clock: MovableClock,
     provider: Provider,
-    _portcullis: Portcullis,
+    portcullis: Portcullis,
     client: CheckClient,
 }
 
@@ -31,7 +36,7 @@ impl Ground {
         let config = Config::new().unwrap().provider(&provider).unwrap().clock(&clock);
         let portcullis = config.start().await.unwrap();
         let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
-        Self { clock, provider, _portcullis: portcullis, client }
+        Self { clock, provider, portcullis, client }
     }
 
     /// A browser that is about to open the callback.
@@ -39,6 +44,11 @@ impl Ground {
         let mut visitor = CheckVisitor::new(&self.client, HOST);
         let to_provider = visitor.begin("/wanted").await.unwrap();
         (visitor, log_in(&to_provider, "alice").await.unwrap())
+    }
+
+    /// How often discovery failed so far.
+    async fn refused_documents(&self) -> u64 {
+        self.portcullis.metric("portcullis_oidc_discoveries_total", &["outcome=\"failure\""]).await.unwrap()
     }
 
     async fn sign_in(&self) -> Answer {
@@ -113,4 +123,50 @@ async fn a_key_set_that_flaps_lets_only_published_keys_sign() {
     assert_eq!(told(&ground.sign_in().await), (403, "id_token_invalid".to_owned()));
     ground.provider.be_honest();
     assert_eq!(ground.sign_in().await.status(), 303);
+}
+
+#[tokio::test]
+async fn a_discovery_that_begins_to_lie_changes_nothing() {
+    const HOUR: i64 = 3600;
+    let ground = Ground::start().await;
+    let thief = Provider::start(Settings::default()).await.unwrap();
+    assert_eq!(ground.sign_in().await.status(), 303);
+    let elsewhere = json!(format!("{}/token", thief.issuer()));
+    let lies = [
+        ("another issuer", claim("issuer", json!(thief.issuer())), Fault::None),
+        ("no issuer", claim("issuer", json!(null)), Fault::None),
+        ("only plain PKCE", claim("code_challenge_methods_supported", json!(["plain"])), Fault::None),
+        ("no token endpoint", claim("token_endpoint", json!(null)), Fault::None),
+        ("another token endpoint, said twice", None, Fault::Twice("token_endpoint", elsewhere)),
+        ("500", None, Fault::Status(500)),
+        ("a redirect", None, Fault::Redirect(format!("{}/.well-known/openid-configuration", thief.issuer()))),
+    ];
+    let mut seconds = 0;
+    for (what, change, fault) in lies {
+        // It is asked again once an hour, and after a failure within a minute.
+        seconds += HOUR + 1;
+        let before = ground.refused_documents().await;
+        ground.provider.lie(|faults| {
+            (faults.edit_discovery, faults.discovery) = (change, fault);
+            faults.edit_claims = off_by(seconds);
+        });
+        ground.clock.set(seconds).unwrap();
+        let begin = Instant::now();
+        while ground.refused_documents().await == before {
+            assert!(begin.elapsed() < SOON, "{what}: the document is not fetched again, or not refused");
+            // A check, since a runtime that sleeps does not see that its clock was moved.
+            assert_eq!(ground.sign_in().await.status(), 303, "{what}");
+        }
+        assert_eq!(ground.sign_in().await.status(), 303, "{what}");
+    }
+    assert_eq!(thief.calls(), <_>::default(), "something went elsewhere");
+}
+
+/// Shifts the dates of the ID token, as a provider does whose clock is as far off as ours.
+fn off_by(seconds: i64) -> Option<Edit> {
+    edit(move |claims| {
+        for name in ["iat", "exp", "auth_time"] {
+            claims[name] = json!(claims[name].as_i64().unwrap() + seconds);
+        }
+    })
 }
