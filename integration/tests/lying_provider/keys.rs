@@ -18,7 +18,7 @@ use url::Url;
 use super::ground::claim;
 
 /// A loaded machine may take this long where a moment is usual.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// Longer than a set of keys is believed when it lacks one.
 const A_WHILE: i64 = 31;
 

@@ -82,11 +82,9 @@ pub(crate) async fn finish(visitor: &mut CheckVisitor, user: &str, callback: &Ur
 /// Who is signed in in a browser, as services would be told; none where nobody is.
 pub(crate) async fn who(visitor: &CheckVisitor) -> Option<String> {
     let answer = visitor.clone().fetch("GET", "/api").await.unwrap();
-    match answer.passed("kubeflow-userid")[..] {
-        [user] => Some(user.to_owned()),
-        _ => {
-            assert_eq!(answer.status(), 401, "{answer:?}");
-            None
-        }
+    if let [user] = answer.passed("kubeflow-userid")[..] {
+        return Some(user.to_owned());
     }
+    assert_eq!(answer.status(), 401, "{answer:?}");
+    None
 }
