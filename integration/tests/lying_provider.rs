@@ -257,7 +257,11 @@ async fn a_lying_token_endpoint_signs_nobody_in() {
         tokens("of the type of a JWT", Fault::ContentType("application/jwt")),
         tokens("id_token said twice", Fault::Twice("id_token", json!("x"))),
         tokens("access_token said twice", Fault::Twice("access_token", json!("x"))),
-        tokens("an unknown member said twice", Fault::Twice("token_type", json!("Bearer"))),
+        tokens("token_type said twice", Fault::Twice("token_type", json!("Bearer"))),
+        lie("a member that nobody knows said twice", |faults| {
+            faults.edit_token = claim("x", json!(1));
+            faults.token = Fault::Twice("x", json!(2));
+        }),
         tokens("something behind it", Fault::Behind("{}")),
         tokens("a byte order mark before it", Fault::Before("\u{feff}")),
         answers("id_token", json!(null)),

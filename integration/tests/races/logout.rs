@@ -18,7 +18,9 @@ const LOGOUT: &str = "/portcullis/logout";
 const USERS: usize = 16;
 /// A loaded machine may take this long where a moment is usual.
 const SOON: Duration = Duration::from_mins(1);
-/// How often it is logged out.
+/// How often a ticket is logged out while it is first used.
+const FIRST_USES: usize = 40;
+/// How often one is logged out while it is used all the time.
 const ROUNDS: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,6 +87,31 @@ async fn use_until_refused(mut visitor: CheckVisitor, seen: Arc<Seen>) {
         };
         counter.fetch_add(1, Ordering::SeqCst);
         after += u32::from(is_after);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_whose_first_uses_race_its_logout_is_refused_afterwards() {
+    for configure in [|config| config, Config::embedded_store] as [fn(Config) -> Config; 2] {
+        let ground = Ground::start(configure).await;
+        for round in 0..FIRST_USES {
+            // Nobody has used the ticket yet, so that it is read from the store while it is deleted there.
+            let mut visitor = ground.visitor();
+            let to_provider = visitor.begin("/").await.unwrap();
+            visitor.come_back(&log_in(&to_provider, "alice").await.unwrap()).await.unwrap();
+            let mut users = JoinSet::new();
+            for _ in 0..USERS {
+                let mut user = visitor.clone();
+                users.spawn(async move { user.fetch("GET", "/api").await.unwrap().is_allowed() });
+            }
+            assert_eq!(visitor.clone().fetch("POST", LOGOUT).await.unwrap().status(), 201);
+            assert_eq!(who(&visitor).await, None, "round {round}");
+            while users.join_next().await.is_some() {}
+            // What the late ones found must not be kept for those who come now.
+            assert_eq!(who(&visitor).await, None, "round {round}, once all are answered");
+        }
+        // The control: a ticket that is not logged out is good.
+        assert!(who(&ground.signed_in("alice").await).await.is_some());
     }
 }
 
