@@ -23,6 +23,7 @@ pub mod faults;
 pub mod gateway;
 pub mod http;
 pub mod jwt;
+pub mod lateness;
 pub mod mesh;
 pub mod movable_clock;
 pub mod node;

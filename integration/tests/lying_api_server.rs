@@ -13,6 +13,7 @@ use futures::future::join_all;
 use portcullis_integration::check_client::{Answer, Check, CheckClient};
 use portcullis_integration::faults::{Edit, Fault, edit};
 use portcullis_integration::jwt::{Algorithm, SigningKey};
+use portcullis_integration::lateness::Lateness;
 use portcullis_integration::movable_clock::{MovableClock, Moves};
 use portcullis_integration::portcullis::{Config, HOST, Portcullis, TOKEN_AUDIENCE};
 use portcullis_integration::review_api::{Faults, ReviewApi};
@@ -314,12 +315,12 @@ async fn an_api_server_that_hangs_or_drips_is_left_at_its_deadline() {
         let row = lie(what, move |faults| faults.reviews = fault.clone(), UNAVAILABLE);
         let token = ground.api.token("team-a", "robot").audience(TOKEN_AUDIENCE).issue();
         ground.api.misbehave(&row.tell);
-        let (asked, control) = (Instant::now(), tokio::spawn(lateness()));
+        let (asked, lateness) = (Instant::now(), Lateness::watch());
         let answer = ground.present(&token).await?;
         let took = asked.elapsed();
         expect(&answer, row.told)?;
         // The time-out bounds the answer, and as much again is for all else.
-        let bound = TIMEOUT * 2 + control.await?;
+        let bound = TIMEOUT * 2 + lateness.p99();
         ensure!(took <= bound, "answered after {took:?}, and not within {bound:?}");
         // A token that was good a moment ago needs nobody.
         ground.api.be_honest();
@@ -330,19 +331,6 @@ async fn an_api_server_that_hangs_or_drips_is_left_at_its_deadline() {
     let failures: Vec<_> =
         outcomes.into_iter().filter_map(|(what, outcome)| Some(format!("{what}: {:#}", outcome.err()?))).collect();
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
-}
-
-/// How late a timer wakes on this machine now: the 99th percentile of 100 tries.
-async fn lateness() -> Duration {
-    const PAUSE: Duration = Duration::from_millis(10);
-    let mut late = Vec::new();
-    for _ in 0..100 {
-        let slept = Instant::now();
-        tokio::time::sleep(PAUSE).await;
-        late.push(slept.elapsed().saturating_sub(PAUSE));
-    }
-    late.sort_unstable();
-    late[98]
 }
 
 /// What becomes of a genuine token, and of forged ones that the API server would accept.

@@ -9,6 +9,7 @@ mod lying_provider {
     pub(crate) mod keys;
 }
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_integration::faults::{Fault, edit};
@@ -120,6 +121,9 @@ async fn an_id_token_that_is_not_signed_as_published_signs_nobody_in() {
         header.to_string()
     };
     let secret = Provider::start(Settings::default()).await.unwrap().client().secret.unwrap();
+    let for_encryption = Arc::new(SigningKey::generate(Algorithm::Es256).unwrap());
+    let mut encryption_key = for_encryption.jwk();
+    encryption_key["use"] = json!("enc");
     let mut lies: Vec<Lie> = [
         signed("an unknown key under the published kid", Signature::UnknownKey),
         signed("no signature, alg none", Signature::Unsigned),
@@ -153,6 +157,13 @@ async fn an_id_token_that_is_not_signed_as_published_signs_nobody_in() {
             let other = jwt::unsigned(header.to_string().as_bytes(), other.to_string().as_bytes(), b"");
             format!("{}{}", other.trim_end_matches('.'), &token[token.rfind('.').unwrap()..])
         }),
+        made("HS256 keyed with a secret among the published keys", |_, _, claims| {
+            let header = json!({ "alg": "HS256", "kid": "shared" });
+            jwt::hmac_signed(b"a secret that is none", header.to_string().as_bytes(), claims.to_string().as_bytes())
+        })
+        .publishes(json!({ "kty": "oct", "kid": "shared", "alg": "HS256", "k": "YSBzZWNyZXQgdGhhdCBpcyBub25l" })),
+        made("a published key that is for encryption", move |_, _, claims| for_encryption.sign(claims).unwrap())
+            .publishes(encryption_key),
         headed("kid", json!("another")),
         headed("kid", json!("../../x")),
         headed("typ", json!("at+jwt")),

@@ -169,9 +169,9 @@ async fn a_gateway_that_gives_up_on_a_callback_and_repeats_it_gets_its_ticket() 
     let mut visitor = ground.visitor();
     let to_provider = visitor.begin("/wanted").await.unwrap();
     let callback = path_and_query(&log_in(&to_provider, "alice").await.unwrap());
-    ground.provider.lie(|faults| faults.token = Fault::Delay(Duration::from_secs(1)));
+    ground.provider.lie(|faults| faults.token = Fault::Delay(Duration::from_secs(2)));
     // Envoy gives up after 200 ms, where nobody told it otherwise.
-    for _ in 0..3 {
+    for _ in 0..2 {
         let given_up = tokio::time::timeout(Duration::from_millis(200), visitor.clone().navigate(&callback)).await;
         assert!(given_up.is_err(), "the provider is slower than that: {given_up:?}");
     }

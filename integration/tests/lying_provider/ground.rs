@@ -1,18 +1,17 @@
 //! One lie is one row; the rows of a table run at once, each at a provider and an origin of its own, in one Portcullis.
 
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures::future::join_all;
 use portcullis_integration::check_client::{Answer, CheckClient};
 use portcullis_integration::check_visitor::CheckVisitor;
-use portcullis_integration::faults::Edit;
+use portcullis_integration::faults::{Edit, edit};
+use portcullis_integration::lateness::Lateness;
 use portcullis_integration::portcullis::{Config, Portcullis, SESSION_COOKIE};
 use portcullis_integration::provider::{Calls, Faults, Provider, Settings};
 use portcullis_integration::visitor::{log_in, path_and_query};
 use serde_json::Value;
-use tokio::task::JoinHandle;
 use url::Url;
 
 /// A loaded machine may take this long where a second is usual.
@@ -25,6 +24,7 @@ pub(crate) struct Lie {
     what: String,
     tell: Box<dyn Fn(&mut Faults) + Send + Sync>,
     set_up: Box<dyn Fn(&mut Settings) + Send + Sync>,
+    published: Vec<Value>,
     back: Box<dyn Fn(&Url) -> String + Send + Sync>,
     timeout: Duration,
     status: i32,
@@ -38,6 +38,7 @@ pub(crate) fn lie(what: impl Into<String>, tell: impl Fn(&mut Faults) + Send + S
         what: what.into(),
         tell: Box::new(tell),
         set_up: Box::new(|_| ()),
+        published: Vec::new(),
         back: Box::new(path_and_query),
         timeout: USUAL_TIMEOUT,
         status: 0,
@@ -81,6 +82,12 @@ impl Lie {
         Self { set_up: Box::new(set_up), ..self }
     }
 
+    /// Publishes this key beside the honest one, from the start on.
+    pub(crate) fn publishes(mut self, key: Value) -> Self {
+        self.published.push(key);
+        self
+    }
+
     /// Changes the callback's URL on its way through the browser.
     pub(crate) fn back(self, back: impl Fn(&Url) -> String + Send + Sync + 'static) -> Self {
         Self { back: Box::new(back), ..self }
@@ -106,7 +113,7 @@ impl Lie {
 
 /// Sets a claim; null removes it.
 pub(crate) fn claim(name: &'static str, value: Value) -> Option<Edit> {
-    portcullis_integration::faults::edit(move |claims| {
+    edit(move |claims| {
         let claims = claims.as_object_mut().expect("claims are an object");
         if value.is_null() {
             claims.remove(name);
@@ -128,41 +135,7 @@ pub(crate) struct Ground {
     stands: Vec<Stand>,
     portcullis: Portcullis,
     client: CheckClient,
-    timer: Timer,
-}
-
-/// The control of time bounds: how late a timer wakes on this machine now.
-struct Timer {
-    late: Arc<Mutex<Vec<Duration>>>,
-    task: JoinHandle<()>,
-}
-
-impl Timer {
-    fn start() -> Self {
-        const PAUSE: Duration = Duration::from_millis(10);
-        let late = Arc::new(Mutex::new(Vec::new()));
-        let woken = Arc::clone(&late);
-        let task = tokio::spawn(async move {
-            loop {
-                let slept = Instant::now();
-                tokio::time::sleep(PAUSE).await;
-                woken.lock().unwrap().push(slept.elapsed().saturating_sub(PAUSE));
-            }
-        });
-        Self { late, task }
-    }
-
-    fn p99(&self) -> Duration {
-        let mut late = self.late.lock().unwrap().clone();
-        late.sort_unstable();
-        late.get(late.len() * 99 / 100).copied().unwrap_or_default()
-    }
-}
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    lateness: Lateness,
 }
 
 impl Ground {
@@ -172,6 +145,12 @@ impl Ground {
         for (number, lie) in lies.into_iter().enumerate() {
             let provider = Provider::start(Settings::default()).await.unwrap();
             provider.change(&lie.set_up);
+            let published = lie.published.clone();
+            provider.lie(|faults| {
+                faults.edit_jwks = edit(move |set| {
+                    set["keys"].as_array_mut().expect("an honest set is a list").extend(published.clone());
+                });
+            });
             if lying {
                 provider.lie(&lie.tell);
             }
@@ -185,7 +164,7 @@ impl Ground {
         }
         let portcullis = config.start().await.unwrap();
         let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
-        Self { stands, portcullis, client, timer: Timer::start() }
+        Self { stands, portcullis, client, lateness: Lateness::watch() }
     }
 
     /// Runs a step at all stands at once; the failures, each with its row.
@@ -246,7 +225,7 @@ impl Ground {
 
     /// One call's time-out bounds an answer, and as much again is for all else.
     fn in_time(&self, lie: &Lie, took: Duration) -> Result<()> {
-        let bound = lie.timeout * 2 + self.timer.p99();
+        let bound = lie.timeout * 2 + self.lateness.p99();
         ensure!(took <= bound, "answered after {took:?}, and not within {bound:?}");
         Ok(())
     }
