@@ -1,11 +1,12 @@
-//! One lie is one row; the rows of a table run at once, each at a provider and an origin of its own, in one Portcullis.
+//! One lie is one row; the rows of a table run side by side, each at a provider and an origin of its own, in one
+//! Portcullis.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use futures::future::join_all;
+use futures::stream::{self, StreamExt as _};
 use portcullis_integration::check_client::{Answer, CheckClient};
-use portcullis_integration::check_visitor::CheckVisitor;
+use portcullis_integration::check_visitor::{CheckVisitor, location};
 use portcullis_integration::faults::{Edit, edit};
 use portcullis_integration::lateness::Lateness;
 use portcullis_integration::portcullis::{Config, Portcullis, SESSION_COOKIE};
@@ -16,6 +17,8 @@ use url::Url;
 
 /// A loaded machine may take this long where a second is usual.
 const SOON: Duration = Duration::from_secs(30);
+/// How long the answer to a callback is kept for one who repeats it; then its state is spent, and starts again.
+const ANSWER_IS_KEPT: Duration = Duration::from_secs(10);
 /// How long one call to a provider may take in these tests, where a row does not say otherwise.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -167,9 +170,12 @@ impl Ground {
         Self { stands, portcullis, client, lateness: Lateness::watch() }
     }
 
-    /// Runs a step at all stands at once; the failures, each with its row.
+    /// Runs a step at all stands; the failures, each with its row. Those that wait do so at once; of those that work,
+    /// only some do, since a callback has its deadline on a slow machine too.
     async fn each(&self, step: impl AsyncFn(&Self, &Stand) -> Result<()>) -> Vec<String> {
-        let outcomes = join_all(self.stands.iter().map(|stand| step(self, stand))).await;
+        let at_once = if self.stands.iter().any(|stand| stand.lie.timeout == USUAL_TIMEOUT) { 6 } else { usize::MAX };
+        let steps = stream::iter(self.stands.iter().map(|stand| step(self, stand)));
+        let outcomes: Vec<_> = steps.buffered(at_once).collect().await;
         let told = self.stands.iter().zip(outcomes);
         told.filter_map(|(stand, outcome)| Some(format!("{}: {:#}", stand.lie.what, outcome.err()?))).collect()
     }
@@ -217,8 +223,11 @@ impl Ground {
         let expected = (lie.calls.0, lie.calls.1, [0, 0]);
         let calls = called(provider.calls());
         ensure!(calls == expected, "calls to token, userinfo, discovery and keys: {calls:?}, and not {expected:?}");
-        // The same callback once more costs the provider nothing, and gets the same answer.
-        lie.check(&visitor.navigate(&callback).await?).context("the callback again")?;
+        // The same callback once more costs the provider nothing, and gets the same answer for as long as that is kept.
+        let again = visitor.navigate(&callback).await?;
+        if asked.elapsed() < ANSWER_IS_KEPT || !goes_to(&again, provider) {
+            lie.check(&again).context("the callback again")?;
+        }
         ensure!(called(provider.calls()) == expected, "asked again: {:?}", called(provider.calls()));
         self.is_signed_out(&mut visitor, stand).await
     }
@@ -233,9 +242,8 @@ impl Ground {
     /// Nobody is signed in: what comes next starts at the provider.
     async fn is_signed_out(&self, visitor: &mut CheckVisitor, stand: &Stand) -> Result<()> {
         ensure!(!visitor.cookies.contains_key(SESSION_COOKIE), "there is a session cookie");
-        let next = visitor.begin("/wanted").await.context("the next navigation")?;
-        let authorize = format!("{}/authorize?", stand.provider.issuer());
-        ensure!(next.as_str().starts_with(&authorize), "the next navigation goes to {next}");
+        let next = visitor.navigate("/wanted").await?;
+        ensure!(goes_to(&next, &stand.provider), "the next navigation: {} {:?}", next.status(), next.reason());
         let answer = visitor.fetch("GET", "/api").await?;
         let told = (answer.status(), answer.reason());
         ensure!(told == (401, Some("not_signed_in".to_owned())), "the next call: {told:?}");
@@ -246,15 +254,15 @@ impl Ground {
     async fn lied_to_at_the_start(&self, stand: &Stand) -> Result<()> {
         let Stand { lie, host, provider } = stand;
         let mut visitor = CheckVisitor::new(&self.client, host);
-        let begin = Instant::now();
+        let (begin, before) = (Instant::now(), provider.calls().discovery);
         for _ in 0..10 {
             let asked = Instant::now();
             lie.check(&visitor.navigate("/wanted").await?)?;
             self.in_time(lie, asked.elapsed())?;
         }
-        let calls = provider.calls().discovery;
-        // One at the start, and at most one a second.
-        ensure!(calls <= 2 + begin.elapsed().as_secs() + 1, "{calls} calls within {:?}", begin.elapsed());
+        let calls = provider.calls().discovery - before;
+        // At most one a second, however many people come.
+        ensure!(calls <= 2 + begin.elapsed().as_secs(), "{calls} calls within {:?}", begin.elapsed());
         ensure!(provider.calls().token == 0, "something was exchanged");
         ensure!(visitor.cookies.is_empty(), "cookies were set: {:?}", visitor.cookies);
         Ok(())
@@ -282,6 +290,12 @@ impl Ground {
         ensure!(users == [expected.as_str()], "the service is told {users:?}, and not {expected}");
         Ok(())
     }
+}
+
+/// Whether an answer sends the browser to this provider.
+fn goes_to(answer: &Answer, provider: &Provider) -> bool {
+    let authorize = format!("{}/authorize?", provider.issuer());
+    location(answer).is_ok_and(|to| to.as_str().starts_with(&authorize))
 }
 
 /// Every row fails at the callback as it says; its control succeeds.
