@@ -164,6 +164,13 @@ impl Config {
         self
     }
 
+    /// Sets a variable of the process's environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
     /// Listens for checks on a unix socket.
     #[must_use]
     pub fn unix_socket(self) -> Self {

@@ -6,6 +6,7 @@
 
 mod lying_provider {
     pub(crate) mod ground;
+    pub(crate) mod ignored;
     pub(crate) mod keys;
 }
 
@@ -173,6 +174,7 @@ async fn an_id_token_that_is_not_signed_as_published_signs_nobody_in() {
         headed("zip", json!("DEF")),
         headed("alg", json!("ES512")),
         headed("cty", json!("JWT")),
+        lie("20 KiB", |faults| faults.edit_claims = claim("filler", json!("x".repeat(20 << 10)))),
     ]
     .map(refused)
     .into();
