@@ -488,3 +488,35 @@ async fn keys_of_the_api_server_that_change_are_fetched_once_after_a_while() {
     ground.honest("last").await.unwrap();
     ground.passed(3).await.unwrap();
 }
+
+#[tokio::test]
+async fn the_products_clock_may_be_a_minute_off_for_tokens_too() {
+    let clock = MovableClock::new(Moves::WallClock).unwrap();
+    let ground = Ground::start_with(USUAL_TIMEOUT, |_| (), |config| config.clock(&clock)).await;
+    // Tokens live for an hour; twenty seconds are for a slow machine.
+    let rows = [
+        (0, None),
+        (-40, None),
+        (-81, Some("token_not_yet_valid")),
+        (-3600, Some("token_not_yet_valid")),
+        (3600 - 20, None),
+        (3600 + 40, None),
+        (3600 + 61, Some("token_expired")),
+        (86_400, Some("token_expired")),
+    ];
+    let mut passes = 0;
+    for (number, (seconds, refused)) in rows.into_iter().enumerate() {
+        clock.set(seconds).unwrap();
+        let token = ground.api.token("team-a", &format!("robot-{number}")).audience(TOKEN_AUDIENCE).issue();
+        let before = ground.api.calls().reviews;
+        let answer = ground.present(&token).await.unwrap();
+        if let Some(reason) = refused {
+            expect(&answer, Told::Refused(reason)).unwrap_or_else(|error| panic!("{seconds:+} s: {error:#}"));
+        } else {
+            assert!(answer.is_allowed(), "{seconds:+} s: {answer:?}");
+            passes += 1;
+        }
+        assert_eq!(ground.api.calls().reviews - before, u64::from(refused.is_none()), "{seconds:+} s");
+    }
+    ground.passed(passes).await.unwrap();
+}
