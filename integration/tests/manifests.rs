@@ -244,7 +244,7 @@ async fn every_request_at_the_gateways_is_checked_and_a_lost_check_is_refused() 
     let timeout = seconds(authorizer, "/timeout");
     for folder in installations() {
         let objects = Objects::of(&folder).await;
-        assert_eq!(authorizer["service"], "portcullis.portcullis.svc.cluster.local");
+        assert_eq!(authorizer["service"], "portcullis/portcullis.portcullis.svc.cluster.local");
         assert_eq!(authorizer["port"], port(&objects.configuration(), "check"));
         // Our own calls end before the gateway's patience.
         for provider in objects.configuration()["providers"].as_array().unwrap() {

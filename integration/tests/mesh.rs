@@ -7,6 +7,7 @@
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use envoy_types::ext_authz::v3::pb::CheckResponse;
 use futures::FutureExt as _;
@@ -20,11 +21,14 @@ use portcullis_integration::mesh::{
 use portcullis_integration::portcullis::{HOST, ORIGIN, SESSION_COOKIE};
 use portcullis_integration::raw_client::{Closed, Response, Target, http1, http2};
 use portcullis_integration::registration::PASSWORD;
-use portcullis_integration::upstream::Received;
+use portcullis_integration::upstream::{Protocol, Received, Upstream};
 use prost::Message as _;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::{RwLock, RwLockWriteGuard};
+
+/// A loaded machine may take this long to tell a proxy of a change.
+const SETTLED_WITHIN: Duration = Duration::from_mins(1);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -58,7 +62,10 @@ fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
         the_workload_refuses_an_assertion_for_another_service,
         the_workload_refuses_another_workload,
     ];
-    let alone = trials![take: nothing_passes_without_portcullis_and_sessions_outlive_it];
+    let alone = trials![take:
+        nothing_passes_without_portcullis_and_sessions_outlive_it,
+        a_tenant_who_claims_our_service_s_name_stops_and_hears_nobody,
+    ];
     together.into_iter().chain(alone).collect()
 }
 
@@ -365,4 +372,70 @@ async fn nothing_passes_without_portcullis_and_sessions_outlive_it(mesh: &mut Me
     let page = visitor.navigate("/outage?after").await.unwrap();
     assert!(page.is_from_upstream(), "{} {}", page.status, page.text());
     assert_eq!(at_workload(mesh, "/outage?after").headers.all("kubeflow-userid"), ["bob@example.com"]);
+}
+
+/// Whoever may write Istio's objects in a namespace of his own (Kubeflow's `kubeflow-edit` may) can name any host in a
+/// ServiceEntry, also that of our Service.
+async fn a_tenant_who_claims_our_service_s_name_stops_and_hears_nobody(mesh: &mut Mesh) {
+    let bearer = bearer(mesh, NEIGHBOUR).await;
+    let authorizer = Upstream::start(Protocol::Http2).await.unwrap();
+    let [workload, claimed] = [mesh.workload.address(), authorizer.address()];
+    let entry = json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": { "name": "claimed", "namespace": TEAM },
+        "spec": {
+            "hosts": ["portcullis.portcullis.svc.cluster.local", "claimed.test"],
+            "location": "MESH_EXTERNAL",
+            "resolution": "STATIC",
+            "ports": [
+                { "name": "grpc-authz", "number": 9001, "protocol": "GRPC" },
+                { "name": "http", "number": 80, "protocol": "HTTP" },
+            ],
+            "endpoints": [{
+                "address": workload.ip().to_string(),
+                "ports": { "grpc-authz": claimed.port(), "http": workload.port() },
+            }],
+        },
+    });
+    // Tells that the gateway knows the entry: the path leads nowhere before.
+    let route = json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": { "name": "claimed", "namespace": TEAM },
+        "spec": {
+            "gateways": ["kubeflow-gateway"],
+            "hosts": ["*"],
+            "http": [{
+                "match": [{ "uri": { "prefix": "/claimed" } }],
+                "route": [{ "destination": { "host": "claimed.test", "port": { "number": 80 } } }],
+            }],
+        },
+    });
+    let authorized = [("authorization", bearer.as_str())];
+    mesh.cluster.apply(&route.to_string()).await.unwrap();
+    answered(mesh, &authorized, |answer| !answer.is_from_upstream()).await;
+    mesh.cluster.apply(&entry.to_string()).await.unwrap();
+    answered(mesh, &authorized, Response::is_from_upstream).await;
+
+    let answer = mesh.get("/claimed?anonymous", &[]).await.unwrap();
+    assert_eq!(answer.status, 401, "{}", answer.text());
+    assert_untouched(mesh, "/claimed?anonymous");
+    assert!(authorizer.received().is_empty(), "somebody else was asked who may pass");
+    for kind in ["virtualservice", "serviceentry"] {
+        mesh.cluster.kubectl(&["delete", kind, "claimed", "--namespace", TEAM]).await.unwrap();
+    }
+}
+
+/// Waits until the gateway answers a path as is wanted: istiod tells it of changes after a moment.
+async fn answered(mesh: &Mesh, lines: &[(&str, &str)], wanted: impl Fn(&Response) -> bool) {
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    loop {
+        let answer = mesh.get("/claimed", lines).await.unwrap();
+        if wanted(&answer) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{} {}", answer.status, answer.text());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
