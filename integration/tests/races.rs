@@ -4,6 +4,7 @@
 mod races {
     pub(crate) mod clocks;
     pub(crate) mod ground;
+    pub(crate) mod histories;
     pub(crate) mod logout;
 }
 
