@@ -375,11 +375,11 @@ async fn nothing_passes_without_portcullis_and_sessions_outlive_it(mesh: &mut Me
 }
 
 /// Whoever may write Istio's objects in a namespace of his own (Kubeflow's `kubeflow-edit` may) can name any host in a
-/// ServiceEntry, also that of our Service.
+/// `ServiceEntry`, also that of our Service.
 async fn a_tenant_who_claims_our_service_s_name_stops_and_hears_nobody(mesh: &mut Mesh) {
     let bearer = bearer(mesh, NEIGHBOUR).await;
-    let authorizer = Upstream::start(Protocol::Http2).await.unwrap();
-    let [workload, claimed] = [mesh.workload.address(), authorizer.address()];
+    let impostor = Upstream::start(Protocol::Http2).await.unwrap();
+    let [workload, claimed] = [mesh.workload.address(), impostor.address()];
     let entry = json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "ServiceEntry",
@@ -421,7 +421,7 @@ async fn a_tenant_who_claims_our_service_s_name_stops_and_hears_nobody(mesh: &mu
     let answer = mesh.get("/claimed?anonymous", &[]).await.unwrap();
     assert_eq!(answer.status, 401, "{}", answer.text());
     assert_untouched(mesh, "/claimed?anonymous");
-    assert!(authorizer.received().is_empty(), "somebody else was asked who may pass");
+    assert!(impostor.received().is_empty(), "somebody else was asked who may pass");
     for kind in ["virtualservice", "serviceentry"] {
         mesh.cluster.kubectl(&["delete", kind, "claimed", "--namespace", TEAM]).await.unwrap();
     }
