@@ -75,7 +75,9 @@ impl Keys {
             }
             Err(error) => {
                 let error = MetadataError::from(error);
-                asking.failed = Some(error.clone());
+                // From now on: whoever waited meanwhile is told the same, and does not ask once more.
+                let again_from = self.clock.monotonic().saturating_add(RETRY_AFTER);
+                *asking = Asking { again_from, failed: Some(error.clone()) };
                 Err(error)
             }
         }

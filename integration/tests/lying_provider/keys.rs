@@ -8,6 +8,7 @@ use portcullis_integration::check_client::{Answer, CheckClient};
 use portcullis_integration::check_visitor::CheckVisitor;
 use portcullis_integration::faults::{Edit, Fault, edit};
 use portcullis_integration::jwt::{Algorithm, SigningKey};
+use portcullis_integration::lateness::Lateness;
 use portcullis_integration::movable_clock::{MovableClock, Moves};
 use portcullis_integration::portcullis::{Config, HOST, Portcullis};
 use portcullis_integration::provider::{Faults, Provider, Settings, forge};
@@ -31,10 +32,14 @@ struct Ground {
 
 impl Ground {
     async fn start() -> Self {
+        Self::start_with(|config| config).await
+    }
+
+    async fn start_with(configure: impl FnOnce(Config) -> Config) -> Self {
         let clock = MovableClock::new(Moves::AllClocks).unwrap();
         let provider = Provider::start(Settings::default()).await.unwrap();
         let config = Config::new().unwrap().provider(&provider).unwrap().clock(&clock);
-        let portcullis = config.start().await.unwrap();
+        let portcullis = configure(config).start().await.unwrap();
         let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
         Self { clock, provider, portcullis, client }
     }
@@ -84,6 +89,39 @@ async fn keys_rotated_in_the_middle_of_a_login_are_fetched_once_for_all() {
     // Whoever came too early signs in now, and nothing more is fetched.
     assert!(early.sign_in("alice", "/wanted").await.unwrap().is_allowed());
     assert_eq!(ground.provider.calls().jwks, 2);
+}
+
+#[tokio::test]
+async fn keys_that_do_not_come_keep_nobody_longer_than_the_first_who_asks() {
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    let timeout = format!("{}s", TIMEOUT.as_secs());
+    let ground = Ground::start_with(|config| config.set("/providers/0/timeout", timeout)).await;
+    let mut people = Vec::new();
+    for _ in 0..8 {
+        people.push(ground.back_from_the_provider().await);
+    }
+    ground.provider.rotate_keys(Algorithm::Es256, false).unwrap();
+    ground.provider.lie(|faults| faults.jwks = Fault::Hang);
+    ground.clock.set(A_WHILE).unwrap();
+
+    let (lateness, begin) = (Lateness::watch(), Instant::now());
+    let answers = join_all(
+        people.iter_mut().map(async |(visitor, callback)| visitor.navigate(&path_and_query(callback)).await.unwrap()),
+    );
+    for answer in answers.await {
+        assert_eq!(told(&answer), (503, "provider_unavailable".to_owned()));
+    }
+    let (took, bound) = (begin.elapsed(), TIMEOUT * 2 + lateness.p99());
+    assert!(took <= bound, "the last was answered after {took:?}, and not within {bound:?}");
+    assert_eq!(ground.provider.calls().jwks, 2, "somebody who had waited asked once more");
+
+    // The control: once the keys come, so do people, and nobody has to wait for half a minute.
+    ground.provider.be_honest();
+    let begin = Instant::now();
+    while ground.sign_in().await.status() != 303 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "nobody can sign in");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]
