@@ -11,7 +11,7 @@ mod manifests;
 mod pod;
 mod proxy;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -185,6 +185,12 @@ impl Mesh {
     #[must_use]
     pub fn gateway(&self) -> Target {
         Target::plain((self.pods.gateway.address, GATEWAY_PORT).into())
+    }
+
+    /// The address of the gateway's pod.
+    #[must_use]
+    pub fn gateway_address(&self) -> IpAddr {
+        self.pods.gateway.address.into()
     }
 
     /// A visitor of the public origin, without cookies.

@@ -65,6 +65,7 @@ fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
     let alone = trials![take:
         nothing_passes_without_portcullis_and_sessions_outlive_it,
         a_tenant_who_claims_our_service_s_name_stops_and_hears_nobody,
+        a_tcp_port_that_a_tenant_opens_at_the_gateway_is_no_way_round,
     ];
     together.into_iter().chain(alone).collect()
 }
@@ -424,6 +425,68 @@ async fn a_tenant_who_claims_our_service_s_name_stops_and_hears_nobody(mesh: &mu
     assert!(impostor.received().is_empty(), "somebody else was asked who may pass");
     for kind in ["virtualservice", "serviceentry"] {
         mesh.cluster.kubectl(&["delete", kind, "claimed", "--namespace", TEAM]).await.unwrap();
+    }
+}
+
+/// Who may write a `Gateway` can have the ingress gateway's pods listen on a port of TCP, behind which no HTTP filter runs.
+async fn a_tcp_port_that_a_tenant_opens_at_the_gateway_is_no_way_round(mesh: &mut Mesh) {
+    const PORT: u16 = 31400;
+    let (gateway, workload) = (mesh.gateway_address(), mesh.workload.address());
+    let entry = json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": { "name": "raw", "namespace": TEAM },
+        "spec": {
+            "hosts": ["raw.test"],
+            "location": "MESH_EXTERNAL",
+            "resolution": "STATIC",
+            "ports": [{ "name": "tcp", "number": 8080, "protocol": "TCP" }],
+            "endpoints": [{ "address": workload.ip().to_string(), "ports": { "tcp": workload.port() } }],
+        },
+    });
+    let listener = json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": { "name": "raw", "namespace": TEAM },
+        "spec": {
+            "selector": { "istio": "ingressgateway" },
+            "servers": [{
+                "hosts": ["*"],
+                "bind": gateway.to_string(),
+                "port": { "name": "tcp", "number": PORT, "protocol": "TCP" },
+            }],
+        },
+    });
+    let route = json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": { "name": "raw", "namespace": TEAM },
+        "spec": {
+            "gateways": ["raw"],
+            "hosts": ["*"],
+            "tcp": [{
+                "match": [{ "port": PORT }],
+                "route": [{ "destination": { "host": "raw.test", "port": { "number": 8080 } } }],
+            }],
+        },
+    });
+    for object in [&entry, &route, &listener] {
+        mesh.cluster.apply(&object.to_string()).await.unwrap();
+    }
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    while tokio::net::TcpStream::connect((gateway, PORT)).await.is_err() {
+        assert!(Instant::now() < deadline, "the gateway does not listen");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let forged = [("kubeflow-userid", "admin@example.com")];
+    let outcome = http1::get(&Target::plain((gateway, PORT).into()), HOST, "/raw", &forged).await;
+    assert!(is_unanswered(&outcome), "{outcome:?}");
+    assert_untouched(mesh, "/raw");
+    let records = mesh.portcullis.records().unwrap();
+    let asked = records.iter().any(|record| record["reason"] == "malformed_request");
+    assert!(asked, "Portcullis was asked about the connection, and refused what is no request");
+    for kind in ["gateways.networking.istio.io", "virtualservice", "serviceentry"] {
+        mesh.cluster.kubectl(&["delete", kind, "raw", "--namespace", TEAM]).await.unwrap();
     }
 }
 
