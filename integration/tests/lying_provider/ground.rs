@@ -173,7 +173,7 @@ impl Ground {
     /// Runs a step at all stands; the failures, each with its row. Those that wait do so at once; of those that work,
     /// only some do, since a callback has its deadline on a slow machine too.
     async fn each(&self, step: impl AsyncFn(&Self, &Stand) -> Result<()>) -> Vec<String> {
-        let at_once = if self.stands.iter().any(|stand| stand.lie.timeout == USUAL_TIMEOUT) { 6 } else { usize::MAX };
+        let at_once = if self.stands.iter().any(|stand| stand.lie.timeout == USUAL_TIMEOUT) { 3 } else { usize::MAX };
         let steps = stream::iter(self.stands.iter().map(|stand| step(self, stand)));
         let outcomes: Vec<_> = steps.buffered(at_once).collect().await;
         let told = self.stands.iter().zip(outcomes);
