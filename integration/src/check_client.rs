@@ -285,11 +285,7 @@ impl Answer {
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         let Self::Deny { body, .. } = self else { return None };
-        if let Ok(problem) = serde_json::from_str::<serde_json::Value>(body) {
-            return Some(problem["reason"].as_str()?.to_owned());
-        }
-        let (_, code) = body.split_once("<dt>Reason</dt><dd><code translate=\"no\">")?;
-        Some(code.split_once('<')?.0.to_owned())
+        reason_of(body)
     }
 
     /// The values of a header that the caller gets.
@@ -308,6 +304,16 @@ impl Answer {
             Self::Deny { .. } => Vec::new(),
         }
     }
+}
+
+/// The reason that a refusal's problem document or page tells.
+#[must_use]
+pub fn reason_of(body: &str) -> Option<String> {
+    if let Ok(problem) = serde_json::from_str::<serde_json::Value>(body) {
+        return Some(problem["reason"].as_str()?.to_owned());
+    }
+    let (_, code) = body.split_once("<dt>Reason</dt><dd><code translate=\"no\">")?;
+    Some(code.split_once('<')?.0.to_owned())
 }
 
 /// The header lines; fails where one is encoded so that some gateway would misread it.

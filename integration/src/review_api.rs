@@ -168,6 +168,22 @@ impl ReviewApi {
         Ok(())
     }
 
+    /// The `kid` of its newest key.
+    #[must_use]
+    pub fn kid(&self) -> String {
+        self.shared.state().signing_key().kid().to_owned()
+    }
+
+    /// Its newest public key, PEM.
+    pub fn public_pem(&self) -> Result<String> {
+        self.shared.state().signing_key().public_pem()
+    }
+
+    /// Signs any bytes as header and payload with its newest key, for tokens that no API server would issue.
+    pub fn sign_bytes(&self, header: &[u8], payload: &[u8]) -> Result<String> {
+        self.shared.state().signing_key().sign_bytes(header, payload)
+    }
+
     /// Changes how it misbehaves, from the next request on.
     pub fn misbehave(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.shared.state().faults);
