@@ -157,6 +157,9 @@ pub struct Expected {
     /// Every other header line that the service behind sees, in any order.
     #[serde(default)]
     pub lines: Vec<String>,
+    /// The path that the service behind sees, where it is another than was sent.
+    #[serde(default)]
+    pub path: Option<String>,
     /// Where a redirect leads, up to the question mark.
     #[serde(default)]
     pub location: Option<String>,

@@ -1,7 +1,7 @@
 //! Every attack of `integration/attacks`, behind each Envoy and at the check port.
 #![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use portcullis_integration::attack::{self, Case, Ground, Origin};
@@ -122,6 +122,27 @@ fn every_class_has_cases_and_every_case_a_name_of_its_own() {
     let own = |case: &&Case| case.origin == Origin::Own;
     let own = classes.iter().flat_map(|class| &class.cases).filter(own).count();
     assert!(own >= 30, "only {own} vectors of our own");
+}
+
+#[test]
+fn every_vector_that_is_known_has_a_case() {
+    let text = std::fs::read_to_string(attack::folder().join("lists/vectors.yaml")).unwrap();
+    let known: BTreeMap<String, BTreeMap<String, Vec<String>>> = serde_saphyr::from_str(&text).unwrap();
+    let classes = attack::read_all().unwrap();
+    let mut missing = Vec::new();
+    for class in CLASSES {
+        let vectors = known.get(class).unwrap_or_else(|| panic!("no vector of {class:?} is known"));
+        let cases = classes.iter().filter(|read| read.class == class).flat_map(|read| &read.cases);
+        let names: BTreeSet<&str> = cases.map(|case| case.name.as_str()).collect();
+        for (vector, shown_by) in vectors {
+            let is_shown = !shown_by.is_empty() && shown_by.iter().all(|name| names.contains(name.as_str()));
+            if !is_shown {
+                missing.push(format!("{class}: {vector}: {shown_by:?}"));
+            }
+        }
+    }
+    assert_eq!(known.len(), CLASSES.len(), "a class that is none");
+    assert!(missing.is_empty(), "vectors without a case:\n{}", missing.join("\n"));
 }
 
 #[test]

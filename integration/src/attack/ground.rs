@@ -47,6 +47,8 @@ struct Seen {
     status: u16,
     reason: Option<String>,
     location: Option<String>,
+    /// The path at the service behind, where the request passed.
+    path: Option<String>,
     arrived: Vec<String>,
 }
 
@@ -81,7 +83,9 @@ impl Ground {
                         seen.reason.clone_from(&expected.reason);
                         passed.push(Passed { what: what.clone(), request_id, reason });
                     }
-                    wrong.extend(self.compare(&seen, expected).err().map(|error| format!("{what}: {error:#}")));
+                    wrong.extend(
+                        self.compare(&case.send, &seen, expected).err().map(|error| format!("{what}: {error:#}")),
+                    );
                 }
                 Err(error) => wrong.push(format!("{what}: {error:#}")),
             }
@@ -103,15 +107,17 @@ impl Ground {
         Ok(differs.collect())
     }
 
-    fn compare(&self, seen: &Seen, expected: &Expected) -> Result<()> {
+    fn compare(&self, request: &Send, seen: &Seen, expected: &Expected) -> Result<()> {
         let mut arrives: Vec<String> =
             expected.lines.iter().map(|line| self.fill_in(line, 0)).collect::<Result<_>>()?;
         arrives.extend(identity_lines(expected.identity));
         arrives.sort();
+        let path = self.fill_in(expected.path.as_ref().unwrap_or(&request.path), 0)?;
         let wanted = Seen {
             status: expected.status,
             reason: expected.reason.clone(),
             location: expected.location.as_ref().map(|location| self.fill_in(location, 0)).transpose()?,
+            path: seen.path.is_some().then(|| text(&recipes::unescape(&path))),
             arrived: arrives,
         };
         if *seen != wanted {
@@ -129,7 +135,7 @@ impl Ground {
                 let check = check(request, &path, &lines).header("x-request-id", &id);
                 let answer = self.check.check(check.build()).await?;
                 let id = answer.is_allowed().then_some(id);
-                Ok((seen_of_check(answer, &lines)?, id))
+                Ok((seen_of_check(answer, &recipes::unescape(&path), &lines)?, id))
             }
             Way::Http1 => {
                 let bytes = match &request.bytes {
@@ -226,7 +232,7 @@ fn seen_at_gateway(outcome: Result<Response>) -> Result<(Seen, Option<String>)> 
         Ok(response) => response,
         // Refused without an answer, which is as good as 400.
         Err(error) if error.is::<Closed>() || error.is::<http2::Reset>() => {
-            return Ok((Seen { status: 400, reason: None, location: None, arrived: Vec::new() }, None));
+            return Ok((Seen { status: 400, reason: None, location: None, path: None, arrived: Vec::new() }, None));
         }
         Err(error) => return Err(error),
     };
@@ -235,6 +241,7 @@ fn seen_at_gateway(outcome: Result<Response>) -> Result<(Seen, Option<String>)> 
         status: response.status,
         reason: crate::check_client::reason_of(&response.text()),
         location: response.headers.only("location").map(shortened),
+        path: echo.as_ref().map(|echo| echo.target.clone()),
         arrived: echo.as_ref().map(|echo| arrived(&echo.headers)).transpose()?.unwrap_or_default(),
     };
     let id = echo.and_then(|echo| echo.headers.only("x-request-id").map(str::to_owned));
@@ -242,9 +249,10 @@ fn seen_at_gateway(outcome: Result<Response>) -> Result<(Seen, Option<String>)> 
 }
 
 /// What Envoy would make of an answer of the check port.
-fn seen_of_check(answer: Answer, lines: &[(String, Vec<u8>)]) -> Result<Seen> {
+fn seen_of_check(answer: Answer, path: &[u8], lines: &[(String, Vec<u8>)]) -> Result<Seen> {
     let status = u16::try_from(answer.status())?;
     let (reason, location) = (answer.reason(), answer.told("location").first().map(|location| shortened(location)));
+    let path = answer.is_allowed().then(|| text(path));
     let arrived = match answer {
         Answer::Deny { .. } => Vec::new(),
         Answer::Allow { set, remove, .. } => {
@@ -258,7 +266,7 @@ fn seen_of_check(answer: Answer, lines: &[(String, Vec<u8>)]) -> Result<Seen> {
             arrived(&HeaderLines(kept.chain(set.0.iter().cloned()).collect()))?
         }
     };
-    Ok(Seen { status, reason, location, arrived })
+    Ok(Seen { status, reason, location, path, arrived })
 }
 
 /// The lines that arrived, sorted, with a mark in the place of the assertion, whose claims must agree with the headers.
