@@ -152,6 +152,21 @@ fn what_is_shown_by_a_test_is_shown_by_one_that_exists() {
         let Some(shown_by) = &case.shown_by else { continue };
         let (file, test) = shown_by.split_once("::").unwrap_or_else(|| panic!("{case}: {shown_by}"));
         let source = std::fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{case}: {file}: {error}"));
-        assert!(source.contains(&format!("fn {test}(")), "{case}: {file} has no test {test}");
+        assert!(is_test(&source, test), "{case}: {file} has no test {test}");
     }
+    let this = include_str!("attacks.rs");
+    assert!(is_test(this, "no_attack_succeeds") && !is_test(this, "land"), "a helper is no test");
+}
+
+/// Whether a source has a test of that name: a function with a test's attribute, or one that a macro is given to run.
+fn is_test(source: &str, name: &str) -> bool {
+    let Some(at) = source.find(&format!("fn {name}(")) else { return false };
+    let before = source[..at].trim_end_matches("async ").trim_end();
+    let attribute = before.lines().last().unwrap_or_default().trim();
+    let is_given = |list: &str| {
+        list.split(')').next().is_some_and(|list| list.split([',', ' ', '\n', ']']).any(|given| given.trim() == name))
+    };
+    attribute.starts_with("#[test]")
+        || attribute.starts_with("#[tokio::test")
+        || ["on_each_envoy!(", "trials!["].iter().any(|opening| source.split(opening).skip(1).any(is_given))
 }
