@@ -11,6 +11,8 @@ use arc_swap::ArcSwap;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse, authorization_server::Authorization};
 use tonic::{Request, Response, Status};
 
+#[cfg(any(test, feature = "fuzzing"))]
+use crate::check::CheckRecord;
 use crate::check::Checker;
 
 pub use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
@@ -40,6 +42,19 @@ impl Authorization for Service {
         let checked = self.checker.load_full().check(raw, time).await;
         Ok(Response::new(encode::response(checked)))
     }
+}
+
+/// A check as [`Service`] answers it, with its record.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) async fn answer(checker: &Checker, request: CheckRequest) -> (CheckRecord, CheckResponse) {
+    let checked = checker.check(decode::raw_request(request), None).await;
+    (checked.record.clone(), encode::response(checked))
+}
+
+/// Reads a message as [`Service`] does, before anything is decided.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read(request: CheckRequest) -> Result<crate::request::Request, crate::request::Unreadable> {
+    crate::request::Request::parse(decode::raw_request(request))
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub mod http;
 
 // Floor 7.
 pub mod config;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod properties;
 
 // Floor 8.
 pub mod app;

