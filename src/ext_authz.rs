@@ -47,8 +47,8 @@ impl Authorization for Service {
 /// A check as [`Service`] answers it, with its record.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) async fn answer(checker: &Checker, request: CheckRequest) -> (CheckRecord, CheckResponse) {
-    let checked = checker.check(decode::raw_request(request), None).await;
-    (checked.record.clone(), encode::response(checked))
+    let decided = checker.check(decode::raw_request(request), None).await;
+    (decided.record.clone(), encode::response(decided))
 }
 
 /// Reads a message as [`Service`] does, before anything is decided.

@@ -193,7 +193,7 @@ fn http(choices: &mut Unstructured<'_>) -> Result<HttpRequest> {
         0..3 => lines.push(owned(("cookie", &format!("{SESSION_COOKIE}={TICKET}")))),
         3 => lines.push(owned(("authorization", &format!("Bearer {TOKEN}")))),
         4 => {
-            lines.push(owned(("cookie", &format!("theme=dark; {SESSION_COOKIE}={TICKET}; {LOGIN_COOKIE}=x; b=\"2\""))))
+            lines.push(owned(("cookie", &format!("theme=dark; {SESSION_COOKIE}={TICKET}; {LOGIN_COOKIE}=x; b=\"2\""))));
         }
         _ => {}
     }
