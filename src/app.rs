@@ -109,7 +109,11 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
 
     let check = Server::grpc(check, grpc::routes(authorization, &health), Limits::CHECK);
     let check = tokio::spawn(check.run(check_stop.clone()));
-    let published = Server::http(published, http::published(Arc::clone(&issuer), keyrings.assertion()), Limits::HTTP);
+    let published = Server::http(
+        published,
+        http::published(Arc::clone(&issuer), keyrings.assertion(), assembly.login()),
+        Limits::HTTP,
+    );
     let published = tokio::spawn(published.run(http_stop.clone()));
     let operated = http::operations(readiness.clone(), assembly.dependencies(), Arc::new(registry));
     let operated = tokio::spawn(Server::http(operations, operated, Limits::OPERATIONS).run(http_stop.clone()));

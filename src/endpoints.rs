@@ -83,7 +83,7 @@ impl Endpoints {
             Endpoint::Login => self.login(origin, request).await,
             Endpoint::Callback => self.callback(origin, request).await,
             Endpoint::Logout => self.logout(origin, request, session).await,
-            Endpoint::SignedOut => get(request, || signed_out(origin)),
+            Endpoint::SignedOut => get(request, || self.signed_out(origin, request)),
             Endpoint::WhoAmI => self.who_am_i(origin, request, session).await,
             Endpoint::Nothing => Respond::new(Reason::NotFound, Disposition::NotFound),
         }
@@ -151,13 +151,6 @@ impl Endpoints {
             Err(OpenError::NotOurs | OpenError::Ended) => Ok(None),
             Err(unavailable) => Err(unavailable),
         }
-    }
-}
-
-fn signed_out(origin: &Origin) -> Respond {
-    match origin.login_url(&ReturnTarget::root()) {
-        Ok(sign_in) => Respond::page(Reason::Page, Disposition::Ok, pages::signed_out(&sign_in)),
-        Err(_) => Respond::new(Reason::Internal, Disposition::Internal),
     }
 }
 

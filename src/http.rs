@@ -1,8 +1,9 @@
-//! What is served over plain HTTP: the key set and the discovery document of our assertions, and, on a listener of its
-//! own, health and metrics.
+//! What is served over plain HTTP: the key set and the discovery document of our assertions and the providers'
+//! back-channel logout, and, on a listener of its own, health and metrics.
 //!
-//! Both answer GET and HEAD alone, take no body, and answer within a deadline.
+//! All but the back-channel logout answer GET and HEAD alone and take no body. Everything answers within a deadline.
 
+mod back_channel;
 mod operations;
 mod published;
 #[cfg(test)]
@@ -24,11 +25,15 @@ const MAX_BODY_BYTES: usize = 1024;
 
 /// What both listeners share.
 fn guarded(router: Router) -> Router {
+    bounded(router, MAX_BODY_BYTES, DEADLINE)
+}
+
+fn bounded(router: Router, body_bytes: usize, deadline: Duration) -> Router {
     let no_sniffing = HeaderValue::from_static("nosniff");
     router
         .layer(SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), no_sniffing))
-        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
+        .layer(RequestBodyLimitLayer::new(body_bytes))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, deadline))
 }
 
 fn cached_for(seconds: u32) -> (HeaderName, HeaderValue) {

@@ -6,9 +6,11 @@
 //! is: size, seal, age, provider, cookie, `iss`, then the spent mark, then the exchange; what fails before the mark
 //! costs no outbound call and no write.
 
+mod back_channel;
 mod callback_query;
 mod callbacks;
 mod claims;
+mod client_request;
 mod config;
 mod discovery;
 mod exchange;
@@ -17,6 +19,7 @@ mod keys;
 mod limits;
 mod login;
 mod login_cookie;
+mod logout;
 mod metadata;
 mod metrics;
 mod outside_text;
@@ -27,7 +30,10 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ClaimsConfig, Config, ConfigError, Limits, LoginOrigin, ProviderConfig, SharedClientSecret};
-pub use login::{CallbackOutcome, CallbackRequest, Login, LoginError, LoginStart, MAX_ATTEMPTS};
+pub use back_channel::BackChannelError;
+pub use config::{
+    ClaimsConfig, Config, ConfigError, Limits, LoginOrigin, LogoutConfig, ProviderConfig, SharedClientSecret,
+};
+pub use login::{CallbackOutcome, CallbackRequest, Login, LoginError, LoginStart, MAX_ATTEMPTS, SharedLogin};
 pub use metrics::Metrics;
 pub use return_target::ReturnTarget;

@@ -90,6 +90,9 @@ pub struct LogoutForm<'a> {
     pub action: &'a Location,
     /// Where the answer leads. Browsers hold redirects to `form-action` too, so another origin must be named there.
     pub leads_to: Option<&'a Location>,
+    /// The provider's address that the answer leads through, where it does. The provider may send the browser on to
+    /// any other one, such as that of a provider behind it.
+    pub through: Option<&'a Location>,
 }
 
 /// A refusal: what happened, the reason and the request's id to hand on, and what to do next.
@@ -183,9 +186,13 @@ impl Policy<'_> {
         let style = &*STYLE_SOURCE;
         let frames = self.frame_ancestors;
         let mut forms = "'self'".to_owned();
-        if let Some(elsewhere) = self.form.and_then(|form| other_origin(&form)) {
-            forms.push(' ');
-            forms.push_str(&elsewhere);
+        if let Some(form) = self.form {
+            let places = [form.leads_to, form.through].into_iter().flatten();
+            let anywhere = form.through.map(|_| "https:".to_owned());
+            for source in places.filter_map(|place| other_origin(form.action, place)).chain(anywhere) {
+                forms.push(' ');
+                forms.push_str(&source);
+            }
         }
         HeaderText::parse(format!(
             "default-src 'none'; style-src {style}; form-action {forms}; frame-ancestors {frames}; base-uri 'none'"
@@ -195,9 +202,9 @@ impl Policy<'_> {
 }
 
 /// The origin that a form's answer leads to, where it is not the form's own.
-fn other_origin(form: &LogoutForm<'_>) -> Option<String> {
+fn other_origin(action: &Location, leads_to: &Location) -> Option<String> {
     let origin = |location: &Location| Url::parse(location.as_str()).ok().map(|url| url.origin());
-    let (own, target) = (origin(form.action)?, origin(form.leads_to?)?);
+    let (own, target) = (origin(action)?, origin(leads_to)?);
     let source = target.ascii_serialization();
     // A host may hold `;` and `,` (WHATWG URL, "forbidden domain code point"), which part directives and policies.
     let plain = source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/.-[]".contains(&byte));

@@ -19,7 +19,7 @@ use crate::{
     http_client::{HttpClient, HttpClientConfig, HttpClientError, SharedHttp},
     identity::{self, Identity},
     kubernetes::{self, KubeReviews, ServiceAccountTokens},
-    oidc::{self, ClaimsConfig, Limits, Login, ProviderConfig},
+    oidc::{self, ClaimsConfig, Limits, Login, ProviderConfig, SharedLogin},
     session::{self, SessionStore, Sessions, StoreOpenError},
 };
 
@@ -86,6 +86,7 @@ impl Metrics {
 pub(super) struct Assembly {
     checker: SharedChecker,
     dependencies: Arc<ArcSwap<Vec<Dependency>>>,
+    login: SharedLogin,
     store: Arc<dyn SessionStore>,
     built: Built,
 }
@@ -124,6 +125,7 @@ impl Assembly {
         Ok(Self {
             checker: Arc::new(ArcSwap::from_pointee(checker)),
             dependencies: Arc::new(ArcSwap::from_pointee(dependencies)),
+            login: Arc::new(ArcSwap::from_pointee(built.login.clone())),
             store,
             built,
         })
@@ -157,12 +159,18 @@ impl Assembly {
         let (checker, dependencies) = built.wire(settings, keyrings, metrics, clock);
         self.checker.store(Arc::new(checker));
         self.dependencies.store(Arc::new(dependencies));
+        self.login.store(Arc::new(built.login.clone()));
         self.built = built;
         Ok(())
     }
 
     pub(super) fn checker(&self) -> SharedChecker {
         Arc::clone(&self.checker)
+    }
+
+    /// Sign-in, for what is not asked by checks.
+    pub(super) fn login(&self) -> SharedLogin {
+        Arc::clone(&self.login)
     }
 
     pub(super) fn dependencies(&self) -> Arc<ArcSwap<Vec<Dependency>>> {
@@ -246,6 +254,7 @@ fn provider(settings: &Provider) -> Result<ProviderConfig, AssembleError> {
             trust_unverified_email: settings.trust_unverified_email,
             email_domains: settings.email_domains.iter().cloned().collect(),
         },
+        logout: settings.logout,
         http: Arc::new(client) as SharedHttp,
     })
 }

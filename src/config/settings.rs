@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, sync::Arc,
 use rustls::{RootCertStore, sign::CertifiedKey};
 
 use crate::{
-    authz, endpoints, identity, kubernetes, logging,
+    authz, endpoints, identity, kubernetes, logging, oidc,
     principal::ProviderName,
     secret::{RootKeyRing, SecretBytes, SecretString},
     session,
@@ -168,6 +168,8 @@ pub struct Provider {
     pub trust_unverified_email: bool,
     /// The only domains that may sign in, in lower case; empty for all.
     pub email_domains: BTreeSet<String>,
+    /// What sign-out does at the provider, and the other way round.
+    pub logout: oidc::LogoutConfig,
 }
 
 /// ServiceAccount tokens.

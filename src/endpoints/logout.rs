@@ -1,15 +1,21 @@
-//! Logout: the session is gone before the answer.
+//! Logout: the session is gone before the answer, which then leads through the provider's logout, where there is one.
 
 use std::sync::Arc;
 
 use super::{Endpoints, Origin, RETRY_AFTER, is_same_origin, on_origin};
 use crate::{
-    decision::{Body, Disposition, HeaderText, Respond, SetCookie},
+    decision::{Body, Disposition, HeaderText, Location, Respond, SetCookie},
+    oidc::ReturnTarget,
     pages::{self, LogoutForm},
     reason::Reason,
     request::{Kind, Request},
-    session::{Session, StoreError},
+    session::{Session, StoreError, Tokens},
 };
+
+/// The parameter of the signed-out address that leads on to the provider.
+const CONTINUE_PARAMETER: &str = "continue";
+/// The parameter with which the provider sends browsers back (OpenID Connect RP-Initiated Logout 1.0 section 3).
+const STATE_PARAMETER: &str = "state";
 
 impl Endpoints {
     /// `POST` from a page of this origin ends the session; so does `GET` from a link on one. Any other `GET` gets a page
@@ -21,7 +27,7 @@ impl Endpoints {
             "GET" if request.headers().single("sec-fetch-site") == Some("same-origin") && is_top_level(request) => {
                 self.end(origin, request).await
             }
-            "GET" | "HEAD" => ask(origin, session),
+            "GET" | "HEAD" => self.ask(origin, session),
             _ => Respond {
                 allow_methods: Some(HeaderText::from_static("GET, HEAD, POST")),
                 ..Respond::new(Reason::MethodNotAllowed, Disposition::MethodNotAllowed)
@@ -29,16 +35,42 @@ impl Endpoints {
         }
     }
 
+    /// The page after a logout. A browser that a script sends here goes on to the provider first; one that comes back
+    /// from there goes on to where the configuration wants it.
+    pub(super) fn signed_out(&self, origin: &Origin, request: &Request) -> Respond {
+        let query = request.query();
+        let parameter = |name| query.parameter(name).ok().flatten();
+        if request.kind() == Kind::Navigation {
+            let provider = parameter(CONTINUE_PARAMETER)
+                .and_then(|parameter| self.login.resumed_logout(&origin.login, &parameter));
+            if let Some(location) = provider {
+                return Respond::redirect(Reason::SignedOut, Disposition::SeeOther, location);
+            }
+            let is_back =
+                parameter(STATE_PARAMETER).is_some_and(|state| self.login.is_back_from_logout(&origin.login, &state));
+            if is_back && origin.after_logout.as_str() != origin.login.post_logout_redirect_uri.as_str() {
+                return Respond::redirect(Reason::SignedOut, Disposition::SeeOther, origin.after_logout.clone());
+            }
+        }
+        match origin.login_url(&ReturnTarget::root()) {
+            Ok(sign_in) => Respond::page(Reason::Page, Disposition::Ok, pages::signed_out(&sign_in)),
+            Err(_) => Respond::new(Reason::Internal, Disposition::Internal),
+        }
+    }
+
     async fn end(&self, origin: &Origin, request: &Request) -> Respond {
         let cookies = request.cookies();
         let tickets: Vec<String> = cookies.values(&origin.session_cookie).map(str::to_owned).collect();
-        if self.end_all(tickets).await.is_err() {
+        let Ok(tokens) = self.end_all(origin, tickets).await else {
             return Respond::new(Reason::StoreUnavailable, Disposition::Unavailable).with_retry_after(RETRY_AFTER);
-        }
+        };
         let answer = if is_top_level(request) {
-            Respond::redirect(Reason::SignedOut, Disposition::SeeOther, origin.after_logout.clone())
+            let location = self.login.end_session_url(&origin.login, tokens.as_ref().map(|tokens| &tokens.id_token));
+            let location = location.unwrap_or_else(|| origin.after_logout.clone());
+            Respond::redirect(Reason::SignedOut, Disposition::SeeOther, location)
         } else {
-            let body = serde_json::json!({ "afterLogoutURL": origin.after_logout.as_str() }).to_string();
+            let location = self.address_for_script(origin, tokens.as_ref());
+            let body = serde_json::json!({ "afterLogoutURL": location.as_str() }).to_string();
             Respond { body: Body::Json(body), ..Respond::new(Reason::SignedOut, Disposition::Created) }
         };
         match SetCookie::deletion(&origin.session_cookie) {
@@ -47,27 +79,48 @@ impl Endpoints {
         }
     }
 
+    /// Where a script takes its page. It is an address of ours that leads on: scripts of every owner on this origin
+    /// could read a hint.
+    fn address_for_script(&self, origin: &Origin, tokens: Option<&Tokens>) -> Location {
+        let suspended = self.login.suspended_logout(&origin.login, tokens.map(|tokens| &tokens.id_token));
+        let through_provider = suspended.and_then(|parameter| {
+            let mut url = origin.login.post_logout_redirect_uri.clone();
+            url.query_pairs_mut().append_pair(CONTINUE_PARAMETER, &parameter);
+            Location::new(&url).ok()
+        });
+        through_provider.unwrap_or_else(|| origin.after_logout.clone())
+    }
+
     /// Ends the sessions of these tickets, whatever becomes of the caller: a gateway that gives up must not leave a
-    /// session behind.
-    async fn end_all(&self, tickets: Vec<String>) -> Result<(), StoreError> {
-        let sessions = Arc::clone(&self.sessions);
+    /// session behind. What the provider issued is revoked, and returned for the first of them.
+    async fn end_all(&self, origin: &Origin, tickets: Vec<String>) -> Result<Option<Tokens>, StoreError> {
+        let (sessions, login) = (Arc::clone(&self.sessions), self.login.clone());
+        let (url, provider) = (origin.login.url.clone(), origin.login.provider.clone());
         let ended = tokio::spawn(async move {
+            let mut first = None;
             for ticket in tickets {
+                // A session whose tokens cannot be read ends all the same.
+                let tokens = sessions.tokens(&ticket, &url, &provider).await.ok();
                 sessions.end(&ticket).await?;
+                if let Some(tokens) = tokens {
+                    login.revoke(&provider, &tokens);
+                    first.get_or_insert(tokens);
+                }
             }
-            Ok(())
+            Ok(first)
         });
         ended.await.unwrap_or_else(|panic| Err(StoreError::Unavailable(panic.to_string())))
     }
-}
 
-fn ask(origin: &Origin, session: Option<&Arc<Session>>) -> Respond {
-    let (Ok(action), Some(stay)) = (origin.logout_url(), on_origin(origin, "/")) else {
-        return Respond::new(Reason::Internal, Disposition::Internal);
-    };
-    let form = LogoutForm { action: &action, leads_to: Some(&origin.after_logout) };
-    let who = session.map(|session| session.user().userid.as_str());
-    Respond::page(Reason::Page, Disposition::Ok, pages::confirm_logout(form, who, &stay))
+    fn ask(&self, origin: &Origin, session: Option<&Arc<Session>>) -> Respond {
+        let (Ok(action), Some(stay)) = (origin.logout_url(), on_origin(origin, "/")) else {
+            return Respond::new(Reason::Internal, Disposition::Internal);
+        };
+        let through = self.login.end_session_endpoint(&origin.login);
+        let form = LogoutForm { action: &action, leads_to: Some(&origin.after_logout), through: through.as_ref() };
+        let who = session.map(|session| session.user().userid.as_str());
+        Respond::page(Reason::Page, Disposition::Ok, pages::confirm_logout(form, who, &stay))
+    }
 }
 
 /// Whether a browser shows what we answer: by Fetch Metadata, or by what it accepts where it sends none.

@@ -10,6 +10,7 @@ fn origin() -> Origin {
         after_logout: Location::on_origin(&url, "/portcullis/signed-out").unwrap(),
         login: LoginOrigin {
             redirect_uri: Url::parse("https://kf.example.com/portcullis/callback").unwrap(),
+            post_logout_redirect_uri: Url::parse("https://kf.example.com/portcullis/signed-out").unwrap(),
             url,
             provider: ProviderName::parse("idp").unwrap(),
             login_cookie: "__Host-portcullis-login".into(),

@@ -22,7 +22,7 @@ impl Endpoints {
         // A sibling's page must not learn who its visitor is.
         let foreign = request.provenance(Some(&origin.login.url), &[]) == Provenance::CrossOrigin;
         match session.filter(|_| !foreign || request.kind() == Kind::Navigation) {
-            Some(session) if request.kind().wants_page() => page(origin, session),
+            Some(session) if request.kind().wants_page() => self.who_am_i_page(origin, session),
             Some(session) => document(session),
             None if request.kind() == Kind::Navigation => {
                 let target = ReturnTarget::root();
@@ -34,23 +34,24 @@ impl Endpoints {
             },
         }
     }
-}
 
-fn page(origin: &Origin, session: &Session) -> Respond {
-    let Ok(action) = origin.logout_url() else { return Respond::new(Reason::Internal, Disposition::Internal) };
-    let user = session.user();
-    let groups: Vec<String> = user.groups.names().iter().map(|group| group.as_str().to_owned()).collect();
-    let page = pages::who_am_i(&WhoAmI {
-        user: user.userid.as_str(),
-        email: user.email.as_ref().map(Email::as_str),
-        groups: &groups,
-        method: user.provider.as_str(),
-        created: &for_people(session.created_at()),
-        last_seen: &for_people(session.last_seen()),
-        expires: &for_people(session.expires_at()),
-        logout: LogoutForm { action: &action, leads_to: Some(&origin.after_logout) },
-    });
-    Respond::page(Reason::Page, Disposition::Ok, page)
+    fn who_am_i_page(&self, origin: &Origin, session: &Session) -> Respond {
+        let Ok(action) = origin.logout_url() else { return Respond::new(Reason::Internal, Disposition::Internal) };
+        let through = self.login.end_session_endpoint(&origin.login);
+        let user = session.user();
+        let groups: Vec<String> = user.groups.names().iter().map(|group| group.as_str().to_owned()).collect();
+        let page = pages::who_am_i(&WhoAmI {
+            user: user.userid.as_str(),
+            email: user.email.as_ref().map(Email::as_str),
+            groups: &groups,
+            method: user.provider.as_str(),
+            created: &for_people(session.created_at()),
+            last_seen: &for_people(session.last_seen()),
+            expires: &for_people(session.expires_at()),
+            logout: LogoutForm { action: &action, leads_to: Some(&origin.after_logout), through: through.as_ref() },
+        });
+        Respond::page(Reason::Page, Disposition::Ok, page)
+    }
 }
 
 /// A moment as people read it, to the minute, in UTC.

@@ -8,8 +8,8 @@ use http::{HeaderValue, header};
 use serde_json::json;
 use url::Url;
 
-use super::{cached_for, guarded};
-use crate::jose::SharedAssertionKeyRing;
+use super::{back_channel, cached_for, guarded};
+use crate::{jose::SharedAssertionKeyRing, oidc::SharedLogin};
 
 /// Where the discovery document is, below the issuer (OpenID Connect Discovery section 4).
 const DISCOVERY: &str = "/.well-known/openid-configuration";
@@ -24,15 +24,15 @@ struct Published {
     keys: SharedAssertionKeyRing,
 }
 
-/// The public listener: discovery and key set, at the listener's root and below every path, since the issuer may have
+/// The public listener: the providers' back-channel logout, discovery and key set, these two at the listener's root and below every path, since the issuer may have
 /// one and a gateway may cut it or not. A reload may replace the issuer and the keys.
-pub fn published(issuer: Arc<ArcSwap<String>>, keys: SharedAssertionKeyRing) -> Router {
+pub fn published(issuer: Arc<ArcSwap<String>>, keys: SharedAssertionKeyRing, login: SharedLogin) -> Router {
     let router = Router::new()
         .route(DISCOVERY, get(discovery))
         .route(JWKS, get(key_set))
         .fallback(get(below_the_issuer))
         .with_state(Published { issuer, keys });
-    guarded(router)
+    guarded(router).merge(back_channel::router(login))
 }
 
 async fn discovery(State(published): State<Published>) -> impl IntoResponse {

@@ -1,5 +1,8 @@
 //! Both routers, asked directly.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
@@ -9,9 +12,11 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::{
-    clock::Timestamp,
+    clock::{SystemClock, Timestamp},
     jose::{AssertionKey, AssertionKeyRing},
-    secret::SecretBytes,
+    oidc::{self, SharedLogin},
+    secret::{RootKeyRing, SecretBytes},
+    session::{self, MemoryStore, Sessions, StoreConfig},
 };
 
 async fn ask(router: Router, method: Method, path: &str) -> (Response<()>, String) {
@@ -28,7 +33,42 @@ fn key() -> AssertionKey {
 
 fn public(issuer: &str) -> Router {
     let keys = AssertionKeyRing::new(vec![key(), key()], Duration::ZERO).unwrap().shared();
-    published(std::sync::Arc::new(arc_swap::ArcSwap::from_pointee(issuer.to_owned())), keys)
+    published(Arc::new(ArcSwap::from_pointee(issuer.to_owned())), keys, no_provider())
+}
+
+/// Sign-in where there is no provider.
+fn no_provider() -> SharedLogin {
+    let clock = SystemClock::shared();
+    let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+    let keys = RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).unwrap().shared();
+    let day = Duration::from_hours(24);
+    let config = session::Config { store: StoreConfig::Memory, absolute_lifetime: day, idle_lifetime: day };
+    let sessions = Sessions::new(store, keys.clone(), Arc::clone(&clock), &config, session::Metrics::default());
+    let config = oidc::Config { providers: Vec::new(), limits: oidc::Limits::default() };
+    let metrics = oidc::Metrics::register(&mut Registry::default());
+    let login = oidc::Login::new(config, keys, Arc::new(sessions), clock, metrics, None).unwrap();
+    Arc::new(ArcSwap::from_pointee(login))
+}
+
+#[tokio::test]
+async fn back_channel_logout_takes_a_small_form_for_a_provider_that_there_is() {
+    let router = public("https://gate.example.com");
+    let form = "application/x-www-form-urlencoded";
+    for (content_type, body, status) in [
+        (form, "logout_token=a.b.c".to_owned(), 404),
+        (form, "logout_token=a&logout_token=a".to_owned(), 400),
+        (form, "token=a".to_owned(), 400),
+        (form, String::new(), 400),
+        ("application/json", "{\"logout_token\":\"a\"}".to_owned(), 400),
+        (form, format!("logout_token={}", "a".repeat(64 * 1024)), 413),
+    ] {
+        let request = Request::post("/backchannel-logout/dex").header("content-type", content_type);
+        let response = router.clone().oneshot(request.body(Body::from(body.clone())).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "{body:.40}");
+        assert_eq!(response.headers()["cache-control"], "no-store", "{body:.40}");
+    }
+    let (response, _) = ask(router, Method::GET, "/backchannel-logout/dex").await;
+    assert_eq!(response.status(), 405);
 }
 
 #[tokio::test]
@@ -75,13 +115,13 @@ async fn only_reading_methods_are_answered() {
 
 fn operated(readiness: &Readiness, failing: bool) -> Router {
     let state = if failing { DependencyState::Failing } else { DependencyState::Answering };
-    let dependency = Dependency { name: "provider dex".to_owned(), state: std::sync::Arc::new(move || state) };
+    let dependency = Dependency { name: "provider dex".to_owned(), state: Arc::new(move || state) };
     let mut registry = Registry::default();
     let counter: Counter = Counter::default();
     registry.register("portcullis_tests", "A counter", counter.clone());
     counter.inc();
-    let dependencies = arc_swap::ArcSwap::from_pointee(vec![dependency]);
-    operations(readiness.clone(), std::sync::Arc::new(dependencies), std::sync::Arc::new(registry))
+    let dependencies = ArcSwap::from_pointee(vec![dependency]);
+    operations(readiness.clone(), Arc::new(dependencies), Arc::new(registry))
 }
 
 #[tokio::test]

@@ -40,8 +40,28 @@ pub struct ProviderConfig {
     pub allow_http: bool,
     /// How its claims become a person.
     pub claims: ClaimsConfig,
+    /// What happens there when somebody signs out here, and the other way round.
+    pub logout: LogoutConfig,
     /// How it is reached.
     pub http: SharedHttp,
+}
+
+/// What sign-out does beyond the session here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogoutConfig {
+    /// Whether the browser is sent to the provider's `end_session_endpoint`, where it has one (OpenID Connect
+    /// RP-Initiated Logout 1.0).
+    pub at_provider: bool,
+    /// Whether the session's tokens are revoked, where the provider has a `revocation_endpoint` (RFC 7009).
+    pub revoke_tokens: bool,
+    /// Whether the provider may end sessions here (OpenID Connect Back-Channel Logout 1.0).
+    pub back_channel: bool,
+}
+
+impl Default for LogoutConfig {
+    fn default() -> Self {
+        Self { at_provider: true, revoke_tokens: true, back_channel: true }
+    }
 }
 
 /// How a provider's claims become a person's names. See [`crate::principal`] for what names must keep.
@@ -70,6 +90,8 @@ pub struct LoginOrigin {
     pub login_cookie: String,
     /// Where the provider sends browsers back to: the absolute URL of the callback, from the configuration alone.
     pub redirect_uri: Url,
+    /// Where the provider sends browsers back to once they are signed out there.
+    pub post_logout_redirect_uri: Url,
 }
 
 impl LoginOrigin {

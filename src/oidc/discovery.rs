@@ -6,7 +6,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use openidconnect::IssuerUrl;
+use openidconnect::{AuthType, IssuerUrl};
 use tokio::{
     sync::{Notify, watch},
     task::AbortHandle,
@@ -16,7 +16,7 @@ use super::{
     config::ProviderConfig,
     http::ProviderHttp,
     keys::Keys,
-    metadata::{Client, Discovered, MetadataError},
+    metadata::{Client, Discovered, MetadataError, OptionalEndpoints},
     metrics::Metrics,
     outside_text::for_log,
 };
@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) client: Client,
+    pub(super) auth_type: AuthType,
+    pub(super) endpoints: OptionalEndpoints,
     pub(super) names_issuer_in_answers: bool,
     pub(super) keys: Keys,
 }
@@ -145,8 +147,13 @@ impl Shared {
 
     fn learned(&self, discovered: Discovered) {
         let keys = Keys::new(discovered.jwks_uri, discovered.keys, self.clock.clone());
-        let known =
-            Known { client: discovered.client, names_issuer_in_answers: discovered.names_issuer_in_answers, keys };
+        let known = Known {
+            client: discovered.client,
+            auth_type: discovered.auth_type,
+            endpoints: discovered.endpoints,
+            names_issuer_in_answers: discovered.names_issuer_in_answers,
+            keys,
+        };
         if self.known.swap(Some(Arc::new(known))).is_none() {
             tracing::info!(provider = self.config.name.as_str(), "discovered the identity provider");
         }

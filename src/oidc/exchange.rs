@@ -33,6 +33,7 @@ use crate::{
     principal::User,
     reason::Reason,
     secret::SecretString,
+    session::Tokens,
 };
 
 /// How far the provider's clock may be from ours.
@@ -95,8 +96,8 @@ pub(super) struct SignedInUser {
     pub(super) provider_session: Option<String>,
     /// When the provider says that the person was authenticated (`auth_time`).
     pub(super) authenticated_at: Option<Timestamp>,
-    /// The ID token as it came.
-    pub(super) id_token: SecretString,
+    /// What the provider issued.
+    pub(super) tokens: Tokens,
 }
 
 /// One provider, ready to exchange codes.
@@ -168,7 +169,13 @@ impl Exchange<'_> {
             .map(Timestamp::from_unix_seconds)
             // A date ahead of us would look like a fresh login for ever.
             .filter(|at| *at <= self.now.plus(LEEWAY));
-        Ok(SignedInUser { user, provider_session, authenticated_at, id_token: raw })
+        let tokens = Tokens {
+            id_token: raw,
+            access_token: Some(SecretString::new(response.access_token().secret().clone())),
+            refresh_token: response.refresh_token().map(|token| SecretString::new(token.secret().clone())),
+            access_token_expires_at: response.expires_in().map(|time| self.now.plus(time)),
+        };
+        Ok(SignedInUser { user, provider_session, authenticated_at, tokens })
     }
 
     async fn request_tokens(&self, grant: Grant) -> Result<CoreTokenResponse, ExchangeError> {

@@ -43,7 +43,18 @@ impl ProviderHttp {
         url.has_host() && (url.scheme() == "https" || (self.allow_http && url.scheme() == "http"))
     }
 
+    /// Sends a request whose answer is JSON.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
+        let response = self.send_plain(request).await?;
+        // Two readers of a name that occurs twice take two values.
+        if response.status() == StatusCode::OK && is_json(&response) && jose::parse_object(response.body()).is_none() {
+            return Err(CallError::Unusable("it is no strict JSON object"));
+        }
+        Ok(response.map(|body| body.to_vec()))
+    }
+
+    /// Sends a request whose answer may have any body.
+    pub(super) async fn send_plain(&self, request: HttpRequest) -> Result<Response<Bytes>, CallError> {
         // Also for what discovery names: a token endpoint on http would get the code and the client secret.
         let secure = match request.uri().scheme_str() {
             Some("https") => true,
@@ -61,11 +72,7 @@ impl ProviderHttp {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(CallError::Unavailable(format!("status {}", status.as_u16())));
         }
-        // Two readers of a name that occurs twice take two values.
-        if status == StatusCode::OK && is_json(&response) && jose::parse_object(response.body()).is_none() {
-            return Err(CallError::Unusable("it is no strict JSON object"));
-        }
-        Ok(response.map(|body| body.to_vec()))
+        Ok(response)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -9,7 +10,7 @@ use super::{
     ReturnTarget,
     callback_query::CallbackQuery,
     callbacks::Callbacks,
-    config::{Config, ConfigError, LoginOrigin},
+    config::{Config, ConfigError, LoginOrigin, ProviderConfig},
     discovery::Known,
     exchange::{Grant, SignedInUser},
     limits::RateLimit,
@@ -34,16 +35,19 @@ pub const MAX_ATTEMPTS: u8 = 2;
 /// Sign-in at every configured provider. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Login {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
+/// Sign-in that a reload may replace while it is in use.
+pub type SharedLogin = Arc<ArcSwap<Login>>;
+
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     providers: BTreeMap<ProviderName, Arc<Provider>>,
-    keys: SharedRootKeyRing,
-    sessions: Arc<Sessions>,
-    clock: SharedClock,
-    metrics: Metrics,
+    pub(super) keys: SharedRootKeyRing,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) clock: SharedClock,
+    pub(super) metrics: Metrics,
     marks: RateLimit,
     callback_deadline: Duration,
     callbacks: Arc<Callbacks>,
@@ -167,6 +171,10 @@ impl Login {
             callbacks: Arc::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub(super) fn provider(&self, name: &ProviderName) -> Option<&Arc<Provider>> {
+        self.inner.providers.get(name)
     }
 
     /// The issuers of all providers: bearer tokens of theirs are ours to judge.
@@ -367,7 +375,7 @@ impl Inner {
         if let Some(ticket) = previous_ticket {
             self.end_previous(&ticket).await?;
         }
-        let session = new_session(signed_in, &origin, source, login_began_at);
+        let session = new_session(signed_in, &provider.config, &origin, source, login_began_at);
         self.sessions.create(session).await.map_err(|error| {
             tracing::warn!(%error, "a session did not begin");
             match error {
@@ -390,6 +398,7 @@ impl Inner {
 
 fn new_session(
     signed_in: SignedInUser,
+    provider: &ProviderConfig,
     origin: &LoginOrigin,
     source: Option<IpAddr>,
     login_began_at: Timestamp,
@@ -399,15 +408,21 @@ fn new_session(
         origin: origin.url.clone(),
         login_began_at,
         source,
-        // No other token is used, so no other is kept.
-        tokens: Tokens {
-            id_token: signed_in.id_token,
-            access_token: None,
-            refresh_token: None,
-            access_token_expires_at: None,
-        },
+        tokens: kept(signed_in.tokens, provider),
         provider_session: signed_in.provider_session,
         authenticated_at: signed_in.authenticated_at,
+    }
+}
+
+/// The tokens that something here uses; no other is kept.
+pub(super) fn kept(tokens: Tokens, provider: &ProviderConfig) -> Tokens {
+    let revoke = provider.logout.revoke_tokens;
+    let refresh_token = tokens.refresh_token.filter(|_| revoke);
+    Tokens {
+        // Revoking the refresh token ends the access token too (RFC 7009 section 2.1).
+        access_token: tokens.access_token.filter(|_| revoke && refresh_token.is_none()),
+        refresh_token,
+        ..tokens
     }
 }
 

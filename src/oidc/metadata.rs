@@ -11,6 +11,7 @@ use openidconnect::{
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use url::Url;
 
 use super::{
     config::ProviderConfig,
@@ -25,6 +26,10 @@ struct OAuthMetadata {
     authorization_response_iss_parameter_supported: bool,
     /// RFC 8414 section 2.
     code_challenge_methods_supported: Option<Vec<String>>,
+    /// OpenID Connect RP-Initiated Logout 1.0 section 2.1.
+    end_session_endpoint: Option<String>,
+    /// RFC 8414 section 2.
+    revocation_endpoint: Option<String>,
 }
 
 impl AdditionalProviderMetadata for OAuthMetadata {}
@@ -48,6 +53,33 @@ type Metadata = ProviderMetadata<
 pub(super) type Client =
     CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet, EndpointMaybeSet>;
 
+/// Endpoints that a provider may have or not. One that the rules do not let us use counts as none: nobody needs it to
+/// sign in.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OptionalEndpoints {
+    /// Where browsers are sent to be signed out.
+    pub(super) end_session: Option<Url>,
+    /// Where tokens are revoked (RFC 7009).
+    pub(super) revocation: Option<Url>,
+}
+
+impl OptionalEndpoints {
+    fn of(metadata: &OAuthMetadata, config: &ProviderConfig, http: &ProviderHttp) -> Self {
+        let usable = |name: &'static str, text: &Option<String>| {
+            let url = text.as_deref().map(Url::parse)?;
+            let url = url.ok().filter(|url| http.may_call(url) && url.fragment().is_none());
+            if url.is_none() {
+                tracing::warn!(provider = config.name.as_str(), endpoint = name, "an endpoint cannot be used");
+            }
+            url
+        };
+        Self {
+            end_session: usable("end_session_endpoint", &metadata.end_session_endpoint),
+            revocation: usable("revocation_endpoint", &metadata.revocation_endpoint),
+        }
+    }
+}
+
 /// Why discovery failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum MetadataError {
@@ -70,6 +102,10 @@ pub(super) enum MetadataError {
 pub(super) struct Discovered {
     /// The client, without our secret: that one may be replaced at any time.
     pub(super) client: Client,
+    /// How we authenticate where we ask as the client.
+    pub(super) auth_type: AuthType,
+    /// What the provider offers beyond sign-in.
+    pub(super) endpoints: OptionalEndpoints,
     /// Whether every answer names its issuer (RFC 9207 section 3), so that one without is not the provider's.
     pub(super) names_issuer_in_answers: bool,
     /// Where the keys are.
@@ -114,6 +150,7 @@ impl Discovered {
             return Err(MetadataError::Endpoint("jwks_uri"));
         }
         let extra = metadata.additional_metadata().clone();
+        let endpoints = OptionalEndpoints::of(&extra, config, http);
         if extra.code_challenge_methods_supported.is_some_and(|methods| !methods.iter().any(|method| method == "S256"))
         {
             return Err(MetadataError::PkceMethod);
@@ -124,9 +161,11 @@ impl Discovered {
         let client_id = openidconnect::ClientId::new(config.client_id.clone());
         let client = CoreClient::from_provider_metadata(metadata, client_id, None)
             .set_token_uri(token_endpoint)
-            .set_auth_type(auth_type);
+            .set_auth_type(auth_type.clone());
         Ok(Self {
             client,
+            auth_type,
+            endpoints,
             names_issuer_in_answers: extra.authorization_response_iss_parameter_supported,
             jwks_uri,
             keys,

@@ -15,9 +15,11 @@ use crate::{principal::ProviderName, reason::Reason};
 pub struct Metrics {
     logins: Family<LoginLabels, Counter>,
     exchange: Histogram,
-    discoveries: Family<DiscoveryLabels, Counter>,
+    discoveries: Family<OutcomeLabels, Counter>,
     known: Family<ProviderLabels, Gauge>,
     dropped_groups: Family<ProviderLabels, Counter>,
+    revocations: Family<OutcomeLabels, Counter>,
+    back_channel: Family<OutcomeLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -27,9 +29,18 @@ struct LoginLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DiscoveryLabels {
+struct OutcomeLabels {
     provider: String,
     outcome: &'static str,
+}
+
+/// What became of the wish to revoke a token at its provider.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Revocation {
+    Success,
+    Failure,
+    /// Too many were running.
+    Dropped,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,6 +58,8 @@ impl Metrics {
             discoveries: Family::default(),
             known: Family::default(),
             dropped_groups: Family::default(),
+            revocations: Family::default(),
+            back_channel: Family::default(),
         };
         registry.register("oidc_logins", "Sign-ins begun and callbacks answered, by outcome", metrics.logins.clone());
         registry.register_with_unit(
@@ -66,6 +79,16 @@ impl Metrics {
             "Groups that a provider told and that cannot be used",
             metrics.dropped_groups.clone(),
         );
+        registry.register(
+            "oidc_revocations",
+            "Tokens of ended sessions that were to be revoked at their provider, by outcome",
+            metrics.revocations.clone(),
+        );
+        registry.register(
+            "oidc_back_channel_logouts",
+            "Logout tokens that came, by outcome",
+            metrics.back_channel.clone(),
+        );
         metrics
     }
 
@@ -82,7 +105,20 @@ impl Metrics {
         let provider = provider.as_str().to_owned();
         let outcome = if success { "success" } else { "failure" };
         self.known.get_or_create(&ProviderLabels { provider: provider.clone() }).set(known.into());
-        self.discoveries.get_or_create(&DiscoveryLabels { provider, outcome }).inc();
+        self.discoveries.get_or_create(&OutcomeLabels { provider, outcome }).inc();
+    }
+
+    pub(super) fn revoked(&self, provider: &ProviderName, outcome: Revocation) {
+        let outcome = match outcome {
+            Revocation::Success => "success",
+            Revocation::Failure => "failure",
+            Revocation::Dropped => "dropped",
+        };
+        self.revocations.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
+    }
+
+    pub(super) fn back_channel(&self, provider: &ProviderName, outcome: &'static str) {
+        self.back_channel.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
     }
 
     pub(super) fn groups_dropped(&self, provider: &ProviderName, count: usize) {

@@ -19,6 +19,12 @@ use super::{
 };
 use crate::clock::SharedClock;
 
+/// How many tokens are revoked at once; more are not revoked, so that logouts cannot pile up before a slow provider.
+const CONCURRENT_REVOCATIONS: usize = 64;
+
+/// How many logout tokens are judged at once: anybody who reaches the listener may send some.
+const CONCURRENT_LOGOUTS: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct Provider {
     pub(super) config: ProviderConfig,
@@ -27,6 +33,10 @@ pub(super) struct Provider {
     pub(super) breaker: Breaker,
     /// One place for each exchange that may run.
     pub(super) places: Arc<Semaphore>,
+    /// One place for each logout token that may be judged.
+    pub(super) logouts: Arc<Semaphore>,
+    /// One place for each revocation that may run.
+    pub(super) revocations: Arc<Semaphore>,
     clock: SharedClock,
 }
 
@@ -48,6 +58,8 @@ impl Provider {
             discovery,
             breaker: Breaker::new(),
             places: Arc::new(Semaphore::new(limits.concurrent_exchanges.clamp(1, Semaphore::MAX_PERMITS))),
+            logouts: Arc::new(Semaphore::new(CONCURRENT_LOGOUTS)),
+            revocations: Arc::new(Semaphore::new(CONCURRENT_REVOCATIONS)),
             clock: clock.clone(),
         })
     }

@@ -1,9 +1,11 @@
 //! Sign-in against a provider that can lie.
 
 mod answers;
+mod back_channel;
 mod discovery;
 mod flow;
 mod limits;
+mod logout;
 pub(super) mod support;
 
 use super::CallbackOutcome;

@@ -13,7 +13,7 @@ fn home() -> Location {
 /// Every page, with `outside` in each place that takes a value from outside.
 fn every_page(outside: &str) -> Vec<(&'static str, Page)> {
     let action = location("https://kf.example.com/portcullis/logout?form=abc");
-    let logout = LogoutForm { action: &action, leads_to: None };
+    let logout = LogoutForm { action: &action, leads_to: None, through: None };
     let groups = [outside.to_owned(), "team-b".to_owned()];
     let who = WhoAmI {
         user: outside,
@@ -114,15 +114,19 @@ fn the_policy_allows_exactly_the_style_that_stands_in_the_page() {
 #[test]
 fn a_form_may_lead_to_the_one_origin_that_it_names() {
     let action = location("https://kf.example.com/portcullis/logout");
-    let forms = |leads_to: Option<&str>| {
-        let leads_to = leads_to.map(location);
-        let page = confirm_logout(LogoutForm { action: &action, leads_to: leads_to.as_ref() }, None, &home());
+    let forms_through = |leads_to: Option<&str>, through: Option<&str>| {
+        let (leads_to, through) = (leads_to.map(location), through.map(location));
+        let form = LogoutForm { action: &action, leads_to: leads_to.as_ref(), through: through.as_ref() };
+        let page = confirm_logout(form, None, &home());
         policy(&page).split("form-action ").nth(1).and_then(|rest| rest.split(';').next()).unwrap().to_owned()
     };
+    let forms = |leads_to| forms_through(leads_to, None);
     assert_eq!(forms(None), "'self'");
     assert_eq!(forms(Some("https://kf.example.com/portcullis/signed-out")), "'self'");
     assert_eq!(forms(Some("https://idp.example.com:8443/bye?x=1")), "'self' https://idp.example.com:8443");
     assert_eq!(forms(Some("https://a;script-src,b/")), "'self'");
+    // A provider may send the browser on to any other one.
+    assert_eq!(forms_through(None, Some("http://idp.test:5556/end?x=1")), "'self' http://idp.test:5556 https:");
 }
 
 #[test]

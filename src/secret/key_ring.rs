@@ -59,6 +59,8 @@ labels! {
     Forms => "forms",
     /// The mark that says that a login's state was spent.
     SpentState => "spent-state",
+    /// What travels with a browser through the provider's logout.
+    LogoutState => "logout-state",
 }
 
 /// The name of a root key: the first bytes of a hash of it, so that what is sealed can say which key opens it.

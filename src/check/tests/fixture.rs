@@ -17,7 +17,7 @@ use crate::{
     http_client::{HttpError, OutboundHttp, SharedHttp},
     identity::{self, AssertionConfig, HeaderConfig, Identity},
     jose::{AssertionKey, AssertionKeyRing},
-    oidc::{self, ClaimsConfig, Limits, Login, LoginOrigin, ProviderConfig},
+    oidc::{self, ClaimsConfig, Limits, Login, LoginOrigin, LogoutConfig, ProviderConfig},
     principal::{Email, Groups, ProviderName, User, Userid},
     request::RawRequest,
     secret::{RootKeyRing, SecretBytes, SecretString, random_bytes},
@@ -180,6 +180,7 @@ fn origin(host: &str) -> Origin {
         after_logout: Location::on_origin(&url, "/portcullis/signed-out").unwrap(),
         login: LoginOrigin {
             redirect_uri: Url::parse(&format!("{url}/portcullis/callback")).unwrap(),
+            post_logout_redirect_uri: Url::parse(&format!("{url}/portcullis/signed-out")).unwrap(),
             url,
             provider: provider_name(),
             login_cookie: "__Host-portcullis-login".into(),
@@ -208,6 +209,7 @@ fn provider(http: SharedHttp) -> ProviderConfig {
             trust_unverified_email: false,
             email_domains: vec![],
         },
+        logout: LogoutConfig::default(),
         http,
     }
 }

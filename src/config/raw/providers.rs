@@ -47,6 +47,28 @@ pub(crate) struct Provider {
     /// The only domains whose e-mail addresses may sign in. Empty: all.
     #[serde(default)]
     pub(crate) email_domains: Vec<String>,
+    /// What sign-out does at the provider, and what the provider's sign-out does here.
+    #[serde(default)]
+    pub(crate) logout: ProviderLogout,
+}
+
+/// What sign-out does at the provider, and what the provider's sign-out does here.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ProviderLogout {
+    /// Sends browsers that sign out to the provider's `end_session_endpoint`, where it has one. The provider must know
+    /// `<origin>/portcullis/signed-out` as a post-logout redirect URI, else it shows a page of its own, or an error.
+    pub(crate) at_provider: bool,
+    /// Revokes the tokens of sessions that end by a sign-out, where the provider has a `revocation_endpoint`.
+    pub(crate) revoke_tokens: bool,
+    /// Lets the provider end sessions: `POST /backchannel-logout/<name>` on the `http` listener.
+    pub(crate) back_channel: bool,
+}
+
+impl Default for ProviderLogout {
+    fn default() -> Self {
+        Self { at_provider: true, revoke_tokens: true, back_channel: true }
+    }
 }
 
 fn default_scopes() -> Vec<String> {

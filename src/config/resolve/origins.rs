@@ -43,6 +43,7 @@ fn origin(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Origin, provider
     let after_logout = after_logout(context, &at.key("after_logout_url"), raw, &path_prefix);
     let [logout_aliases, callback_aliases, login_aliases] = aliases?;
     let redirect_uri = url.join(&format!("{path_prefix}/callback")).ok()?;
+    let post_logout_redirect_uri = url.join(&format!("{path_prefix}/signed-out")).ok()?;
     Some(Origin {
         host: url.host().map(|host| host.to_string())?,
         login: LoginOrigin {
@@ -50,6 +51,7 @@ fn origin(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Origin, provider
             provider: provider?,
             login_cookie: format!("__Host-{cookie}-login"),
             redirect_uri,
+            post_logout_redirect_uri,
         },
         session_cookie: format!("__Host-{cookie}"),
         path_prefix,

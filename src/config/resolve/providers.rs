@@ -14,6 +14,7 @@ use crate::{
         raw,
         settings::Provider,
     },
+    oidc::LogoutConfig,
     principal::ProviderName,
     secret::SecretString,
 };
@@ -85,6 +86,11 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> O
         groups_claim: groups_claim?,
         trust_unverified_email: raw.trust_unverified_email,
         email_domains: email_domains?,
+        logout: LogoutConfig {
+            at_provider: raw.logout.at_provider,
+            revoke_tokens: raw.logout.revoke_tokens,
+            back_channel: raw.logout.back_channel,
+        },
     })
 }
 

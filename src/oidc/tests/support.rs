@@ -19,8 +19,8 @@ pub(in crate::oidc) use self::{
 use crate::{
     clock::{ManualClock, Timestamp},
     oidc::{
-        CallbackOutcome, CallbackRequest, ClaimsConfig, Config, Limits, Login, LoginError, LoginOrigin, Metrics,
-        ProviderConfig, ReturnTarget,
+        CallbackOutcome, CallbackRequest, ClaimsConfig, Config, Limits, Login, LoginError, LoginOrigin, LogoutConfig,
+        Metrics, ProviderConfig, ReturnTarget,
     },
     principal::ProviderName,
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing},
@@ -112,6 +112,7 @@ pub(in crate::oidc) fn provider_config(provider: &Arc<ScriptedProvider>) -> Prov
             trust_unverified_email: false,
             email_domains: Vec::new(),
         },
+        logout: LogoutConfig::default(),
         http: provider.clone(),
     }
 }
@@ -122,6 +123,7 @@ pub(in crate::oidc) fn origin(url: &str, provider: &str) -> LoginOrigin {
         provider: ProviderName::parse(provider).unwrap(),
         login_cookie: COOKIE.to_owned(),
         redirect_uri: Url::parse(&format!("{url}/portcullis/callback")).unwrap(),
+        post_logout_redirect_uri: Url::parse(&format!("{url}/portcullis/signed-out")).unwrap(),
     }
 }
 

@@ -103,6 +103,8 @@ pub(in crate::oidc) struct ScriptedProvider {
     lies: Mutex<Lies>,
     codes: Mutex<HashMap<String, Authorization>>,
     calls: Mutex<HashMap<String, usize>>,
+    /// What was posted, in the order in which it came.
+    posted: Mutex<Vec<(String, HashMap<String, String>)>>,
     next_code: AtomicUsize,
     /// While set, the token endpoint waits for [`ScriptedProvider::release`].
     pub(in crate::oidc) gate: Mutex<Option<Arc<Notify>>>,
@@ -121,6 +123,7 @@ impl ScriptedProvider {
             lies: Mutex::default(),
             codes: Mutex::default(),
             calls: Mutex::default(),
+            posted: Mutex::default(),
             next_code: AtomicUsize::new(0),
             gate: Mutex::default(),
         })
@@ -133,6 +136,27 @@ impl ScriptedProvider {
     /// How often a path was called.
     pub(in crate::oidc) fn calls(&self, path: &str) -> usize {
         self.calls.lock().unwrap().get(path).copied().unwrap_or_default()
+    }
+
+    /// The forms that were posted to a path.
+    pub(in crate::oidc) fn posted(&self, path: &str) -> Vec<HashMap<String, String>> {
+        let posted = self.posted.lock().unwrap();
+        posted.iter().filter(|(to, _)| to == path).map(|(_, form)| form.clone()).collect()
+    }
+
+    /// A logout token (OpenID Connect Back-Channel Logout 1.0 section 2.4) with these members of header and claims set;
+    /// `null` removes one.
+    pub(in crate::oidc) fn logout_token(&self, header: &Value, claims: &Value) -> String {
+        let now = self.clock.now().as_unix_seconds();
+        let id = self.next_code.fetch_add(1, Ordering::SeqCst);
+        let honest = json!({
+            "iss": ISSUER, "aud": CLIENT_ID, "iat": now, "exp": now + 120, "jti": format!("logout-{id}"),
+            "sub": "subject-1", "sid": "sid-1",
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        });
+        let lies = self.lies.lock().unwrap();
+        let honest_header = json!({"alg": lies.algorithm.name(), "kid": lies.key.jwk["kid"], "typ": "logout+jwt"});
+        lies.key.sign(lies.algorithm, &merged(&honest_header, header), &merged(&honest, claims))
     }
 
     /// The person signs in: what the browser brings back.
@@ -164,6 +188,8 @@ impl ScriptedProvider {
             "token_endpoint": format!("{ISSUER}/token"),
             "userinfo_endpoint": format!("{ISSUER}/userinfo"),
             "jwks_uri": format!("{ISSUER}/keys"),
+            "end_session_endpoint": format!("{ISSUER}/logout?tenant=1"),
+            "revocation_endpoint": format!("{ISSUER}/revoke"),
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
@@ -174,18 +200,26 @@ impl ScriptedProvider {
     }
 
     fn token(&self, request: &Request<Vec<u8>>) -> (StatusCode, Value) {
-        let form: HashMap<String, String> = form_urlencoded::parse(request.body()).into_owned().collect();
-        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let basic = format!("{}:{}", encode(CLIENT_ID), encode(CLIENT_SECRET));
-        let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(basic));
-        let by_header = request.headers().get(header::AUTHORIZATION).is_some_and(|value| *value == *basic);
-        if !by_header && form.get("client_secret").map(String::as_str) != Some(CLIENT_SECRET) {
+        let form = form_of(request);
+        if !Self::knows_client(request, &form) {
             return (StatusCode::UNAUTHORIZED, json!({"error": "invalid_client"}));
         }
         let authorization = self.codes.lock().unwrap().remove(&form["code"]);
         let Some(authorization) = authorization else {
             return (StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}));
         };
+        self.issue(&form, &authorization)
+    }
+
+    fn knows_client(request: &Request<Vec<u8>>, form: &HashMap<String, String>) -> bool {
+        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let basic = format!("{}:{}", encode(CLIENT_ID), encode(CLIENT_SECRET));
+        let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(basic));
+        let by_header = request.headers().get(header::AUTHORIZATION).is_some_and(|value| *value == *basic);
+        by_header || form.get("client_secret").map(String::as_str) == Some(CLIENT_SECRET)
+    }
+
+    fn issue(&self, form: &HashMap<String, String>, authorization: &Authorization) -> (StatusCode, Value) {
         let challenge = secret::encode(&secret::sha256(form["code_verifier"].as_bytes()));
         if challenge != authorization.challenge || form["redirect_uri"] != authorization.redirect_uri {
             return (StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}));
@@ -228,6 +262,10 @@ impl ScriptedProvider {
     }
 }
 
+fn form_of(request: &Request<Vec<u8>>) -> HashMap<String, String> {
+    form_urlencoded::parse(request.body()).into_owned().collect()
+}
+
 fn hash_of(algorithm: Algorithm) -> &'static digest::Algorithm {
     match algorithm.name().get(2..) {
         Some("384") => &digest::SHA384,
@@ -241,6 +279,9 @@ impl OutboundHttp for ScriptedProvider {
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Bytes>, HttpError> {
         let path = request.uri().path().trim_start_matches("/dex").to_owned();
         *self.calls.lock().unwrap().entry(path.clone()).or_default() += 1;
+        if request.method() == http::Method::POST {
+            self.posted.lock().unwrap().push((path.clone(), form_of(&request)));
+        }
         let hangs = self.lies.lock().unwrap().hanging.contains(&path.as_str());
         if hangs {
             std::future::pending::<()>().await;
@@ -253,6 +294,8 @@ impl OutboundHttp for ScriptedProvider {
                 self.token(&request)
             }
             "/userinfo" => (StatusCode::OK, self.userinfo()),
+            "/revoke" if Self::knows_client(&request, &form_of(&request)) => (StatusCode::OK, json!({})),
+            "/revoke" => (StatusCode::UNAUTHORIZED, json!({})),
             _ => (StatusCode::NOT_FOUND, json!({})),
         };
         let lies = self.lies.lock().unwrap();

@@ -1,0 +1,182 @@
+//! Sign-out at the provider: the browser's way there and back (OpenID Connect RP-Initiated Logout 1.0), and the
+//! revocation of tokens (RFC 7009). The session here is gone before either begins.
+
+use std::{sync::Arc, time::Duration};
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    client_request, config::LoginOrigin, discovery::Known, http::CallError, login::Login, metrics::Revocation,
+    outside_text::for_log, provider::Provider,
+};
+use crate::{
+    clock::Timestamp,
+    decision::Location,
+    principal::ProviderName,
+    secret::{Label, SecretString, decode, encode},
+    session::Tokens,
+};
+
+/// The longest ID token that is sent as a hint, in bytes: it stands in a URL, which servers bound.
+const MAX_HINT_BYTES: usize = 6 * 1024;
+/// The longest sealed parameter that is looked at, in bytes.
+const MAX_PARAMETER_BYTES: usize = 12 * 1024;
+/// How long a browser may take on its way through a logout.
+const LIFETIME: Duration = Duration::from_mins(10);
+/// How far ahead of our clock another replica's may be.
+const SKEW: Duration = Duration::from_mins(1);
+
+/// Where a logout's browser is on its way; part of what its parameter is sealed for.
+#[derive(Clone, Copy)]
+enum Step {
+    /// It is to go on to the provider.
+    ToProvider,
+    /// It comes back from the provider.
+    Back,
+}
+
+impl Step {
+    const fn name(self) -> &'static [u8] {
+        match self {
+            Self::ToProvider => b"to-provider",
+            Self::Back => b"back",
+        }
+    }
+}
+
+/// What travels with the browser, sealed.
+#[derive(Serialize, Deserialize)]
+struct Travelling {
+    issued_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+}
+
+impl Login {
+    /// The provider's `end_session_endpoint`, where browsers that sign out at this origin are sent to it.
+    #[must_use]
+    pub fn end_session_endpoint(&self, origin: &LoginOrigin) -> Option<Location> {
+        let (_, _, url) = self.end_session(origin)?;
+        Location::new(&url).ok()
+    }
+
+    /// Where a browser goes to sign out at the provider too, and to come back from there; none where the configuration
+    /// or the provider does not want that, or nothing is known of the provider yet.
+    #[must_use]
+    pub fn end_session_url(&self, origin: &LoginOrigin, id_token: Option<&SecretString>) -> Option<Location> {
+        let (provider, _, mut url) = self.end_session(origin)?;
+        let hint = id_token.map(SecretString::expose).filter(|token| token.len() <= MAX_HINT_BYTES);
+        let state = self.seal(origin, Step::Back, None);
+        url.query_pairs_mut()
+            .extend_pairs(hint.map(|hint| ("id_token_hint", hint)))
+            .append_pair("client_id", &provider.config.client_id)
+            .append_pair("post_logout_redirect_uri", origin.post_logout_redirect_uri.as_str())
+            .append_pair("state", &state);
+        Location::new(&url).ok()
+    }
+
+    /// A parameter with which a browser is sent to the provider later, by [`Login::resumed_logout`]: the ID token is
+    /// sealed in it, so that a script that is told where to go does not learn it.
+    #[must_use]
+    pub fn suspended_logout(&self, origin: &LoginOrigin, id_token: Option<&SecretString>) -> Option<String> {
+        self.end_session(origin)?;
+        let hint = id_token.map(SecretString::expose).filter(|token| token.len() <= MAX_HINT_BYTES);
+        Some(self.seal(origin, Step::ToProvider, hint))
+    }
+
+    /// Where a browser goes that brings a parameter of [`Login::suspended_logout`]; none where it is not ours or old.
+    #[must_use]
+    pub fn resumed_logout(&self, origin: &LoginOrigin, parameter: &str) -> Option<Location> {
+        let travelling = self.open(origin, Step::ToProvider, parameter)?;
+        self.end_session_url(origin, travelling.id_token.map(SecretString::new).as_ref())
+    }
+
+    /// Whether a browser comes back from a logout at the provider that we sent it to.
+    #[must_use]
+    pub fn is_back_from_logout(&self, origin: &LoginOrigin, state: &str) -> bool {
+        self.open(origin, Step::Back, state).is_some()
+    }
+
+    /// Revokes the tokens of a session that has ended, in the background: whether that works is counted, and nobody
+    /// waits for it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn revoke(&self, provider: &ProviderName, tokens: &Tokens) {
+        let Some(provider) = self.provider(provider).filter(|provider| provider.config.logout.revoke_tokens) else {
+            return;
+        };
+        // The provider ends the access token with the refresh token (RFC 7009 section 2.1).
+        let (token, kind) = match (&tokens.refresh_token, &tokens.access_token) {
+            (Some(token), _) => (token.clone(), "refresh_token"),
+            (None, Some(token)) => (token.clone(), "access_token"),
+            (None, None) => return,
+        };
+        let Some(known) = provider.discovery.known_now() else { return };
+        let Some(endpoint) = known.endpoints.revocation.clone() else { return };
+        let metrics = self.inner.metrics.clone();
+        let Ok(place) = Arc::clone(&provider.revocations).try_acquire_owned() else {
+            return metrics.revoked(&provider.config.name, Revocation::Dropped);
+        };
+        let provider = Arc::clone(provider);
+        tokio::spawn(async move {
+            let _place = place;
+            let name = &provider.config.name;
+            match revoke(&provider, &known, &endpoint, &token, kind).await {
+                Ok(()) => metrics.revoked(name, Revocation::Success),
+                Err(error) => {
+                    tracing::warn!(provider = name.as_str(), error = for_log(&error), "a token was not revoked");
+                    metrics.revoked(name, Revocation::Failure);
+                }
+            }
+        });
+    }
+
+    fn end_session(&self, origin: &LoginOrigin) -> Option<(&Arc<Provider>, Arc<Known>, Url)> {
+        let provider = self.provider(&origin.provider).filter(|provider| provider.config.logout.at_provider)?;
+        let known = provider.discovery.known_now()?;
+        let url = known.endpoints.end_session.clone()?;
+        Some((provider, known, url))
+    }
+
+    fn seal(&self, origin: &LoginOrigin, step: Step, id_token: Option<&str>) -> String {
+        let travelling = Travelling { issued_at: self.inner.clock.now(), id_token: id_token.map(str::to_owned) };
+        let plaintext = serde_json::to_vec(&travelling).expect("strings and numbers are JSON");
+        encode(&self.inner.keys.load().seal(Label::LogoutState, &is_for(origin, step), &plaintext))
+    }
+
+    fn open(&self, origin: &LoginOrigin, step: Step, parameter: &str) -> Option<Travelling> {
+        if parameter.len() > MAX_PARAMETER_BYTES {
+            return None;
+        }
+        let sealed = decode(parameter)?;
+        let plaintext = self.inner.keys.load().open(Label::LogoutState, &is_for(origin, step), &sealed).ok()?;
+        let travelling: Travelling = serde_json::from_slice(plaintext.expose()).ok()?;
+        let now = self.inner.clock.now();
+        let fresh = travelling.issued_at <= now.plus(SKEW) && now < travelling.issued_at.plus(LIFETIME);
+        fresh.then_some(travelling)
+    }
+}
+
+fn is_for(origin: &LoginOrigin, step: Step) -> [&[u8]; 2] {
+    [origin.url.as_bytes(), step.name()]
+}
+
+/// RFC 7009 section 2. The provider answers 200 also for a token that it does not know.
+async fn revoke(
+    provider: &Provider,
+    known: &Known,
+    endpoint: &Url,
+    token: &SecretString,
+    kind: &str,
+) -> Result<(), CallError> {
+    let fields = [("token", token.expose()), ("token_type_hint", kind)];
+    let request = client_request::form(&provider.config, &known.auth_type, endpoint, &fields);
+    let response = provider.discovery.http().send_plain(request).await?;
+    match response.status() {
+        StatusCode::OK => Ok(()),
+        status => Err(CallError::Unavailable(format!("status {}", status.as_u16()))),
+    }
+}

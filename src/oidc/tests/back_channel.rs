@@ -1,0 +1,179 @@
+//! Logout tokens: the good ones, and one of each bad kind.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::support::{Browser, CLIENT_ID, Lies, World};
+use crate::{
+    jose::{
+        Algorithm, TokenError,
+        testing::{P256, P384, unsigned},
+    },
+    oidc::{BackChannelError, CallbackOutcome, Limits, LogoutConfig},
+    reason::Reason,
+};
+
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+async fn sign_in(browser: &Browser<'_>, world: &World) {
+    let url = browser.begin("/").await.unwrap();
+    let outcome = browser.callback(&world.provider.authorize(&url)).await;
+    assert!(matches!(outcome, CallbackOutcome::SignedIn { .. }), "{outcome:?}");
+}
+
+async fn send(world: &World, header: Value, claims: Value) -> Result<usize, BackChannelError> {
+    let token = world.provider.logout_token(&header, &claims);
+    world.login.back_channel_logout("dex", token).await
+}
+
+#[tokio::test]
+async fn a_logout_token_ends_the_sessions_that_it_names_and_no_others() {
+    let world = World::new();
+    let (first, second, other) = (world.browser(), world.browser(), world.browser());
+    sign_in(&first, &world).await;
+    world.provider.tell(Lies::claims(json!({"sid": "sid-2"})));
+    sign_in(&second, &world).await;
+    world.provider.tell(Lies::claims(json!({"sub": "subject-2", "sid": "sid-3", "email": "other@example.com"})));
+    sign_in(&other, &world).await;
+
+    assert_eq!(send(&world, json!({}), json!({"sid": "sid-1"})).await, Ok(1));
+    assert!(!first.is_signed_in().await && second.is_signed_in().await);
+    sign_in(&first, &world).await;
+    world.provider.tell(Lies::claims(json!({"sid": "sid-4"})));
+    sign_in(&first, &world).await;
+    assert_eq!(send(&world, json!({}), json!({"sid": null})).await, Ok(2));
+    assert!(!first.is_signed_in().await && !second.is_signed_in().await && other.is_signed_in().await);
+    assert_eq!(send(&world, json!({}), json!({"sid": "unknown"})).await, Ok(0));
+}
+
+#[tokio::test]
+async fn what_is_no_logout_token_ends_nothing() {
+    let world = World::new();
+    let browser = world.browser();
+    sign_in(&browser, &world).await;
+    let now = 1_800_000_000_u64;
+    for (header, claims) in [
+        (json!({"typ": "at+jwt"}), json!({})),
+        (json!({"kid": "nobody's"}), json!({})),
+        (json!({"crit": ["exp"]}), json!({})),
+        (json!({}), json!({"iss": "https://evil.example.com"})),
+        (json!({}), json!({"iss": null})),
+        (json!({}), json!({"aud": "another"})),
+        (json!({}), json!({"aud": [CLIENT_ID, "another"]})),
+        (json!({}), json!({"aud": null})),
+        (json!({}), json!({"iat": null})),
+        (json!({}), json!({"iat": now + 120})),
+        (json!({}), json!({"exp": null})),
+        (json!({}), json!({"exp": now - 61})),
+        (json!({}), json!({"exp": now + 2 * 86_400})),
+        (json!({}), json!({"nbf": now + 120})),
+        (json!({}), json!({"jti": null})),
+        (json!({}), json!({"jti": ""})),
+        (json!({}), json!({"jti": 7})),
+        (json!({}), json!({"events": null})),
+        (json!({}), json!({"events": {}})),
+        (json!({}), json!({"events": EVENT})),
+        (json!({}), json!({"events": [EVENT]})),
+        (json!({}), json!({"events": {EVENT: "yes"}})),
+        (json!({}), json!({"nonce": "a"})),
+        (json!({}), json!({"sub": null, "sid": null})),
+        (json!({}), json!({"sid": 1})),
+        (json!({}), json!({"sid": ""})),
+        (json!({}), json!({"sid": null, "sub": "a".repeat(256)})),
+    ] {
+        let outcome = send(&world, header.clone(), claims.clone()).await;
+        let refused = matches!(outcome, Err(BackChannelError::Token(_) | BackChannelError::Claims(_)));
+        assert!(refused, "{header} {claims}: {outcome:?}");
+        assert!(browser.is_signed_in().await, "{header} {claims}");
+    }
+}
+
+#[tokio::test]
+async fn a_signature_that_is_not_the_provider_s_ends_nothing() {
+    let world = World::new();
+    let browser = world.browser();
+    sign_in(&browser, &world).await;
+    let claims = json!({
+        "iss": super::support::ISSUER, "aud": CLIENT_ID, "iat": 1_800_000_000, "exp": 1_800_000_100, "jti": "x",
+        "sub": "subject-1", "events": {EVENT: {}},
+    });
+    let header = |algorithm: &str| json!({"alg": algorithm, "kid": "p256", "typ": "logout+jwt"});
+    let calls = world.store.calls();
+    let send = async |token: String| world.login.back_channel_logout("dex", token).await;
+    let none = send(format!("{}.", unsigned(&header("none"), &claims))).await;
+    assert_eq!(none, Err(TokenError::Algorithm.into()));
+    let hmac = send(format!("{}.AAAA", unsigned(&header("HS256"), &claims))).await;
+    assert_eq!(hmac, Err(TokenError::Algorithm.into()));
+    let stolen = P384.sign(Algorithm::Es384, &json!({"alg": "ES384", "kid": "p256"}), &claims);
+    assert!(matches!(send(stolen).await, Err(BackChannelError::Token(_))));
+    let good = P256.sign(Algorithm::Es256, &header("ES256"), &claims);
+    let cut = good.rsplit_once('.').unwrap().0;
+    assert_eq!(send(format!("{cut}.{}", "A".repeat(86))).await, Err(TokenError::Signature.into()));
+    assert_eq!(send("a".repeat(20_000)).await, Err(TokenError::TooLarge.into()));
+    assert_eq!(world.store.calls(), calls, "nothing is written for what is not signed");
+    assert_eq!(world.provider.calls("/keys"), 1, "nor are keys fetched at a stranger's wish");
+    assert_eq!(send(good).await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_token_works_once_also_with_a_later_session() {
+    let world = World::new();
+    let browser = world.browser();
+    sign_in(&browser, &world).await;
+    let token = world.provider.logout_token(&json!({}), &json!({}));
+    let both = tokio::join!(
+        world.login.back_channel_logout("dex", token.clone()),
+        world.login.back_channel_logout("dex", token.clone())
+    );
+    assert!(matches!(both, (Ok(1), Err(BackChannelError::Replayed)) | (Err(BackChannelError::Replayed), Ok(1))));
+    world.clock.advance(Duration::from_secs(1));
+    sign_in(&browser, &world).await;
+    assert_eq!(world.login.back_channel_logout("dex", token).await, Err(BackChannelError::Replayed));
+    assert!(browser.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_login_that_began_before_the_logout_writes_nothing() {
+    use std::sync::Arc;
+    let world = World::new();
+    let gate = Arc::new(tokio::sync::Notify::new());
+    *world.provider.gate.lock().unwrap() = Some(Arc::clone(&gate));
+    let browser = world.browser();
+    let url = browser.begin("/").await.unwrap();
+    let query = world.provider.authorize(&url);
+    let logout = async {
+        while world.provider.calls("/token") == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(send(&world, json!({}), json!({})).await, Ok(0));
+        gate.notify_one();
+    };
+    let (outcome, ()) = tokio::join!(browser.callback(&query), logout);
+    assert_eq!(super::failure(&outcome), Reason::SessionEnded);
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_told_and_the_token_is_not_spent() {
+    let world = World::new();
+    let browser = world.browser();
+    sign_in(&browser, &world).await;
+    let token = world.provider.logout_token(&json!({"typ": null}), &json!({}));
+    world.store.set_down(true);
+    let down = world.login.back_channel_logout("dex", token.clone()).await;
+    assert_eq!(down, Err(BackChannelError::StoreUnavailable));
+    world.store.set_down(false);
+    assert_eq!(world.login.back_channel_logout("dex", token).await, Ok(1));
+}
+
+#[tokio::test]
+async fn only_a_provider_that_may_is_listened_to() {
+    let off = LogoutConfig { back_channel: false, ..LogoutConfig::default() };
+    let world = World::with(|provider| provider.logout = off, Limits::default());
+    assert_eq!(send(&world, json!({}), json!({})).await, Err(BackChannelError::UnknownProvider));
+    let world = World::new();
+    for name in ["other", "", "../dex", "DEX"] {
+        let token = world.provider.logout_token(&json!({}), &json!({}));
+        assert_eq!(world.login.back_channel_logout(name, token).await, Err(BackChannelError::UnknownProvider));
+    }
+}
