@@ -11,7 +11,7 @@ use crate::node::Script;
 use crate::pki::Authority;
 use crate::ports::Port;
 use crate::process::Process;
-use crate::registration::{CLIENT_ID, CLIENT_SECRET, Registration, redirect_uri};
+use crate::registration::{CLIENT_ID, CLIENT_SECRET, Person, Registration, post_logout_redirect_uri, redirect_uri};
 
 /// A loaded machine may take this long where 0.6 s is usual.
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -29,22 +29,35 @@ pub struct OidcProvider {
 impl OidcProvider {
     /// Starts the provider and waits until it is ready.
     pub async fn start() -> Result<Self> {
+        Self::start_with(300, None).await
+    }
+
+    /// Starts it with access tokens that are good for so many seconds; it sends logout tokens to `back_channel`.
+    pub async fn start_with(access_token_lifetime: u32, back_channel: Option<&str>) -> Result<Self> {
         let authority = Authority::new("oidc-provider's authority")?;
         let identity = authority.server(&[])?;
         let port = Port::take()?;
         let registration = Registration::new("oidc-provider", &format!("https://{}", port.address()), authority.pem());
 
+        let mut client = json!({
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "redirect_uris": [redirect_uri()],
+            "post_logout_redirect_uris": [post_logout_redirect_uri()],
+            "grant_types": ["authorization_code", "refresh_token"],
+        });
+        if let Some(uri) = back_channel {
+            client["backchannel_logout_uri"] = uri.into();
+            client["backchannel_logout_session_required"] = true.into();
+        }
         let script = Script::new(include_str!("oidc_provider/server.mjs"))?;
         let settings = json!({
             "issuer": registration.issuer,
             "listen": port.address(),
             "certificate": identity.certificate,
             "key": identity.key,
-            "client": {
-                "client_id": CLIENT_ID,
-                "client_secret": CLIENT_SECRET,
-                "redirect_uris": [redirect_uri()],
-            },
+            "access_token_lifetime": access_token_lifetime,
+            "client": client,
             "accounts": [account("alice", &["team-a", "everyone"]), account("bob", &["team-b", "everyone"])],
         });
         let file = script.folder().join("settings.json");
@@ -60,6 +73,11 @@ impl OidcProvider {
     #[must_use]
     pub fn registration(&self) -> &Registration {
         &self.registration
+    }
+
+    /// Somebody's browser, as far as the provider knows it.
+    pub fn person(&self, user: &str) -> Result<Person> {
+        Person::new(&self.registration, &email(user))
     }
 
     /// Goes through the provider's pages as `user`, and gives the URL of the callback.

@@ -229,6 +229,12 @@ impl Config {
         }
     }
 
+    /// Where the assertion's keys will be served, and logout tokens taken.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http.address()
+    }
+
     /// Writes the file that the product reads, and gives its path.
     pub fn write(&self) -> Result<PathBuf> {
         let file = self.folder.path().join("portcullis.yaml");

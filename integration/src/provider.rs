@@ -1,11 +1,12 @@
 //! A scripted OpenID provider: honest unless a test makes it lie.
 //!
 //! Authorization code flow with PKCE S256 (RFC 7636), `iss` in the answer (RFC 9207), discovery,
-//! userinfo and end of session. There is no consent and no memory of who signed in: every
+//! userinfo, refresh with rotation, revocation (RFC 7009), introspection (RFC 7662) and end of session. There is no consent and no memory of who signed in: every
 //! authorization request shows the page on which a user is chosen.
 
 mod endpoints;
 mod login_page;
+mod tokens;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -35,6 +36,10 @@ pub struct Settings {
     pub users: Vec<User>,
     /// Whether ID tokens hold the profile claims; else only userinfo tells them.
     pub claims_in_id_token: bool,
+    /// How long an access token is good, in seconds.
+    pub access_token_lifetime: i64,
+    /// Whether refresh tokens are issued. Each works once and is replaced.
+    pub refresh_tokens: bool,
 }
 
 impl Default for Settings {
@@ -46,6 +51,8 @@ impl Default for Settings {
             clients: vec![Client::default()],
             users: vec![User::new("alice", &["team-a", "everyone"]), User::new("bob", &["team-b", "everyone"])],
             claims_in_id_token: true,
+            access_token_lifetime: 300,
+            refresh_tokens: false,
         }
     }
 }
@@ -126,8 +133,14 @@ pub struct Faults {
     pub jwks: Fault,
     /// Of the token endpoint.
     pub token: Fault,
+    /// Of the token endpoint, for refresh alone.
+    pub refresh: Fault,
     /// Of the userinfo endpoint.
     pub userinfo: Fault,
+    /// Of the introspection endpoint.
+    pub introspection: Fault,
+    /// Of the revocation endpoint.
+    pub revocation: Fault,
     /// Changes the discovery document.
     pub edit_discovery: Option<Edit>,
     /// Changes the JWKS.
@@ -181,7 +194,11 @@ pub struct Calls {
     pub authorize: u64,
     pub login: u64,
     pub token: u64,
+    /// Those calls of the token endpoint that bring a refresh token.
+    pub refresh: u64,
     pub userinfo: u64,
+    pub introspection: u64,
+    pub revocation: u64,
     pub end_session: u64,
 }
 
@@ -206,7 +223,34 @@ struct State {
     faults: Faults,
     calls: Calls,
     codes: HashMap<String, Code>,
-    access_tokens: HashMap<String, User>,
+    access_tokens: HashMap<String, AccessToken>,
+    refresh_tokens: HashMap<String, Grant>,
+    signed_in: Vec<SignedIn>,
+    revoked: Vec<String>,
+    end_sessions: Vec<HashMap<String, String>>,
+}
+
+/// A sign-in that was completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// `sub`.
+    pub subject: String,
+    /// `sid`.
+    pub session: String,
+}
+
+/// What a person granted to a client.
+#[derive(Clone)]
+struct Grant {
+    login: String,
+    client_id: String,
+    session: String,
+    authenticated_at: i64,
+}
+
+struct AccessToken {
+    login: String,
+    expires_at: i64,
 }
 
 /// An authorization code that waits for its exchange.
@@ -234,6 +278,10 @@ impl Provider {
                 calls: Calls::default(),
                 codes: HashMap::new(),
                 access_tokens: HashMap::new(),
+                refresh_tokens: HashMap::new(),
+                signed_in: Vec::new(),
+                revoked: Vec::new(),
+                end_sessions: Vec::new(),
             }),
         });
         let router = endpoints::router(Arc::clone(&shared));
@@ -283,6 +331,37 @@ impl Provider {
         self.shared.state().calls
     }
 
+    /// The sign-ins that were completed, the oldest first.
+    #[must_use]
+    pub fn signed_in(&self) -> Vec<SignedIn> {
+        self.shared.state().signed_in.clone()
+    }
+
+    /// The tokens that were revoked by the client, the oldest first.
+    #[must_use]
+    pub fn revoked(&self) -> Vec<String> {
+        self.shared.state().revoked.clone()
+    }
+
+    /// What browsers brought to the end of session.
+    #[must_use]
+    pub fn end_sessions(&self) -> Vec<HashMap<String, String>> {
+        self.shared.state().end_sessions.clone()
+    }
+
+    /// Forgets every token, as if an administrator had ended all sessions.
+    pub fn forget_tokens(&self) {
+        let mut state = self.shared.state();
+        state.access_tokens.clear();
+        state.refresh_tokens.clear();
+    }
+
+    /// How many refresh tokens are good.
+    #[must_use]
+    pub fn refresh_tokens(&self) -> usize {
+        self.shared.state().refresh_tokens.len()
+    }
+
     /// Signs with a new key from now on; the old ones stay published only where `keep_old`.
     pub fn rotate_keys(&self, algorithm: Algorithm, keep_old: bool) -> Result<()> {
         let key = SigningKey::generate(algorithm)?;
@@ -330,9 +409,13 @@ impl Shared {
             "userinfo_endpoint": self.url("/userinfo"),
             "jwks_uri": self.url("/jwks"),
             "end_session_endpoint": self.url("/end-session"),
+            "revocation_endpoint": self.url("/revoke"),
+            "introspection_endpoint": self.url("/introspect"),
+            "backchannel_logout_supported": true,
+            "backchannel_logout_session_supported": true,
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [algorithm.name()],
             "scopes_supported": ["openid", "email", "profile", "groups"],

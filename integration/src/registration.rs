@@ -49,39 +49,78 @@ pub(crate) fn redirect_uri() -> String {
     format!("{ORIGIN}/portcullis/callback")
 }
 
+/// Where providers send people back to who signed out there.
+pub(crate) fn post_logout_redirect_uri() -> String {
+    format!("{ORIGIN}/portcullis/signed-out")
+}
+
 /// Goes through a provider's pages as `login`, from the authorization request on, and gives the URL
 /// of the callback, which is not opened.
 pub async fn log_in(registration: &Registration, authorization: &Url, login: &str) -> Result<Url> {
-    crate::http::install_crypto();
-    let root = reqwest::Certificate::from_pem(registration.authority.as_bytes())?;
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(Policy::none())
-        .cookie_store(true)
-        .tls_certs_only([root])
-        .build()?;
-    let mut here = authorization.clone();
-    let mut answer = client.get(here.clone()).send().await?;
-    for _ in 0..MOST_STEPS {
-        if let Some(next) = redirect(&here, &answer)? {
-            if next.host_str() == Some(HOST) {
-                return Ok(next);
-            }
-            here = next;
-            answer = client.get(here.clone()).send().await?;
-            continue;
-        }
-        let status = answer.status();
-        let page = answer.text().await?;
-        ensure!(status == StatusCode::OK, "{here} answers {status}: {page}");
-        let form = Form::find(&page).with_context(|| format!("{here} has no form: {page}"))?;
-        here = here.join(&form.action)?;
-        let fields = form.filled(login);
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let post = client.post(here.clone()).header("content-type", "application/x-www-form-urlencoded");
-        answer = post.body(body).send().await?;
+    Person::new(registration, login)?.walk(authorization).await
+}
+
+/// Somebody with the cookies of one provider.
+#[derive(Debug, Clone)]
+pub struct Person {
+    client: reqwest::Client,
+    login: String,
+}
+
+impl Person {
+    /// Somebody without cookies, who types `login`.
+    pub fn new(registration: &Registration, login: &str) -> Result<Self> {
+        crate::http::install_crypto();
+        let root = reqwest::Certificate::from_pem(registration.authority.as_bytes())?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .cookie_store(true)
+            .tls_certs_only([root])
+            .build()?;
+        Ok(Self { client, login: login.to_owned() })
     }
-    bail!("{} does not send {login} back within {MOST_STEPS} steps, but to {here}", registration.issuer)
+
+    /// The first page that the provider shows from here on.
+    pub async fn first_page(&self, start: &Url) -> Result<String> {
+        let mut here = start.clone();
+        for _ in 0..MOST_STEPS {
+            let answer = self.client.get(here.clone()).send().await?;
+            match redirect(&here, &answer)? {
+                Some(next) if next.host_str() == Some(HOST) => bail!("{start} leads to {next} without a page"),
+                Some(next) => here = next,
+                None => return Ok(answer.text().await?),
+            }
+        }
+        bail!("{start} shows no page within {MOST_STEPS} steps, but leads to {here}")
+    }
+
+    /// Opens a page of the provider and does what the pages ask for, until the provider sends the browser back: that
+    /// URL, which is not opened.
+    pub async fn walk(&self, start: &Url) -> Result<Url> {
+        let mut here = start.clone();
+        let mut answer = self.client.get(here.clone()).send().await?;
+        for _ in 0..MOST_STEPS {
+            if let Some(next) = redirect(&here, &answer)? {
+                if next.host_str() == Some(HOST) {
+                    return Ok(next);
+                }
+                here = next;
+                answer = self.client.get(here.clone()).send().await?;
+                continue;
+            }
+            let status = answer.status();
+            let page = answer.text().await?;
+            ensure!(status == StatusCode::OK, "{here} answers {status}: {page}");
+            let form = Form::find(&page).with_context(|| format!("{here} has no form: {page}"))?;
+            here = here.join(&form.action)?;
+            let fields = form.filled(&self.login);
+            let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            let post = self.client.post(here.clone()).header("content-type", "application/x-www-form-urlencoded");
+            answer = post.body(body).send().await?;
+        }
+        bail!("{start} does not send {} back within {MOST_STEPS} steps, but to {here}", self.login)
+    }
 }
 
 fn redirect(from: &Url, answer: &Response) -> Result<Option<Url>> {

@@ -18,7 +18,32 @@ const provider = new Provider(settings.issuer, {
   // As the specification wants it: what a scope asks for is told by userinfo alone.
   conformIdTokenClaims: true,
   pkce: { required: () => true },
-  ttl: { AccessToken: 300, AuthorizationCode: 60, Grant: 600, IdToken: 300, Interaction: 600, Session: 600 },
+  ttl: {
+    AccessToken: settings.access_token_lifetime,
+    AuthorizationCode: 60,
+    Grant: 600,
+    IdToken: 300,
+    Interaction: 600,
+    RefreshToken: 600,
+    Session: 600,
+  },
+  features: {
+    backchannelLogout: { enabled: true },
+    introspection: { enabled: true },
+    revocation: { enabled: true },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource(ctx, form) {
+        const yes = '<input type="hidden" name="logout" value="yes"/><button>Sign out</button>';
+        ctx.body = `<!DOCTYPE html><title>Sign out</title>${form.replace('</form>', `${yes}</form>`)}`;
+      },
+    },
+  },
+  // Each refresh token works once; one that comes again ends the whole grant.
+  rotateRefreshToken: true,
+  issueRefreshToken: () => true,
+  // Logout tokens go to loopback, which the provider's own dispatcher refuses.
+  fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
   async findAccount(_, email) {
     const account = accounts.get(email);
     return account && { accountId: email, claims: () => account.claims };
@@ -34,6 +59,8 @@ const provider = new Provider(settings.issuer, {
     return grant;
   },
 });
+
+provider.on('backchannel.error', (_, error) => console.error(`back-channel logout: ${error} ${error.cause ?? ''}`));
 
 const [host, port] = settings.listen.split(':');
 createServer({ cert: settings.certificate, key: settings.key }, provider.callback()).listen(Number(port), host);

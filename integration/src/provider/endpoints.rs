@@ -15,16 +15,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
-use super::{Code, Shared, Signature, State, login_page};
-use crate::faults::Edit;
+use super::{Code, Shared, State, login_page, tokens};
+use crate::faults::{Edit, Fault};
 use crate::jwt;
 
 /// How long a code may wait for its exchange.
-const CODE_LIFETIME: Duration = Duration::from_mins(1);
-/// How long an ID token is valid, in seconds.
-const TOKEN_LIFETIME: i64 = 300;
+pub(super) const CODE_LIFETIME: Duration = Duration::from_mins(1);
 
-type Parameters = HashMap<String, String>;
+pub(super) type Parameters = HashMap<String, String>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -34,6 +32,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/login", post(login))
         .route("/token", post(token))
         .route("/userinfo", get(userinfo).post(userinfo))
+        .route("/introspect", post(introspect))
+        .route("/revoke", post(revoke))
         .route("/end-session", get(end_session).post(end_session))
         .with_state(shared)
 }
@@ -135,12 +135,16 @@ fn check_authorization(state: &State, request: &Parameters) -> Result<Url> {
 }
 
 async fn token(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap, Form(request): Form<Parameters>) -> Response {
+    let refreshes = request.get("grant_type").is_some_and(|kind| kind == "refresh_token");
     let fault = {
         let mut state = shared.state();
         state.calls.token += 1;
-        state.faults.token.clone()
+        state.calls.refresh += u64::from(refreshes);
+        let lies_at_refresh = refreshes && !matches!(state.faults.refresh, Fault::None);
+        if lies_at_refresh { state.faults.refresh.clone() } else { state.faults.token.clone() }
     };
-    let honest = || match exchange(&shared.issuer, &mut shared.state(), &headers, &request) {
+    let answer = if refreshes { tokens::refresh } else { tokens::exchange };
+    let honest = || match answer(&shared.issuer, &mut shared.state(), &headers, &request) {
         Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response(),
         Err(Refusal::Client) => refuse(StatusCode::UNAUTHORIZED, "invalid_client"),
         Err(Refusal::Grant) => refuse(StatusCode::BAD_REQUEST, "invalid_grant"),
@@ -150,43 +154,14 @@ async fn token(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap, Form(r
 }
 
 /// RFC 6749 section 5.2.
-enum Refusal {
+pub(super) enum Refusal {
     Client,
     Grant,
     GrantType,
 }
 
-fn exchange(issuer: &str, state: &mut State, headers: &HeaderMap, request: &Parameters) -> Result<Value, Refusal> {
-    let client_id = authenticate_client(state, headers, request).ok_or(Refusal::Client)?;
-    let get = |name: &str| request.get(name).map_or("", String::as_str);
-    if get("grant_type") != "authorization_code" {
-        return Err(Refusal::GrantType);
-    }
-    // A code works once, whatever comes of it.
-    let code = state.codes.remove(get("code")).ok_or(Refusal::Grant)?;
-    let fits = code.client_id == client_id
-        && code.redirect_uri == get("redirect_uri")
-        && code.challenge == jwt::pkce_challenge(get("code_verifier"))
-        && code.issued.elapsed() < CODE_LIFETIME;
-    if !fits {
-        return Err(Refusal::Grant);
-    }
-
-    let access_token = jwt::random_id();
-    let id_token = id_token(issuer, state, &code, &access_token);
-    state.access_tokens.insert(access_token.clone(), code.user);
-    let mut answer = json!({
-        "access_token": access_token,
-        "token_type": "Bearer",
-        "expires_in": TOKEN_LIFETIME,
-        "id_token": id_token,
-    });
-    apply(state.faults.edit_token.as_ref(), &mut answer);
-    Ok(answer)
-}
-
 /// The client's id, by `client_secret_basic`, `client_secret_post` or none (OIDC Core 9).
-fn authenticate_client(state: &State, headers: &HeaderMap, request: &Parameters) -> Option<String> {
+pub(super) fn authenticate_client(state: &State, headers: &HeaderMap, request: &Parameters) -> Option<String> {
     let (id, secret) = match headers.get(header::AUTHORIZATION) {
         Some(value) => {
             let encoded = value.to_str().ok()?.strip_prefix("Basic ")?;
@@ -204,52 +179,6 @@ fn form_decoded(text: &str) -> String {
     form_urlencoded::parse(format!("v={text}").as_bytes()).map(|(_, value)| value.into_owned()).collect()
 }
 
-fn id_token(issuer: &str, state: &State, code: &Code, access_token: &str) -> String {
-    let key = state.signing_key();
-    let now = jwt::now();
-    let mut claims = json!({
-        "iss": issuer,
-        "sub": code.user.subject,
-        "aud": code.client_id,
-        "iat": now,
-        "exp": now + TOKEN_LIFETIME,
-        "auth_time": now,
-        "at_hash": jwt::half_hash(access_token),
-    });
-    if let Some(nonce) = &code.nonce {
-        claims["nonce"] = nonce.as_str().into();
-    }
-    if state.settings.claims_in_id_token {
-        for (name, value) in code.user.profile() {
-            claims[name] = value;
-        }
-    }
-    apply(state.faults.edit_claims.as_ref(), &mut claims);
-
-    let mut header = key.header();
-    match state.faults.signature {
-        Signature::Unsigned => header["alg"] = "none".into(),
-        Signature::PublicKeyAsSecret => header["alg"] = "HS256".into(),
-        Signature::Honest | Signature::UnknownKey | Signature::Zeros => {}
-    }
-    apply(state.faults.edit_header.as_ref(), &mut header);
-    if let Some(forge) = &state.faults.forge {
-        return forge(key, &header, &claims);
-    }
-    let (header, claims) = (header.to_string(), claims.to_string());
-    let (header, claims) = (header.as_bytes(), claims.as_bytes());
-    match state.faults.signature {
-        Signature::Honest => key.sign_bytes(header, claims),
-        Signature::UnknownKey => {
-            jwt::SigningKey::generate(key.algorithm()).and_then(|other| other.sign_bytes(header, claims))
-        }
-        Signature::Unsigned => Ok(jwt::unsigned(header, claims, b"")),
-        Signature::Zeros => Ok(jwt::unsigned(header, claims, &[0; 64])),
-        Signature::PublicKeyAsSecret => key.public_pem().map(|pem| jwt::hmac_signed(pem.as_bytes(), header, claims)),
-    }
-    .expect("a key that was made here signs")
-}
-
 async fn userinfo(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap) -> Response {
     let fault = {
         let mut state = shared.state();
@@ -261,7 +190,7 @@ async fn userinfo(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap) -> 
         let user = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
-            .and_then(|token| state.access_tokens.get(token));
+            .and_then(|token| state.bearer(token));
         let Some(user) = user else {
             return refuse(StatusCode::UNAUTHORIZED, "invalid_token");
         };
@@ -273,9 +202,62 @@ async fn userinfo(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap) -> 
     fault.answer(honest).await
 }
 
+/// RFC 7662.
+async fn introspect(
+    Extract(shared): Extract<Arc<Shared>>,
+    headers: HeaderMap,
+    Form(request): Form<Parameters>,
+) -> Response {
+    let fault = {
+        let mut state = shared.state();
+        state.calls.introspection += 1;
+        state.faults.introspection.clone()
+    };
+    let honest = || {
+        let state = shared.state();
+        if authenticate_client(&state, &headers, &request).is_none() {
+            return refuse(StatusCode::UNAUTHORIZED, "invalid_client");
+        }
+        match request.get("token").and_then(|token| state.bearer(token)) {
+            Some(user) => Json(json!({ "active": true, "sub": user.subject })).into_response(),
+            None => Json(json!({ "active": false })).into_response(),
+        }
+    };
+    fault.answer(honest).await
+}
+
+/// RFC 7009.
+async fn revoke(
+    Extract(shared): Extract<Arc<Shared>>,
+    headers: HeaderMap,
+    Form(request): Form<Parameters>,
+) -> Response {
+    let fault = {
+        let mut state = shared.state();
+        state.calls.revocation += 1;
+        state.faults.revocation.clone()
+    };
+    let honest = || {
+        let mut state = shared.state();
+        if authenticate_client(&state, &headers, &request).is_none() {
+            return refuse(StatusCode::UNAUTHORIZED, "invalid_client");
+        }
+        let token = request.get("token").cloned().unwrap_or_default();
+        state.access_tokens.remove(&token);
+        state.refresh_tokens.remove(&token);
+        state.revoked.push(token);
+        StatusCode::OK.into_response()
+    };
+    fault.answer(honest).await
+}
+
 /// OpenID Connect RP-Initiated Logout 1.0; nothing is remembered here, so nothing ends.
 async fn end_session(Extract(shared): Extract<Arc<Shared>>, Query(request): Query<Parameters>) -> Response {
-    shared.state().calls.end_session += 1;
+    {
+        let mut state = shared.state();
+        state.calls.end_session += 1;
+        state.end_sessions.push(request.clone());
+    }
     match request.get("post_logout_redirect_uri").map(|uri| Url::parse(uri)) {
         Some(Ok(uri)) => {
             let mut answer = json!({});
@@ -289,7 +271,7 @@ async fn end_session(Extract(shared): Extract<Arc<Shared>>, Query(request): Quer
     }
 }
 
-fn apply(edit: Option<&Edit>, value: &mut Value) {
+pub(super) fn apply(edit: Option<&Edit>, value: &mut Value) {
     if let Some(edit) = edit {
         edit(value);
     }

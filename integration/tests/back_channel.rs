@@ -1,0 +1,147 @@
+//! OpenID Connect Back-Channel Logout 1.0: the provider ends sessions, by session and by person.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
+
+use portcullis_integration::envoy::{Envoy, Variant};
+use portcullis_integration::gateway::Gateway;
+use portcullis_integration::oidc_provider::OidcProvider;
+use portcullis_integration::portcullis::{Config, ORIGIN, Portcullis};
+use portcullis_integration::upstream::{Protocol, Upstream};
+use portcullis_integration::visitor::Visitor;
+use portcullis_integration::{http, jwt};
+use reqwest::header::CACHE_CONTROL;
+use serde_json::{Value, json};
+
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+async fn gateway() -> Gateway {
+    Gateway::start(Variant::NEWEST, |config| config).await.unwrap()
+}
+
+async fn signed_in(gateway: &Gateway, user: &str) -> Visitor {
+    let mut visitor = gateway.visitor().unwrap();
+    visitor.sign_in(user, "/").await.unwrap().echo().unwrap();
+    visitor
+}
+
+async fn is_signed_in(visitor: &mut Visitor) -> bool {
+    match visitor.fetch("GET", "/").await.unwrap().status {
+        200 => true,
+        401 => false,
+        status => panic!("status {status}"),
+    }
+}
+
+/// The claims of a good logout token, with these set; `null` removes one.
+fn claims(gateway: &Gateway, changes: &Value) -> Value {
+    let now = jwt::now();
+    let mut claims = json!({
+        "iss": gateway.provider.issuer(), "aud": "portcullis", "iat": now, "exp": now + 120,
+        "jti": jwt::random_id(), "events": { EVENT: {} },
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    let object = claims.as_object_mut().unwrap();
+    object.retain(|_, value| !value.is_null());
+    claims
+}
+
+async fn send(portcullis: &Portcullis, body: String) -> u16 {
+    let url = format!("http://{}/backchannel-logout/test", portcullis.http_address());
+    let request = http::plain_client().unwrap().post(url).header("content-type", FORM).body(body);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
+    answer.status().as_u16()
+}
+
+async fn send_token(gateway: &Gateway, changes: &Value) -> u16 {
+    let token = gateway.provider.sign(&claims(gateway, changes)).unwrap();
+    send(&gateway.portcullis, format!("logout_token={token}")).await
+}
+
+#[tokio::test]
+async fn a_session_ends_by_its_sid_and_a_person_by_sub() {
+    let gateway = gateway().await;
+    let (mut first, mut second) = (signed_in(&gateway, "alice").await, signed_in(&gateway, "alice").await);
+    let mut bob = signed_in(&gateway, "bob").await;
+    let sessions = gateway.provider.signed_in();
+    assert_eq!(send_token(&gateway, &json!({ "sid": sessions[0].session })).await, 200);
+    assert!(!is_signed_in(&mut first).await && is_signed_in(&mut second).await && is_signed_in(&mut bob).await);
+    assert_eq!(send_token(&gateway, &json!({ "sub": sessions[1].subject })).await, 200);
+    assert!(!is_signed_in(&mut second).await && is_signed_in(&mut bob).await);
+    let metrics = gateway.portcullis.metrics().await.unwrap();
+    let accepted = "portcullis_oidc_back_channel_logouts_total{provider=\"test\",outcome=\"accepted\"} 2";
+    assert!(metrics.contains(accepted), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_good_ends_nothing_and_a_good_one_works_once() {
+    let gateway = gateway().await;
+    let mut alice = signed_in(&gateway, "alice").await;
+    let session = gateway.provider.signed_in()[0].clone();
+    let now = jwt::now();
+    for changes in [
+        json!({ "iss": "https://evil.test" }),
+        json!({ "aud": "another" }),
+        json!({ "exp": now - 120 }),
+        json!({ "iat": null }),
+        json!({ "jti": null }),
+        json!({ "events": {} }),
+        json!({ "nonce": "n" }),
+        json!({ "sub": null }),
+    ] {
+        let mut changed = json!({ "sub": session.subject });
+        for (name, value) in changes.as_object().unwrap() {
+            changed[name] = value.clone();
+        }
+        assert_eq!(send_token(&gateway, &changed).await, 400, "{changes}");
+    }
+    let good = claims(&gateway, &json!({ "sub": session.subject }));
+    let unsigned = jwt::unsigned(br#"{"alg":"none","typ":"logout+jwt"}"#, good.to_string().as_bytes(), b"");
+    assert_eq!(send(&gateway.portcullis, format!("logout_token={unsigned}")).await, 400);
+    assert_eq!(send(&gateway.portcullis, String::new()).await, 400);
+    assert_eq!(send(&gateway.portcullis, format!("logout_token={}", "a".repeat(100_000))).await, 413);
+    assert!(is_signed_in(&mut alice).await);
+
+    let body = format!("logout_token={}", gateway.provider.sign(&good).unwrap());
+    let once = tokio::join!(send(&gateway.portcullis, body.clone()), send(&gateway.portcullis, body.clone()));
+    assert!(matches!(once, (200, 400) | (400, 200)), "{once:?}");
+    assert!(!is_signed_in(&mut alice).await);
+    alice.sign_in("alice", "/").await.unwrap().echo().unwrap();
+    assert_eq!(send(&gateway.portcullis, body).await, 400);
+    assert!(is_signed_in(&mut alice).await, "a replay ends no later session");
+}
+
+/// The certified provider tells us by itself when its session ends, whichever of our browsers asked for it.
+#[tokio::test]
+async fn the_certified_provider_ends_the_other_browsers_of_its_session() {
+    let config = Config::new().unwrap();
+    let back_channel = format!("http://{}/backchannel-logout/oidc-provider", config.http_address());
+    let provider = OidcProvider::start_with(300, Some(&back_channel)).await.unwrap();
+    let portcullis = config.sign_in_at(provider.registration()).unwrap().start().await.unwrap();
+    let upstream = Upstream::start(Protocol::Http1).await.unwrap();
+    let envoy = Envoy::builder(Variant::NEWEST).unwrap().check(portcullis.check_address()).upstream(&upstream);
+    let envoy = envoy.start().await.unwrap();
+    let sign_in = async |person: &portcullis_integration::registration::Person| {
+        let mut visitor = Visitor::new(envoy.to_http1(), ORIGIN).unwrap();
+        let callback = person.walk(&visitor.begin("/").await.unwrap()).await.unwrap();
+        visitor.come_back(&callback).await.unwrap();
+        visitor.navigate("/").await.unwrap().echo().unwrap();
+        visitor
+    };
+    // Two of our sessions come of one session there, a third of another one.
+    let (person, elsewhere) = (provider.person("alice").unwrap(), provider.person("alice").unwrap());
+    let (mut first, mut second) = (sign_in(&person).await, sign_in(&person).await);
+    let mut third = sign_in(&elsewhere).await;
+
+    let link = [("accept", "text/html"), ("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "navigate")];
+    let link = [&link[..], &[("sec-fetch-dest", "document")]].concat();
+    let answer = first.request("GET", "/portcullis/logout", &link).await.unwrap();
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    assert!(is_signed_in(&mut second).await, "the provider was not asked yet");
+    let to_provider = url::Url::parse(answer.headers.only("location").unwrap()).unwrap();
+    person.walk(&to_provider).await.unwrap();
+    assert!(!is_signed_in(&mut second).await, "{}", portcullis.log_tail());
+    assert!(is_signed_in(&mut third).await, "another session of the same person lives on");
+}
