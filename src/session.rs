@@ -13,6 +13,7 @@ mod cache;
 mod contract;
 mod embedded;
 mod index;
+mod leases;
 mod memory;
 mod metrics;
 mod observers;
@@ -34,9 +35,10 @@ pub use metrics::Metrics;
 pub use record::{NewSession, Session, SessionListing, Tokens};
 pub use service::{CreateError, OpenError, Sessions};
 pub use store::{
-    CLOCK_TOLERANCE, IndexKey, IndexKeys, Inserted, MARK_GRACE, MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys, NewRecord,
-    RecordName, Replaced, Replacement, SWEEP_BATCH, SessionStore, StoreError, StoreObserver, StoreOpenError,
-    StoredListing, StoredRecord,
+    CLOCK_TOLERANCE, Generation, IndexKey, IndexKeys, Inserted, LeaseHolder, LeaseKey, MARK_GRACE, MAX_REVOCATIONS,
+    MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement, RevocationEntry,
+    RevocationId, RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver, StoreOpenError, StoredListing,
+    StoredRecord,
 };
 pub use ticket::Handle;
 

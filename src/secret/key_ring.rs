@@ -61,6 +61,12 @@ labels! {
     SpentState => "spent-state",
     /// What travels with a browser through the provider's logout.
     LogoutState => "logout-state",
+    /// The names of leases.
+    Lease => "lease",
+    /// The names of revocations.
+    RevocationName => "revocation-name",
+    /// A revocation, and what lifts it.
+    Revocation => "revocation",
 }
 
 /// The name of a root key: the first bytes of a hash of it, so that what is sealed can say which key opens it.

@@ -12,8 +12,9 @@ use futures::future::join_all;
 use super::{
     index,
     store::{
-        CLOCK_TOLERANCE, IndexKeys, Inserted, MARK_GRACE, MAX_SESSIONS_PER_SUBJECT, NewRecord, RecordName, Replaced,
-        Replacement, SWEEP_BATCH, SessionStore, StoreObserver,
+        CLOCK_TOLERANCE, Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MARK_GRACE, MAX_REVOCATIONS,
+        MAX_SESSIONS_PER_SUBJECT, NewRecord, RecordName, Replaced, Replacement, RevocationEntry, RevocationId,
+        RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver,
     },
     testing::{World, now, ring},
 };
@@ -60,6 +61,15 @@ cases! {
     expired_sessions_do_not_count_as_too_many,
     sweeping_deletes_in_bounded_steps,
     observers_hear_of_every_change_before_it_returns,
+    a_person_is_found_and_ended_by_the_name_that_services_know,
+    of_many_who_take_a_lease_one_holds_it,
+    a_lease_is_renewed_and_given_back_by_its_holder_alone,
+    a_lease_ends_by_the_clock_and_outlives_no_step_back,
+    the_newest_revocation_of_a_name_stays,
+    a_lifted_revocation_does_not_come_back,
+    a_list_of_revocations_tells_whether_it_changed,
+    revocations_expire_by_the_clock,
+    revocations_are_bounded,
 }
 
 /// A session named by a number, of a person named by a word, that lives an hour.
@@ -74,6 +84,7 @@ pub(super) fn record(number: u64, person: &str) -> NewRecord {
         login_began_at: now(),
         subject: index::subject(&ring, "issuer", person),
         provider_session: Some(index::provider_session(&ring, "issuer", &format!("sid of {number}"))),
+        userid: userid_of(person),
     }
 }
 
@@ -85,6 +96,10 @@ pub(super) fn name(number: u64) -> RecordName {
 
 pub(super) fn subject_of(person: &str) -> IndexKeys {
     index::subject(&ring(&[1]), "issuer", person)
+}
+
+fn userid_of(person: &str) -> IndexKeys {
+    index::userid(&ring(&[1]), &format!("{person}@example.com"))
 }
 
 fn replacement(version: u64) -> Replacement {
@@ -415,4 +430,165 @@ pub(super) async fn observers_hear_of_every_change_before_it_returns(world: &Wor
         panic!("not stored")
     };
     assert_eq!(heard.take(), ended.into_iter().collect());
+}
+
+pub(super) async fn a_person_is_found_and_ended_by_the_name_that_services_know(world: &World) {
+    let store = world.store.as_ref();
+    insert(store, record(1, "a")).await;
+    let elsewhere = NewRecord { subject: subject_of("a at another provider"), ..record(2, "a") };
+    insert(store, elsewhere).await;
+    insert(store, record(3, "b")).await;
+    assert_eq!(listed(store, &userid_of("a")).await, [name(1), name(2)]);
+    assert!(store.remove(&name(1)).await.unwrap());
+    assert_eq!(listed(store, &userid_of("a")).await, [name(2)]);
+    let logout = now().plus(SECOND);
+    assert_eq!(store.end_all(&userid_of("a"), logout, now().plus(HOUR)).await.unwrap(), [name(2)]);
+    assert!(!exists(store, 2).await && exists(store, 3).await);
+    assert_eq!(store.insert(record(4, "a")).await.unwrap(), Inserted::LoggedOut);
+    insert(store, NewRecord { login_began_at: logout.plus(SECOND), ..record(5, "a") }).await;
+    let rotated = index::userid(&ring(&[2, 1]), "a@example.com");
+    assert_eq!(listed(store, &rotated).await, [name(5)]);
+}
+
+fn lease(number: u8) -> LeaseKey {
+    LeaseKey::from_bytes([number; LeaseKey::BYTES])
+}
+
+pub(super) async fn of_many_who_take_a_lease_one_holds_it(world: &World) {
+    let takers = (0..50).map(|_| {
+        let store = Arc::clone(&world.store);
+        tokio::spawn(
+            async move { store.take_lease(&lease(1), &LeaseHolder::random(), now().plus(HOUR)).await.unwrap() },
+        )
+    });
+    let holders = join_all(takers).await.into_iter().filter(|holds| *holds.as_ref().unwrap()).count();
+    assert_eq!(holders, 1);
+    assert!(world.store.take_lease(&lease(2), &LeaseHolder::random(), now().plus(HOUR)).await.unwrap());
+}
+
+pub(super) async fn a_lease_is_renewed_and_given_back_by_its_holder_alone(world: &World) {
+    let store = world.store.as_ref();
+    let (holder, other) = (LeaseHolder::random(), LeaseHolder::random());
+    assert!(!store.release_lease(&lease(1), &holder).await.unwrap());
+    assert!(store.take_lease(&lease(1), &holder, now().plus(10 * SECOND)).await.unwrap());
+    assert!(!store.take_lease(&lease(1), &other, now().plus(HOUR)).await.unwrap());
+    assert!(!store.release_lease(&lease(1), &other).await.unwrap());
+    assert!(store.take_lease(&lease(1), &holder, now().plus(20 * SECOND)).await.unwrap());
+    world.clock.advance(15 * SECOND);
+    assert!(!store.take_lease(&lease(1), &other, now().plus(HOUR)).await.unwrap(), "it was renewed");
+    assert!(store.release_lease(&lease(1), &holder).await.unwrap());
+    assert!(!store.release_lease(&lease(1), &holder).await.unwrap());
+    assert!(store.take_lease(&lease(1), &other, now().plus(HOUR)).await.unwrap());
+}
+
+pub(super) async fn a_lease_ends_by_the_clock_and_outlives_no_step_back(world: &World) {
+    let store = world.store.as_ref();
+    let holders = [LeaseHolder::random(), LeaseHolder::random(), LeaseHolder::random()];
+    assert!(store.take_lease(&lease(1), &holders[0], now().plus(10 * SECOND)).await.unwrap());
+    world.clock.advance(10 * SECOND);
+    assert!(!store.release_lease(&lease(1), &holders[0]).await.unwrap(), "it has ended");
+    assert!(store.take_lease(&lease(1), &holders[1], now().plus(20 * SECOND)).await.unwrap());
+    world.clock.set(now());
+    assert!(!store.take_lease(&lease(1), &holders[0], now().plus(HOUR)).await.unwrap(), "a small step back");
+    world.clock.advance(10 * HOUR);
+    assert!(store.take_lease(&lease(1), &holders[0], now().plus(11 * HOUR)).await.unwrap());
+    world.clock.set(now());
+    assert!(store.take_lease(&lease(1), &holders[2], now().plus(HOUR)).await.unwrap(), "held for eleven hours");
+}
+
+fn revocation(number: u64, updated_at: u64, sealed: &str) -> RevocationEntry {
+    let mut id = [3; RevocationId::BYTES];
+    id[..8].copy_from_slice(&number.to_be_bytes());
+    RevocationEntry {
+        id: RevocationId::from_bytes(id),
+        updated_at: now().plus(Duration::from_secs(updated_at)),
+        expires_at: None,
+        sealed: sealed.as_bytes().to_vec(),
+    }
+}
+
+/// The list and its generation.
+async fn revoked(store: &dyn SessionStore) -> (Generation, Vec<RevocationEntry>) {
+    let RevocationList::Entries { generation, mut entries } = store.revocations(None).await.unwrap() else {
+        panic!("nothing was seen before");
+    };
+    entries.sort_unstable_by_key(|entry| entry.id);
+    (generation, entries)
+}
+
+pub(super) async fn the_newest_revocation_of_a_name_stays(world: &World) {
+    let store = world.store.as_ref();
+    let (old, new) = (revocation(1, 1, "old"), revocation(1, 2, "new"));
+    let other = revocation(2, 1, "other \0 \u{ff}");
+    assert_eq!(store.merge_revocations(vec![new.clone(), other.clone()]).await.unwrap(), 2);
+    assert_eq!(store.merge_revocations(vec![old.clone(), other.clone()]).await.unwrap(), 0);
+    assert_eq!(revoked(store).await.1, [new.clone(), other.clone()]);
+    let newest = RevocationEntry { expires_at: Some(now().plus(HOUR)), ..revocation(1, 3, "newest") };
+    assert_eq!(store.merge_revocations(vec![newest.clone(), new, old]).await.unwrap(), 1);
+    assert_eq!(revoked(store).await.1, [newest, other]);
+    // Two of one time: whoever comes first, every replica keeps the same one.
+    let (small, great) = (revocation(3, 5, "a"), revocation(3, 5, "b"));
+    store.merge_revocations(vec![great.clone()]).await.unwrap();
+    assert_eq!(store.merge_revocations(vec![small]).await.unwrap(), 0);
+    assert_eq!(revoked(store).await.1[2], great);
+}
+
+pub(super) async fn a_lifted_revocation_does_not_come_back(world: &World) {
+    let store = world.store.as_ref();
+    let (made, lifted) = (revocation(1, 1, "revoked"), revocation(1, 2, "lifted"));
+    store.merge_revocations(vec![made.clone()]).await.unwrap();
+    store.merge_revocations(vec![lifted.clone()]).await.unwrap();
+    // A replica that did not hear of it writes its list back.
+    assert_eq!(store.merge_revocations(vec![made.clone()]).await.unwrap(), 0);
+    assert_eq!(revoked(store).await.1, [lifted]);
+    let again = RevocationEntry { updated_at: now().plus(3 * SECOND), ..made };
+    assert_eq!(store.merge_revocations(vec![again.clone()]).await.unwrap(), 1);
+    assert_eq!(revoked(store).await.1, [again]);
+}
+
+pub(super) async fn a_list_of_revocations_tells_whether_it_changed(world: &World) {
+    let store = world.store.as_ref();
+    let (never, entries) = revoked(store).await;
+    assert_eq!((never, entries), (Generation::NONE, Vec::new()));
+    assert_eq!(store.revocations(Some(never)).await.unwrap(), RevocationList::Unchanged);
+    store.merge_revocations(vec![revocation(1, 1, "one")]).await.unwrap();
+    let (first, entries) = revoked(store).await;
+    assert_eq!(entries.len(), 1);
+    assert_ne!(first, never);
+    assert_eq!(store.revocations(Some(first)).await.unwrap(), RevocationList::Unchanged);
+    store.merge_revocations(vec![revocation(1, 1, "one")]).await.unwrap();
+    assert_eq!(store.revocations(Some(first)).await.unwrap(), RevocationList::Unchanged, "nothing new came");
+    store.merge_revocations(vec![revocation(1, 2, "two")]).await.unwrap();
+    let RevocationList::Entries { generation, entries } = store.revocations(Some(first)).await.unwrap() else {
+        panic!("it changed");
+    };
+    assert_ne!(generation, first);
+    assert_eq!(entries, [revocation(1, 2, "two")]);
+}
+
+pub(super) async fn revocations_expire_by_the_clock(world: &World) {
+    let store = world.store.as_ref();
+    let ends = RevocationEntry { expires_at: Some(now().plus(HOUR)), ..revocation(1, 1, "ends") };
+    let stays = revocation(2, 1, "stays");
+    store.merge_revocations(vec![ends.clone(), stays.clone()]).await.unwrap();
+    assert_eq!(store.sweep().await.unwrap(), 0);
+    world.clock.advance(HOUR);
+    assert_eq!(revoked(store).await.1, [stays.clone()]);
+    assert_eq!(store.sweep().await.unwrap(), 1);
+    assert_eq!(store.merge_revocations(vec![ends]).await.unwrap(), 0, "it has expired");
+    assert_eq!(revoked(store).await.1, [stays]);
+}
+
+pub(super) async fn revocations_are_bounded(world: &World) {
+    let store = world.store.as_ref();
+    let most = MAX_REVOCATIONS as u64;
+    let all = (0..most).map(|number| revocation(number, 1, "x")).collect();
+    assert_eq!(store.merge_revocations(all).await.unwrap(), MAX_REVOCATIONS);
+    let more = vec![revocation(0, 2, "changed"), revocation(most, 1, "one more")];
+    assert!(matches!(store.merge_revocations(more).await, Err(StoreError::Full(_))));
+    let (_, entries) = revoked(store).await;
+    assert_eq!((entries.len(), &entries[0]), (MAX_REVOCATIONS, &revocation(0, 1, "x")), "all or nothing");
+    assert_eq!(store.merge_revocations(vec![revocation(0, 2, "changed")]).await.unwrap(), 1);
+    insert(store, record(1, "a")).await;
+    assert!(exists(store, 1).await, "the store works on");
 }

@@ -5,6 +5,7 @@
 
 mod failure;
 mod file;
+mod revocations;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -30,10 +31,12 @@ use self::{
     writer::{Job, Pending, Writer},
 };
 use super::{
+    leases::Leases,
     observers::Observers,
     store::{
-        CLOCK_TOLERANCE, IndexKeys, Inserted, MarkKeys, NewRecord, RecordName, Replaced, Replacement, SessionStore,
-        StoreError, StoreObserver, StoreOpenError, StoredListing, StoredRecord,
+        CLOCK_TOLERANCE, Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, NewRecord, RecordName,
+        Replaced, Replacement, RevocationEntry, RevocationList, SessionStore, StoreError, StoreObserver,
+        StoreOpenError, StoredListing, StoredRecord, newest_of_each, too_many_revocations,
     },
 };
 use crate::clock::{SharedClock, Timestamp};
@@ -55,6 +58,7 @@ struct Shared {
     clock: SharedClock,
     /// The latest time that was seen, in milliseconds since the Unix epoch, unless the clock has stepped back since.
     latest: AtomicU64,
+    leases: Leases,
     observers: Observers,
 }
 
@@ -70,6 +74,7 @@ impl EmbeddedStore {
             database: RwLock::new(Some(file.database)),
             clock,
             latest: AtomicU64::new(file.meta.latest.as_unix_millis()),
+            leases: Leases::default(),
             observers: Observers::default(),
         });
         let (jobs, queue) = mpsc::channel(QUEUE);
@@ -154,6 +159,23 @@ impl SessionStore for EmbeddedStore {
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
         let mark = mark.clone();
         self.write(move |tables| tables.spend(&mark, until)).await
+    }
+
+    async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.shared.leases.take(lease, holder, until, self.shared.clock.now()))
+    }
+
+    async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError> {
+        Ok(self.shared.leases.release(lease, holder, self.shared.clock.now()))
+    }
+
+    async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {
+        self.write(move |tables| tables.revocations(seen)).await
+    }
+
+    async fn merge_revocations(&self, entries: Vec<RevocationEntry>) -> Result<usize, StoreError> {
+        let entries = newest_of_each(entries);
+        self.write(move |tables| tables.merge_revocations(&entries)).await?.ok_or_else(too_many_revocations)
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {

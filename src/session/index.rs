@@ -1,7 +1,7 @@
 //! The keys of the store's indexes and marks: keyed hashes, so that a store reveals neither people nor sessions.
 
-use super::store::{IndexKeys, MarkKeys};
-use crate::secret::{Label, RootKeyRing};
+use super::store::{IndexKeys, LeaseKey, MarkKeys, RecordName};
+use crate::secret::{KeyId, Label, RootKeyRing};
 
 /// The index of a person's sessions: by issuer and subject.
 pub(super) fn subject(ring: &RootKeyRing, issuer: &str, subject: &str) -> IndexKeys {
@@ -11,6 +11,16 @@ pub(super) fn subject(ring: &RootKeyRing, issuer: &str, subject: &str) -> IndexK
 /// The index of the sessions of one session at the provider: by issuer and `sid`.
 pub(super) fn provider_session(ring: &RootKeyRing, issuer: &str, session: &str) -> IndexKeys {
     index(ring, "provider-session", issuer, session)
+}
+
+/// The index of the sessions of whoever services know by this name.
+pub(super) fn userid(ring: &RootKeyRing, userid: &str) -> IndexKeys {
+    index(ring, "userid", "", userid)
+}
+
+/// The lease on a session, under the session's own key, which all replicas have that can open it.
+pub(super) fn session_lease(ring: &RootKeyRing, key: KeyId, name: &RecordName) -> Option<LeaseKey> {
+    ring.mac(key, Label::Lease, &[b"session", name.as_bytes()]).ok().map(LeaseKey::from_bytes)
 }
 
 /// The marks that say that `mark` was spent.

@@ -1,18 +1,20 @@
 //! Sessions in this process's memory: for tests, and where everybody may be signed out by a restart.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use async_trait::async_trait;
 
 use super::{
+    leases::Leases,
     observers::Observers,
     store::{
-        CLOCK_TOLERANCE, IndexKey, IndexKeys, Inserted, MARK_GRACE, MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys,
-        NewRecord, RecordName, Replaced, Replacement, SWEEP_BATCH, SessionStore, StoreError, StoreObserver,
-        StoredListing, StoredRecord,
+        CLOCK_TOLERANCE, Generation, IndexKey, IndexKeys, Inserted, LeaseHolder, LeaseKey, MARK_GRACE, MAX_REVOCATIONS,
+        MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement, RevocationEntry,
+        RevocationId, RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver, StoredListing,
+        StoredRecord, newest_of_each, too_many_revocations,
     },
 };
 use crate::clock::{SharedClock, Timestamp};
@@ -22,6 +24,7 @@ use crate::clock::{SharedClock, Timestamp};
 pub struct MemoryStore {
     clock: SharedClock,
     state: Mutex<State>,
+    leases: Leases,
     observers: Observers,
 }
 
@@ -32,6 +35,8 @@ struct State {
     by_expiry: BTreeSet<(Timestamp, RecordName)>,
     spent: HashMap<MarkKey, Timestamp>,
     logouts: HashMap<IndexKey, Logout>,
+    revocations: BTreeMap<RevocationId, RevocationEntry>,
+    generation: Option<Generation>,
     /// The latest time that was seen, unless the clock has stepped back since.
     latest: Option<Timestamp>,
     /// What the observers have to be told before the call returns.
@@ -55,7 +60,7 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(clock: SharedClock) -> Self {
-        Self { clock, state: Mutex::default(), observers: Observers::default() }
+        Self { clock, state: Mutex::default(), leases: Leases::default(), observers: Observers::default() }
     }
 
     /// One atomic step.
@@ -140,6 +145,29 @@ impl SessionStore for MemoryStore {
         }))
     }
 
+    async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.leases.take(lease, holder, until, self.clock.now()))
+    }
+
+    async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError> {
+        Ok(self.leases.release(lease, holder, self.clock.now()))
+    }
+
+    async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {
+        Ok(self.step(|state, now| {
+            let generation = state.generation.unwrap_or(Generation::NONE);
+            if seen == Some(generation) {
+                return RevocationList::Unchanged;
+            }
+            let live = state.revocations.values().filter(|entry| entry.expires_at.is_none_or(|end| end > now));
+            RevocationList::Entries { generation, entries: live.cloned().collect() }
+        }))
+    }
+
+    async fn merge_revocations(&self, entries: Vec<RevocationEntry>) -> Result<usize, StoreError> {
+        self.step(|state, now| state.merge_revocations(entries, now))
+    }
+
     async fn sweep(&self) -> Result<usize, StoreError> {
         Ok(self.step(State::sweep))
     }
@@ -170,7 +198,7 @@ impl State {
     }
 
     fn insert(&mut self, record: NewRecord, now: Timestamp) -> Inserted {
-        let indexes: Vec<_> = [Some(&record.subject), record.provider_session.as_ref()].into_iter().flatten().collect();
+        let indexes: Vec<_> = record.indexes().collect();
         let refused =
             |key: &IndexKey| self.logouts.get(key).is_some_and(|logout| logout.not_before >= record.login_began_at);
         if indexes.iter().any(|index| index.searched().iter().any(refused)) {
@@ -251,6 +279,26 @@ impl State {
         true
     }
 
+    fn merge_revocations(&mut self, entries: Vec<RevocationEntry>, now: Timestamp) -> Result<usize, StoreError> {
+        let mut merged = self.revocations.clone();
+        let mut changes = 0;
+        for entry in newest_of_each(entries) {
+            let expired = entry.expires_at.is_some_and(|end| end <= now);
+            if !expired && merged.get(&entry.id).is_none_or(|stored| entry.is_newer_than(stored)) {
+                merged.insert(entry.id, entry);
+                changes += 1;
+            }
+        }
+        if merged.len() > MAX_REVOCATIONS {
+            return Err(too_many_revocations());
+        }
+        if changes > 0 {
+            self.revocations = merged;
+            self.generation = Some(Generation::random());
+        }
+        Ok(changes)
+    }
+
     fn sweep(&mut self, now: Timestamp) -> usize {
         let expired: Vec<_> = self
             .by_expiry
@@ -265,6 +313,9 @@ impl State {
         let marks = self.spent.len() + self.logouts.len();
         self.spent.retain(|_, until| until.plus(MARK_GRACE) > now);
         self.logouts.retain(|_, logout| logout.until.plus(MARK_GRACE) > now);
-        expired.len() + marks - self.spent.len() - self.logouts.len()
+        let revocations = self.revocations.len();
+        self.revocations.retain(|_, entry| entry.expires_at.is_none_or(|end| end > now));
+        let forgotten = marks + revocations - self.spent.len() - self.logouts.len() - self.revocations.len();
+        expired.len() + forgotten
     }
 }

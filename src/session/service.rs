@@ -11,12 +11,15 @@ use super::{
     index,
     metrics::{Metrics, OpenOutcome},
     record::{self, NewSession, Opened, Session, SessionListing, Tokens},
-    store::{CLOCK_TOLERANCE, IndexKeys, Inserted, NewRecord, RecordName, SWEEP_BATCH, SessionStore, StoreError},
+    store::{
+        CLOCK_TOLERANCE, IndexKeys, Inserted, LeaseHolder, NewRecord, RecordName, SWEEP_BATCH, SessionStore,
+        StoreError, StoredListing,
+    },
     ticket::Ticket,
 };
 use crate::{
     clock::{SharedClock, Timestamp},
-    principal::ProviderName,
+    principal::{ProviderName, Userid},
     secret::{RootKeyRing, SecretString, SharedRootKeyRing},
 };
 
@@ -184,6 +187,7 @@ impl Sessions {
         let subject = index::subject(&ring, &new.user.issuer, &new.user.subject);
         let provider_session =
             new.provider_session.as_deref().map(|sid| index::provider_session(&ring, &new.user.issuer, sid));
+        let userid = index::userid(&ring, new.user.userid.as_str());
         let login_began_at = new.login_began_at;
         let ticket = Ticket::issue(&ring);
         let (session, sealed) = record::begin(&ring, &ticket, new, now, self.absolute_lifetime);
@@ -196,6 +200,7 @@ impl Sessions {
             login_began_at,
             subject,
             provider_session,
+            userid,
         };
         match self.store.insert(record).await.inspect_err(|error| self.note_failure(error))? {
             Inserted::Stored { ended } => {
@@ -242,6 +247,16 @@ impl Sessions {
         self.end_all(&index).await
     }
 
+    /// Ends every session of whoever services know by this name, of whatever provider, and refuses those whose login has
+    /// begun; how many ended.
+    ///
+    /// # Errors
+    /// Where the store did not: some may live.
+    pub async fn end_userid(&self, userid: &Userid) -> Result<usize, StoreError> {
+        let index = index::userid(&self.ring.load(), userid.as_str());
+        self.end_all(&index).await
+    }
+
     async fn end_all(&self, index: &IndexKeys) -> Result<usize, StoreError> {
         let now = self.clock.now();
         let until = now.plus(self.absolute_lifetime);
@@ -256,11 +271,55 @@ impl Sessions {
     /// Where the store does not answer.
     pub async fn list_subject(&self, issuer: &str, subject: &str) -> Result<Vec<SessionListing>, StoreError> {
         let ring = self.ring.load_full();
-        let index = index::subject(&ring, issuer, subject);
-        let stored = self.store.list(&index).await.inspect_err(|error| self.note_failure(error))?;
-        let listings =
-            stored.iter().filter_map(|stored| SessionListing::open(&ring, &stored.name, &stored.listing).ok());
-        Ok(listings.filter(|listing| listing.issuer == issuer && listing.subject == subject).collect())
+        let mut listings = self.list(&ring, &index::subject(&ring, issuer, subject)).await?;
+        listings.retain(|listing| listing.issuer == issuer && listing.subject == subject);
+        Ok(listings)
+    }
+
+    /// The sessions of whoever services know by this name, of whatever provider, the oldest first. What was planted in
+    /// the store is left out.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn list_userid(&self, userid: &Userid) -> Result<Vec<SessionListing>, StoreError> {
+        let ring = self.ring.load_full();
+        let mut listings = self.list(&ring, &index::userid(&ring, userid.as_str())).await?;
+        listings.retain(|listing| listing.userid == *userid);
+        Ok(listings)
+    }
+
+    async fn list(&self, ring: &RootKeyRing, index: &IndexKeys) -> Result<Vec<SessionListing>, StoreError> {
+        let stored = self.store.list(index).await.inspect_err(|error| self.note_failure(error))?;
+        let open = |stored: &StoredListing| SessionListing::open(ring, &stored.name, &stored.listing).ok();
+        Ok(stored.iter().filter_map(open).collect())
+    }
+
+    /// Takes the lease on a session for `lasts`, or renews it; whether `holder` has it now. Of all replicas one does.
+    ///
+    /// # Errors
+    /// Where the store does not answer: the lease must be taken for another's.
+    pub async fn take_lease(
+        &self,
+        session: &Session,
+        holder: &LeaseHolder,
+        lasts: Duration,
+    ) -> Result<bool, StoreError> {
+        let Some(lease) = index::session_lease(&self.ring.load(), session.key(), session.name()) else {
+            return Ok(false);
+        };
+        let until = self.clock.now().plus(lasts);
+        self.store.take_lease(&lease, holder, until).await.inspect_err(|error| self.note_failure(error))
+    }
+
+    /// Gives the lease on a session back; whether `holder` had it.
+    ///
+    /// # Errors
+    /// Where the store does not answer: the lease ends by itself.
+    pub async fn release_lease(&self, session: &Session, holder: &LeaseHolder) -> Result<bool, StoreError> {
+        let Some(lease) = index::session_lease(&self.ring.load(), session.key(), session.name()) else {
+            return Ok(false);
+        };
+        self.store.release_lease(&lease, holder).await.inspect_err(|error| self.note_failure(error))
     }
 
     /// Spends `mark`, the name of something that works once, until `until`; whether it was unspent. Of several that

@@ -1,11 +1,14 @@
 //! The seam to whatever keeps the sessions, and its security contract.
 
-use std::{fmt, io, path::PathBuf, sync::Weak, time::Duration};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Weak, time::Duration};
 
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::{clock::Timestamp, secret::encode};
+use crate::{
+    clock::Timestamp,
+    secret::{encode, random_bytes},
+};
 
 /// The most sessions that one person has at a time; the oldest ends for the next.
 pub const MAX_SESSIONS_PER_SUBJECT: usize = 100;
@@ -16,6 +19,9 @@ pub const MARK_GRACE: Duration = Duration::from_hours(1);
 /// How far the clock may step back before a store forgets the later time that it saw, and how far ahead a thing may be
 /// dated before it is refused.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
+
+/// The most revocations that a store holds, those that were lifted included.
+pub const MAX_REVOCATIONS: usize = 10_000;
 
 /// How many expired things one call of [`SessionStore::sweep`] deletes at most.
 pub const SWEEP_BATCH: usize = 1000;
@@ -54,10 +60,14 @@ macro_rules! keyed_hashes {
 keyed_hashes! {
     /// The name of a session's record: a keyed hash of its ticket's id.
     RecordName,
-    /// A key of an index: a keyed hash of an issuer and a subject, or of an issuer and a `sid`.
+    /// A key of an index: a keyed hash of an issuer and a subject, of an issuer and a `sid`, or of a user id.
     IndexKey,
     /// The name of a spent mark: a keyed hash of what was spent.
     MarkKey,
+    /// The name of a lease: a keyed hash of what is leased.
+    LeaseKey,
+    /// The name of a revocation: a keyed hash of what is revoked.
+    RevocationId,
 }
 
 macro_rules! keys_of_a_ring {
@@ -98,6 +108,107 @@ impl IndexKeys {
     }
 }
 
+/// Who holds leases: random, so that nobody takes himself for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseHolder([u8; LeaseHolder::BYTES]);
+
+impl LeaseHolder {
+    /// The length in bytes.
+    pub const BYTES: usize = 16;
+
+    /// Somebody new.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(random_bytes())
+    }
+
+    /// The holder's bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+}
+
+/// One entry of the list of revocations. What it revokes, and whether it does or was lifted, stands within the seal: who
+/// may write to the store can neither forge an entry nor lift one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevocationEntry {
+    /// What it is about: there is one entry of a name.
+    pub id: RevocationId,
+    /// When it was made, changed or lifted: of two the later one stays, and of two of one time the one whose sealed
+    /// bytes are greater.
+    pub updated_at: Timestamp,
+    /// When it may be forgotten; never where there is none.
+    pub expires_at: Option<Timestamp>,
+    /// The sealed entry.
+    pub sealed: Vec<u8>,
+}
+
+impl RevocationEntry {
+    /// Whether this entry takes the place of another one of its name.
+    #[must_use]
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        (self.updated_at, &self.sealed) > (other.updated_at, &other.sealed)
+    }
+}
+
+/// Of each name the newest entry.
+pub(super) fn newest_of_each(entries: Vec<RevocationEntry>) -> Vec<RevocationEntry> {
+    let mut newest = BTreeMap::<_, RevocationEntry>::new();
+    for entry in entries {
+        if newest.get(&entry.id).is_none_or(|other| entry.is_newer_than(other)) {
+            newest.insert(entry.id, entry);
+        }
+    }
+    newest.into_values().collect()
+}
+
+/// More would not be bounded.
+pub(super) fn too_many_revocations() -> StoreError {
+    StoreError::Full(format!("it would hold more than {MAX_REVOCATIONS} revocations"))
+}
+
+/// The state of a list of revocations: another one after each change, and after the list was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// That of a list that was never written, or that was lost.
+    pub const NONE: Self = Self(0);
+
+    /// A new one, that no list has had.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(u64::from_be_bytes(random_bytes()).max(1))
+    }
+
+    /// Takes what was read back from a store.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number under which a store keeps it.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// The list of revocations, as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationList {
+    /// It is as it was seen before. Entries may have expired meanwhile.
+    Unchanged,
+    /// The whole list, by name.
+    Entries {
+        /// What tells the next time whether it changed.
+        generation: Generation,
+        /// Every entry that has not expired.
+        entries: Vec<RevocationEntry>,
+    },
+}
+
 /// A session that is to be stored.
 #[derive(Clone, Debug)]
 pub struct NewRecord {
@@ -117,6 +228,15 @@ pub struct NewRecord {
     pub subject: IndexKeys,
     /// The provider's session, where the provider named it.
     pub provider_session: Option<IndexKeys>,
+    /// The name that services know the person by.
+    pub userid: IndexKeys,
+}
+
+impl NewRecord {
+    /// Every index that it stands in, and whose marks refuse it.
+    pub fn indexes(&self) -> impl Iterator<Item = &IndexKeys> {
+        [Some(&self.subject), self.provider_session.as_ref(), Some(&self.userid)].into_iter().flatten()
+    }
 }
 
 /// A session as it is stored.
@@ -302,6 +422,12 @@ pub trait StoreObserver: fmt::Debug + Send + Sync {
 /// - **A logout wins.** [`insert`](Self::insert) and `end_all` never pass each other: either the insert is refused by
 ///   the mark, or `end_all` deletes what was inserted.
 /// - **Once.** Of any number of [`spend`](Self::spend) calls with one mark, on all replicas, one returns `true`.
+/// - **A lease has one holder** at a time, among all replicas; its end is the clock's. It is no lock: it is not durable,
+///   and a store may forget it when it fails over or the clock steps back. Who acts on one is safe by the version that
+///   [`replace`](Self::replace) asks for.
+/// - **Revocations are merged, never deleted**: of two entries of one name the newer one stays, in whatever order they
+///   come. An entry that is lifted stays as an entry that says so, so that a replica that did not hear of it cannot bring
+///   it back; and a store that lost the list gets it back from the replicas, who tell by its generation.
 /// - **Expiry is the store's and the clock's.** What has expired is not found, and is deleted at first sight, so that a
 ///   clock that steps back afterwards revives nothing; nor does it revive what expired unseen by the latest time that
 ///   the store saw. Marks outlive what they mark by [`MARK_GRACE`].
@@ -340,6 +466,20 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
 
     /// Leaves a mark until `until`, unless it is there; whether it was not.
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError>;
+
+    /// Takes a lease for a holder until `until`, where it is free, has expired or is the holder's own; whether it did.
+    /// Who holds it and takes it again renews it.
+    async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError>;
+
+    /// Gives a lease back that is the holder's own; whether it was.
+    async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError>;
+
+    /// The whole list of revocations, unless it is as it was at `seen`.
+    async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError>;
+
+    /// Merges entries into the list of revocations; how many changed it. Those that have expired do not. All or
+    /// nothing: [`StoreError::Full`] where it would hold more than [`MAX_REVOCATIONS`].
+    async fn merge_revocations(&self, entries: Vec<RevocationEntry>) -> Result<usize, StoreError>;
 
     /// Deletes what has expired, at most [`SWEEP_BATCH`] things; how many it deleted.
     async fn sweep(&self) -> Result<usize, StoreError>;

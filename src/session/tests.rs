@@ -6,15 +6,15 @@ use futures::future::join_all;
 
 use self::watched::Watched;
 use super::{
-    CLOCK_TOLERANCE, Config, CreateError, MemoryStore, Metrics, OpenError, SessionStore, Sessions, StoreConfig,
-    StoredRecord, contract, index,
+    CLOCK_TOLERANCE, Config, CreateError, LeaseHolder, MemoryStore, Metrics, OpenError, SessionStore, Sessions,
+    StoreConfig, StoredRecord, contract, index,
     store::{Inserted, NewRecord, RecordName, StoreObserver},
     testing::{ABSOLUTE, IDLE, ISSUER, ORIGIN, World, dex, new_session, now, ring},
     ticket::Ticket,
 };
 use crate::{
     clock::{Clock as _, ManualClock},
-    principal::ProviderName,
+    principal::{ProviderName, Userid},
     secret::SecretString,
 };
 
@@ -57,6 +57,7 @@ async fn plant(world: &World, name: RecordName, stored: StoredRecord) {
         login_began_at: now(),
         subject: index::subject(&ring(&[9]), "planted", "planted"),
         provider_session: None,
+        userid: index::userid(&ring(&[9]), "planted"),
     };
     assert_eq!(world.store.insert(planted).await.unwrap(), Inserted::Stored { ended: Vec::new() });
 }
@@ -300,10 +301,13 @@ async fn a_list_shows_no_more_than_it_may_and_nothing_that_was_planted() {
             login_began_at: now(),
             subject: index::subject(&world.ring.load(), ISSUER, me),
             provider_session: None,
+            userid: index::userid(&world.ring.load(), "me@example.com"),
         };
         world.store.insert(planted).await.unwrap();
     }
     assert_eq!(world.sessions.list_subject(ISSUER, me).await.unwrap(), list);
+    let userid = Userid::parse("me@example.com").unwrap();
+    assert_eq!(world.sessions.list_userid(&userid).await.unwrap(), list);
 }
 
 #[tokio::test]
@@ -462,4 +466,33 @@ impl StoreObserver for Heard {
 fn sessions_over(world: &World, store: Arc<Watched>) -> Sessions {
     let config = super::testing::config(StoreConfig::Memory);
     Sessions::new(store, Arc::clone(&world.ring), world.clock.clone(), &config, Metrics::default())
+}
+
+#[tokio::test]
+async fn an_administrator_ends_a_person_by_the_name_that_services_know() {
+    let world = World::in_memory();
+    let (ticket, other) = (world.sign_in("user").await, world.sign_in("other").await);
+    let userid = Userid::parse("user@example.com").unwrap();
+    assert_eq!(world.sessions.list_userid(&userid).await.unwrap().len(), 1);
+    assert_eq!(world.sessions.end_userid(&userid).await, Ok(1));
+    assert_eq!(open(&world.sessions, &ticket).await.unwrap_err(), OpenError::Ended);
+    assert!(open(&world.sessions, &other).await.is_ok());
+    let begun = world.sessions.create(new_session("user", now())).await;
+    assert!(matches!(begun, Err(CreateError::LoggedOut)));
+}
+
+#[tokio::test]
+async fn of_two_replicas_one_has_the_lease_on_a_session() {
+    let world = World::in_memory();
+    let ticket = world.sign_in("user").await;
+    let (ours, theirs) = (LeaseHolder::random(), LeaseHolder::random());
+    let other = world.another_replica();
+    let (session, same) = (open(&world.sessions, &ticket).await.unwrap(), open(&other, &ticket).await.unwrap());
+    assert_eq!(world.sessions.take_lease(&session, &ours, MINUTE).await, Ok(true));
+    assert_eq!(other.take_lease(&same, &theirs, MINUTE).await, Ok(false));
+    // A key that came meanwhile makes no second lease.
+    world.ring.store(Arc::new(ring(&[2, 1])));
+    assert_eq!(other.take_lease(&same, &theirs, MINUTE).await, Ok(false));
+    assert_eq!(world.sessions.release_lease(&session, &ours).await, Ok(true));
+    assert_eq!(other.take_lease(&same, &theirs, MINUTE).await, Ok(true));
 }

@@ -22,6 +22,8 @@ pub(super) const SCHEMA_VERSION: u64 = 1;
 const SCHEMA: &str = "schema";
 /// The latest time that was seen when something was written, in milliseconds since the Unix epoch.
 const LATEST: &str = "latest";
+/// The generation of the revocations.
+pub(super) const GENERATION: &str = "generation";
 
 type Hash = &'static [u8; 32];
 
@@ -41,6 +43,9 @@ const LOGOUTS: TableDefinition<Hash, (u64, u64)> = TableDefinition::new("logouts
 /// (when a mark may be forgotten, its key); of both kinds.
 const MARKS_BY_END: TableDefinition<(u64, Hash), ()> = TableDefinition::new("marks-by-end");
 
+/// Revocations: (when it was made, when it may be forgotten, the sealed entry).
+pub(super) const REVOCATIONS: TableDefinition<Hash, (u64, Option<u64>, &[u8])> = TableDefinition::new("revocations");
+
 /// What a file says of itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meta {
@@ -50,7 +55,7 @@ pub(super) struct Meta {
 
 /// The open tables of a write transaction.
 pub(super) struct Tables<'txn> {
-    meta: Table<'txn, &'static str, u64>,
+    pub(super) meta: Table<'txn, &'static str, u64>,
     rows: Table<'txn, Hash, &'static [u8]>,
     records: Table<'txn, Hash, &'static [u8]>,
     by_index: Table<'txn, (Hash, u64, Hash), ()>,
@@ -58,9 +63,10 @@ pub(super) struct Tables<'txn> {
     spent: Table<'txn, Hash, u64>,
     logouts: Table<'txn, Hash, (u64, u64)>,
     marks_by_end: Table<'txn, (u64, Hash), ()>,
-    now: Timestamp,
+    pub(super) revocations: Table<'txn, Hash, (u64, Option<u64>, &'static [u8])>,
+    pub(super) now: Timestamp,
     /// Whether anything was written.
-    dirty: bool,
+    pub(super) dirty: bool,
     /// The records that were replaced or deleted.
     changed: &'txn mut Vec<RecordName>,
 }
@@ -80,6 +86,7 @@ impl<'txn> Tables<'txn> {
             spent: transaction.open_table(SPENT)?,
             logouts: transaction.open_table(LOGOUTS)?,
             marks_by_end: transaction.open_table(MARKS_BY_END)?,
+            revocations: transaction.open_table(REVOCATIONS)?,
             now: Timestamp::from_unix_millis(0),
             dirty: false,
             changed,
@@ -130,7 +137,7 @@ impl<'txn> Tables<'txn> {
     }
 
     pub(super) fn insert(&mut self, record: &NewRecord) -> Result<Inserted, StoreError> {
-        let indexes: Vec<_> = [Some(&record.subject), record.provider_session.as_ref()].into_iter().flatten().collect();
+        let indexes: Vec<_> = record.indexes().collect();
         for key in indexes.iter().flat_map(|index| index.searched()) {
             if self.logged_out_at(key)?.is_some_and(|not_before| not_before >= record.login_began_at) {
                 return Ok(Inserted::LoggedOut);
@@ -349,7 +356,9 @@ pub(super) fn sweep(tables: &mut Tables<'_>) -> Result<usize, StoreError> {
     for name in &expired {
         tables.delete(name)?;
     }
-    Ok(expired.len() + tables.forget_marks(SWEEP_BATCH - expired.len())?)
+    let marks = tables.forget_marks(SWEEP_BATCH - expired.len())?;
+    let deleted = expired.len() + marks;
+    Ok(deleted + tables.forget_revocations(SWEEP_BATCH - deleted)?)
 }
 
 /// Has the time noted though nothing else is written: reads move it on as well.

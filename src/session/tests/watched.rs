@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use crate::{
     clock::Timestamp,
     session::{
-        IndexKeys, Inserted, MarkKeys, NewRecord, RecordName, Replaced, Replacement, SessionStore, StoreError,
-        StoreObserver, StoredListing, StoredRecord, testing::World,
+        Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement,
+        RevocationEntry, RevocationList, SessionStore, StoreError, StoreObserver, StoredListing, StoredRecord,
+        testing::World,
     },
 };
 
@@ -87,6 +88,22 @@ impl SessionStore for Watched {
 
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
         self.store()?.spend(mark, until).await
+    }
+
+    async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
+        self.store()?.take_lease(lease, holder, until).await
+    }
+
+    async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError> {
+        self.store()?.release_lease(lease, holder).await
+    }
+
+    async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {
+        self.store()?.revocations(seen).await
+    }
+
+    async fn merge_revocations(&self, entries: Vec<RevocationEntry>) -> Result<usize, StoreError> {
+        self.store()?.merge_revocations(entries).await
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use crate::{
     clock::{SharedClock, Timestamp},
     session::{
-        IndexKeys, Inserted, MarkKeys, MemoryStore, NewRecord, RecordName, Replaced, Replacement, SessionStore,
-        StoreError, StoreObserver, StoredListing, StoredRecord,
+        Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, MemoryStore, NewRecord, RecordName, Replaced,
+        Replacement, RevocationEntry, RevocationList, SessionStore, StoreError, StoreObserver, StoredListing,
+        StoredRecord,
     },
 };
 
@@ -91,6 +92,26 @@ impl SessionStore for CountingStore {
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
         self.count()?;
         self.inner.spend(mark, until).await
+    }
+
+    async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
+        self.count()?;
+        self.inner.take_lease(lease, holder, until).await
+    }
+
+    async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError> {
+        self.count()?;
+        self.inner.release_lease(lease, holder).await
+    }
+
+    async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {
+        self.count()?;
+        self.inner.revocations(seen).await
+    }
+
+    async fn merge_revocations(&self, entries: Vec<RevocationEntry>) -> Result<usize, StoreError> {
+        self.count()?;
+        self.inner.merge_revocations(entries).await
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {
