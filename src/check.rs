@@ -17,7 +17,7 @@ pub use record::CheckRecord;
 use refusal::Refusal;
 
 use crate::{
-    authn::{Authenticator as _, BearerAuthenticator, Outcome, SessionAuthenticator},
+    authn::{BearerAuthenticator, SessionAuthenticator},
     authz::RuleSet,
     clock::SharedClock,
     decision::{Decision, Disposition, Respond},
@@ -147,10 +147,7 @@ impl Checker {
 
     /// Who is signed in, to be told on a page that refuses something for another reason.
     async fn signed_in_as(&self, request: &Request) -> Option<String> {
-        match self.session.authenticate(request).await {
-            Outcome::Authenticated(authenticated) => Some(authenticated.principal().userid()),
-            _ => None,
-        }
+        self.session.open(request).await.ok().map(|authenticated| authenticated.principal().userid())
     }
 
     /// Sends a navigation to sign in.

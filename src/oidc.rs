@@ -24,6 +24,8 @@ mod metadata;
 mod metrics;
 mod outside_text;
 mod provider;
+mod refresh;
+mod refresh_grant;
 mod return_target;
 mod state;
 
@@ -32,8 +34,10 @@ mod tests;
 
 pub use back_channel::BackChannelError;
 pub use config::{
-    ClaimsConfig, Config, ConfigError, Limits, LoginOrigin, LogoutConfig, ProviderConfig, SharedClientSecret,
+    ClaimsConfig, Config, ConfigError, Limits, LoginOrigin, LogoutConfig, ProviderConfig, RefreshConfig,
+    SharedClientSecret,
 };
 pub use login::{CallbackOutcome, CallbackRequest, Login, LoginError, LoginStart, MAX_ATTEMPTS, SharedLogin};
 pub use metrics::Metrics;
+pub use refresh::{NotFresh, Presented};
 pub use return_target::ReturnTarget;

@@ -32,8 +32,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub use embedded::EmbeddedStore;
 pub use memory::MemoryStore;
 pub use metrics::Metrics;
-pub use record::{NewSession, Session, SessionListing, Tokens};
-pub use service::{CreateError, OpenError, Sessions};
+pub use record::{AccessTokenLife, NewSession, Renewal, Session, SessionListing, Tokens};
+pub use service::{CreateError, Current, OpenError, Renewed, Sessions};
 pub use store::{
     CLOCK_TOLERANCE, Generation, IndexKey, IndexKeys, Inserted, LeaseHolder, LeaseKey, MARK_GRACE, MAX_REVOCATIONS,
     MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement, RevocationEntry,

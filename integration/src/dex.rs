@@ -31,6 +31,11 @@ pub struct Dex {
 impl Dex {
     /// Starts Dex and waits until it is ready.
     pub async fn start() -> Result<Self> {
+        Self::start_with("24h").await
+    }
+
+    /// Starts Dex with ID and access tokens that are good for so long.
+    pub async fn start_with(token_lifetime: &str) -> Result<Self> {
         let authority = Authority::new("Dex's authority")?;
         let identity = authority.server(&[])?;
         let port = Port::take()?;
@@ -49,6 +54,7 @@ impl Dex {
                 "secret": CLIENT_SECRET,
                 "redirectURIs": [redirect_uri()],
             }],
+            "expiry": { "idTokens": token_lifetime },
             "enablePasswordDB": true,
             "staticPasswords": [
                 user("alice", &["team-a", "everyone"]),

@@ -254,6 +254,7 @@ fn provider(settings: &Provider) -> Result<ProviderConfig, AssembleError> {
             trust_unverified_email: settings.trust_unverified_email,
             email_domains: settings.email_domains.iter().cloned().collect(),
         },
+        refresh: settings.refresh,
         logout: settings.logout,
         http: Arc::new(client) as SharedHttp,
     })
@@ -290,7 +291,7 @@ impl Built {
         };
         let checker = Checker::new(Parts {
             bearer: BearerAuthenticator::new(tokens, not_accepted),
-            session: SessionAuthenticator::new(Arc::clone(&self.sessions), origins),
+            session: SessionAuthenticator::new(Arc::clone(&self.sessions), self.login.clone(), origins),
             identity: Identity::new(identity, keyrings.assertion(), Arc::clone(clock)),
             endpoints: Endpoints::new(
                 settings.origins.iter().cloned(),

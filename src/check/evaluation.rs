@@ -79,13 +79,17 @@ impl Checker {
     }
 
     async fn evaluate_endpoint<'a>(&'a self, request: &Request, addressed: Addressed) -> Evaluation<'a> {
-        let session = match self.session.authenticate(request).await {
+        let outcome = if addressed.needs_session() {
+            self.session.authenticate(request).await
+        } else {
+            // A logout, for one, must not wait for the provider.
+            self.session.open(request).await.map_or_else(|outcome| outcome, Outcome::Authenticated)
+        };
+        let session = match outcome {
             Outcome::Authenticated(authenticated) => authenticated.session().cloned(),
-            Outcome::Rejected(rejected @ Rejected { reason: Reason::StoreUnavailable, .. })
-                if addressed.needs_session() =>
-            {
-                return Evaluation::refuse(Refusal::of_credential(rejected));
-            }
+            Outcome::Rejected(
+                rejected @ Rejected { reason: Reason::StoreUnavailable | Reason::ProviderUnavailable, .. },
+            ) if addressed.needs_session() => return Evaluation::refuse(Refusal::of_credential(rejected)),
             _ => None,
         };
         Evaluation::Endpoint { addressed, session }

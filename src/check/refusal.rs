@@ -38,9 +38,10 @@ impl Refusal {
     pub(super) const fn of_credential(rejected: Rejected) -> Self {
         let Rejected { reason, retry_after } = rejected;
         let disposition = match reason {
-            Reason::StoreUnavailable | Reason::ApiServerUnavailable | Reason::TooManyReviews => {
-                Disposition::Unavailable
-            }
+            Reason::StoreUnavailable
+            | Reason::ApiServerUnavailable
+            | Reason::TooManyReviews
+            | Reason::ProviderUnavailable => Disposition::Unavailable,
             Reason::Internal => Disposition::Internal,
             _ => Disposition::Unauthorized,
         };

@@ -168,6 +168,8 @@ pub struct Provider {
     pub trust_unverified_email: bool,
     /// The only domains that may sign in, in lower case; empty for all.
     pub email_domains: BTreeSet<String>,
+    /// Whether sessions follow the provider.
+    pub refresh: Option<oidc::RefreshConfig>,
     /// What sign-out does at the provider, and the other way round.
     pub logout: oidc::LogoutConfig,
 }

@@ -40,10 +40,19 @@ pub struct ProviderConfig {
     pub allow_http: bool,
     /// How its claims become a person.
     pub claims: ClaimsConfig,
+    /// Whether sessions follow the provider, where it issued a refresh token.
+    pub refresh: Option<RefreshConfig>,
     /// What happens there when somebody signs out here, and the other way round.
     pub logout: LogoutConfig,
     /// How it is reached.
     pub http: SharedHttp,
+}
+
+/// How sessions follow the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshConfig {
+    /// How long before its end an access token is replaced; at most half of its life.
+    pub ahead: Duration,
 }
 
 /// What sign-out does beyond the session here.

@@ -25,15 +25,15 @@ use super::{
     config::ProviderConfig,
     discovery::Known,
     http::{CallError, ProviderHttp},
-    metadata::MetadataError,
+    metadata::{Client, MetadataError},
 };
 use crate::{
     clock::Timestamp,
     jose::{self, UnverifiedToken},
     principal::User,
     reason::Reason,
-    secret::SecretString,
-    session::Tokens,
+    secret::{SecretString, constant_time_eq},
+    session::{AccessTokenLife, Tokens},
 };
 
 /// How far the provider's clock may be from ours.
@@ -109,6 +109,28 @@ pub(super) struct Exchange<'a> {
     pub(super) now: Timestamp,
 }
 
+/// Which nonce an ID token must have.
+pub(super) enum NonceRule<'a> {
+    /// This one (OpenID Connect Core section 3.1.3.7, step 11).
+    Required(&'a SecretString),
+    /// None, or the one of the sign-in (OpenID Connect Core section 12.2).
+    NoneOr(Option<&'a SecretString>),
+}
+
+impl NonceRule<'_> {
+    fn check(&self, found: Option<&Nonce>) -> Result<(), String> {
+        let is = |expected: &SecretString, found: &Nonce| {
+            constant_time_eq(expected.expose().as_bytes(), found.secret().as_bytes())
+        };
+        let good = match (self, found) {
+            (Self::Required(expected) | Self::NoneOr(Some(expected)), Some(found)) => is(expected, found),
+            (Self::Required(_), None) | (Self::NoneOr(None), Some(_)) => false,
+            (Self::NoneOr(_), None) => true,
+        };
+        if good { Ok(()) } else { Err("the nonce is missing or another one".to_owned()) }
+    }
+}
+
 /// The provider's endpoints, and the last answer as it came. The library reads more than OpenID Connect defines, such as
 /// the text `"true"` for `true`, and what it read no longer shows that.
 struct Overheard<'a> {
@@ -140,12 +162,10 @@ impl Overheard<'_> {
 impl Exchange<'_> {
     /// Exchanges the code and verifies everything that comes of it (OpenID Connect Core section 3.1.3).
     pub(super) async fn run(&self, grant: Grant) -> Result<SignedInUser, ExchangeError> {
-        let nonce = Nonce::new(grant.nonce.expose().to_owned());
+        let nonce = grant.nonce.clone();
         let response = self.request_tokens(grant).await?;
         let id_token = response.id_token().ok_or_else(|| ExchangeError::Answer("it holds no ID token".to_owned()))?;
-        let raw = SecretString::new(id_token.to_string());
-        let strict = jose::peek(raw.expose()).map_err(|error| ExchangeError::IdToken(error.to_string()))?;
-        self.verify(id_token, &strict, &nonce, response.access_token()).await?;
+        let strict = self.verified(id_token, &NonceRule::Required(&nonce), response.access_token()).await?;
 
         let subject = strict.subject().unwrap_or_default().to_owned();
         let id_claims = self.wanted_claims(&strict);
@@ -154,14 +174,7 @@ impl Exchange<'_> {
         } else {
             None
         };
-        let identified = Identified {
-            provider: &self.config.name,
-            issuer: self.issuer.as_str(),
-            subject: &subject,
-            id_token: &id_claims,
-            userinfo: userinfo.as_ref(),
-        };
-        let user = identified.user(&self.config.claims)?;
+        let user = self.user(&subject, &id_claims, userinfo.as_ref())?;
         let provider_session = strict.claim("sid").and_then(Value::as_str).map(str::to_owned);
         let authenticated_at = strict
             .claim("auth_time")
@@ -170,20 +183,49 @@ impl Exchange<'_> {
             // A date ahead of us would look like a fresh login for ever.
             .filter(|at| *at <= self.now.plus(LEEWAY));
         let tokens = Tokens {
-            id_token: raw,
+            id_token: SecretString::new(strict.expose().to_owned()),
             access_token: Some(SecretString::new(response.access_token().secret().clone())),
             refresh_token: response.refresh_token().map(|token| SecretString::new(token.secret().clone())),
-            access_token_expires_at: response.expires_in().map(|time| self.now.plus(time)),
+            access_token_life: self.access_token_life(&response, Some(&strict)),
+            nonce: Some(nonce),
         };
         Ok(SignedInUser { user, provider_session, authenticated_at, tokens })
     }
 
-    async fn request_tokens(&self, grant: Grant) -> Result<CoreTokenResponse, ExchangeError> {
-        let mut client = self.known.client.clone();
-        if let Some(secret) = &self.config.client_secret {
-            client = client.set_client_secret(ClientSecret::new(secret.load().expose().to_owned()));
+    /// How long the access token is good. Where the provider does not say so (RFC 6749 section 5.1 only recommends it),
+    /// the ID token's end stands for it.
+    pub(super) fn access_token_life(
+        &self,
+        response: &CoreTokenResponse,
+        id_token: Option<&UnverifiedToken>,
+    ) -> Option<AccessTokenLife> {
+        let told = response.expires_in().map(|time| self.now.plus(time));
+        let expires_at = told.or_else(|| id_token?.expires_at())?;
+        Some(AccessTokenLife { issued_at: self.now, expires_at })
+    }
+
+    /// The person, from claims that were verified.
+    pub(super) fn user(
+        &self,
+        subject: &str,
+        id_token: &Claims,
+        userinfo: Option<&Claims>,
+    ) -> Result<User, IdentityError> {
+        let (provider, issuer) = (&self.config.name, self.issuer.as_str());
+        Identified { provider, issuer, subject, id_token, userinfo }.user(&self.config.claims)
+    }
+
+    /// The client, with our secret as it is now.
+    pub(super) fn client(&self) -> Client {
+        let client = self.known.client.clone();
+        match &self.config.client_secret {
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.load().expose().to_owned())),
+            None => client,
         }
-        client
+    }
+
+    async fn request_tokens(&self, grant: Grant) -> Result<CoreTokenResponse, ExchangeError> {
+        self.client()
             .exchange_code(AuthorizationCode::new(grant.code))
             .set_pkce_verifier(PkceCodeVerifier::new(grant.pkce_verifier.expose().to_owned()))
             .set_redirect_uri(Cow::Owned(grant.redirect_uri))
@@ -192,13 +234,25 @@ impl Exchange<'_> {
             .map_err(ExchangeError::from)
     }
 
+    /// The ID token, read strictly, where it is the provider's word for us.
+    pub(super) async fn verified(
+        &self,
+        id_token: &CoreIdToken,
+        nonce: &NonceRule<'_>,
+        access_token: &AccessToken,
+    ) -> Result<UnverifiedToken, ExchangeError> {
+        let strict = jose::peek(&id_token.to_string()).map_err(|error| ExchangeError::IdToken(error.to_string()))?;
+        self.verify(id_token, &strict, nonce, access_token).await?;
+        Ok(strict)
+    }
+
     /// Verifies with the keys that we have, and once more with newer ones where none of them fits the token. A provider
     /// may change its key and keep its `kid`, or have none (OpenID Connect Core section 10.1).
     async fn verify(
         &self,
         id_token: &CoreIdToken,
         strict: &UnverifiedToken,
-        nonce: &Nonce,
+        nonce: &NonceRule<'_>,
         access_token: &AccessToken,
     ) -> Result<(), ExchangeError> {
         let keys = self.known.keys.current();
@@ -219,7 +273,7 @@ impl Exchange<'_> {
         keys: &CoreJsonWebKeySet,
         id_token: &CoreIdToken,
         strict: &UnverifiedToken,
-        nonce: &Nonce,
+        nonce: &NonceRule<'_>,
         access_token: &AccessToken,
     ) -> Result<(), Refused> {
         let now = self.now;
@@ -229,7 +283,7 @@ impl Exchange<'_> {
             .set_allowed_algs(ALGORITHMS)
             .set_time_fn(move || now.minus(LEEWAY).to_system_time().into())
             .set_issue_time_verifier_fn(move |issued_at| issued_recently(issued_at.timestamp(), now));
-        let verified = id_token.claims(&checks, nonce)?;
+        let verified = id_token.claims(&checks, |found: Option<&Nonce>| nonce.check(found))?;
         self.verify_authorized_party(verified)?;
         if strict.not_before().is_some_and(|not_before| not_before > now.plus(LEEWAY)) {
             return Err(Refused::Claim("nbf lies in the future"));
@@ -256,7 +310,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn wanted_claims(&self, token: &UnverifiedToken) -> Claims {
+    pub(super) fn wanted_claims(&self, token: &UnverifiedToken) -> Claims {
         claims::wanted(&self.config.claims)
             .filter_map(|name| Some((name.to_owned(), token.claim(name)?.clone())))
             .collect()
@@ -264,7 +318,11 @@ impl Exchange<'_> {
 
     /// Userinfo's claims (OpenID Connect Core section 5.3); `None` where the provider has no such endpoint. The library
     /// refuses an answer about another subject.
-    async fn userinfo(&self, response: &CoreTokenResponse, subject: &str) -> Result<Option<Claims>, ExchangeError> {
+    pub(super) async fn userinfo(
+        &self,
+        response: &CoreTokenResponse,
+        subject: &str,
+    ) -> Result<Option<Claims>, ExchangeError> {
         let access_token = response.access_token().clone();
         // What is no header value would make the library panic.
         if !access_token.secret().bytes().all(|byte| byte.is_ascii_graphic())

@@ -18,6 +18,7 @@ use super::{
     metrics::Metrics,
     outside_text::for_log,
     provider::Provider,
+    refresh::Refreshes,
     state::LoginState,
 };
 use crate::{
@@ -51,6 +52,7 @@ pub(super) struct Inner {
     marks: RateLimit,
     callback_deadline: Duration,
     callbacks: Arc<Callbacks>,
+    pub(super) refreshes: Arc<Refreshes>,
 }
 
 /// A browser is sent to the provider.
@@ -169,6 +171,7 @@ impl Login {
             marks,
             callback_deadline: config.limits.callback_deadline,
             callbacks: Arc::default(),
+            refreshes: Arc::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -417,7 +420,7 @@ fn new_session(
 /// The tokens that something here uses; no other is kept.
 pub(super) fn kept(tokens: Tokens, provider: &ProviderConfig) -> Tokens {
     let revoke = provider.logout.revoke_tokens;
-    let refresh_token = tokens.refresh_token.filter(|_| revoke);
+    let refresh_token = tokens.refresh_token.filter(|_| revoke || provider.refresh.is_some());
     Tokens {
         // Revoking the refresh token ends the access token too (RFC 7009 section 2.1).
         access_token: tokens.access_token.filter(|_| revoke && refresh_token.is_none()),

@@ -20,6 +20,7 @@ pub struct Metrics {
     dropped_groups: Family<ProviderLabels, Counter>,
     revocations: Family<OutcomeLabels, Counter>,
     back_channel: Family<OutcomeLabels, Counter>,
+    refreshes: Family<OutcomeLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,6 +61,7 @@ impl Metrics {
             dropped_groups: Family::default(),
             revocations: Family::default(),
             back_channel: Family::default(),
+            refreshes: Family::default(),
         };
         registry.register("oidc_logins", "Sign-ins begun and callbacks answered, by outcome", metrics.logins.clone());
         registry.register_with_unit(
@@ -89,6 +91,7 @@ impl Metrics {
             "Logout tokens that came, by outcome",
             metrics.back_channel.clone(),
         );
+        registry.register("oidc_refreshes", "Refreshes of sessions, by outcome", metrics.refreshes.clone());
         metrics
     }
 
@@ -119,6 +122,10 @@ impl Metrics {
 
     pub(super) fn back_channel(&self, provider: &ProviderName, outcome: &'static str) {
         self.back_channel.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
+    }
+
+    pub(super) fn refreshed(&self, provider: &ProviderName, outcome: &'static str) {
+        self.refreshes.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
     }
 
     pub(super) fn groups_dropped(&self, provider: &ProviderName, count: usize) {

@@ -17,10 +17,16 @@ use super::{
     metrics::Metrics,
     state::LoginState,
 };
-use crate::clock::SharedClock;
+use crate::{
+    clock::SharedClock,
+    session::{Renewal, Session, Tokens},
+};
 
 /// How many tokens are revoked at once; more are not revoked, so that logouts cannot pile up before a slow provider.
 const CONCURRENT_REVOCATIONS: usize = 64;
+
+/// How many sessions are refreshed at once.
+const CONCURRENT_REFRESHES: usize = 64;
 
 /// How many logout tokens are judged at once: anybody who reaches the listener may send some.
 const CONCURRENT_LOGOUTS: usize = 64;
@@ -37,6 +43,8 @@ pub(super) struct Provider {
     pub(super) logouts: Arc<Semaphore>,
     /// One place for each revocation that may run.
     pub(super) revocations: Arc<Semaphore>,
+    /// One place for each refresh that may run; more wait.
+    pub(super) refreshes: Semaphore,
     clock: SharedClock,
 }
 
@@ -59,6 +67,7 @@ impl Provider {
             breaker: Breaker::new(),
             places: Arc::new(Semaphore::new(limits.concurrent_exchanges.clamp(1, Semaphore::MAX_PERMITS))),
             logouts: Arc::new(Semaphore::new(CONCURRENT_LOGOUTS)),
+            refreshes: Semaphore::new(CONCURRENT_REFRESHES),
             revocations: Arc::new(Semaphore::new(CONCURRENT_REVOCATIONS)),
             clock: clock.clone(),
         })
@@ -106,16 +115,33 @@ impl Provider {
         grant: Grant,
         deadline: Duration,
     ) -> Result<SignedInUser, ExchangeError> {
-        let exchange = Exchange {
-            config: &self.config,
-            issuer: &self.issuer,
-            http: self.discovery.http(),
-            known,
-            now: self.clock.now(),
-        };
-        let outcome = tokio::time::timeout(deadline, exchange.run(grant))
+        self.call(deadline, self.exchanging(known).run(grant)).await
+    }
+
+    /// Brings a session's refresh token within `deadline`.
+    pub(super) async fn refresh(
+        &self,
+        known: &Known,
+        session: &Session,
+        tokens: &Tokens,
+        deadline: Duration,
+    ) -> Result<Renewal, ExchangeError> {
+        self.call(deadline, self.exchanging(known).refresh(session.user(), tokens)).await
+    }
+
+    fn exchanging<'a>(&'a self, known: &'a Known) -> Exchange<'a> {
+        let (config, issuer, http) = (&self.config, &self.issuer, self.discovery.http());
+        Exchange { config, issuer, http, known, now: self.clock.now() }
+    }
+
+    async fn call<T>(
+        &self,
+        deadline: Duration,
+        call: impl Future<Output = Result<T, ExchangeError>>,
+    ) -> Result<T, ExchangeError> {
+        let outcome = tokio::time::timeout(deadline, call)
             .await
-            .unwrap_or_else(|_| Err(ExchangeError::Unavailable("the callback's deadline passed".to_owned())));
+            .unwrap_or_else(|_| Err(ExchangeError::Unavailable("our deadline passed".to_owned())));
         match &outcome {
             Err(ExchangeError::Unavailable(_)) => self.breaker.failed(self.clock.monotonic()),
             _ => self.breaker.answered(),

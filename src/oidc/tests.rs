@@ -6,6 +6,7 @@ mod discovery;
 mod flow;
 mod limits;
 mod logout;
+mod refresh;
 pub(super) mod support;
 
 use super::CallbackOutcome;

@@ -31,8 +31,28 @@ pub struct Tokens {
     pub access_token: Option<SecretString>,
     /// The refresh token, where the provider issued one.
     pub refresh_token: Option<SecretString>,
-    /// When the access token expires, where the provider says so.
-    pub access_token_expires_at: Option<Timestamp>,
+    /// How long the access token is good, where the provider says so.
+    pub access_token_life: Option<AccessTokenLife>,
+    /// The nonce of the sign-in: an ID token of a refresh has the same one, or none (OpenID Connect Core section 12.2).
+    pub nonce: Option<SecretString>,
+}
+
+/// How long an access token is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessTokenLife {
+    /// Since when.
+    pub issued_at: Timestamp,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// What a refresh changes of a session.
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    /// Who is signed in: the same person, as the provider knows them now.
+    pub user: User,
+    /// What the provider issued.
+    pub tokens: Tokens,
 }
 
 /// A session that is to begin.
@@ -65,6 +85,7 @@ pub struct Session {
     expires_at: Timestamp,
     version: u64,
     authenticated_at: Option<Timestamp>,
+    renewable: Option<AccessTokenLife>,
     source: String,
     handle: Handle,
     name: RecordName,
@@ -107,6 +128,12 @@ impl Session {
     #[must_use]
     pub const fn authenticated_at(&self) -> Option<Timestamp> {
         self.authenticated_at
+    }
+
+    /// How long the access token is good, where there is a refresh token to get another one with.
+    #[must_use]
+    pub const fn renewable(&self) -> Option<AccessTokenLife> {
+        self.renewable
     }
 
     /// The session's name for people and logs.
@@ -210,6 +237,7 @@ pub(super) fn begin(
         expires_at: now.plus(absolute_lifetime),
         version: 1,
         authenticated_at: new.authenticated_at,
+        renewable: new.tokens.renewable(),
         source: new.source.map(|source| source.to_string()).unwrap_or_default(),
         handle: ticket.handle().clone(),
         name: *ticket.name(),
@@ -219,6 +247,39 @@ pub(super) fn begin(
     let sealed = seal(ring, ticket, &session, &new.tokens, new.provider_session)
         .expect("a ticket's key is in the ring that issued it");
     (session, sealed)
+}
+
+/// The next form of a session that was read: its opened form and its sealed record.
+pub(super) fn renew(
+    ring: &RootKeyRing,
+    ticket: &Ticket,
+    opened: &Opened,
+    renewal: &Renewal,
+    version: u64,
+) -> Result<(Session, Vec<u8>), UnsealError> {
+    let before = &opened.session;
+    let session = Session {
+        user: renewal.user.clone(),
+        origin: before.origin.clone(),
+        created_at: before.created_at,
+        expires_at: before.expires_at,
+        version,
+        authenticated_at: before.authenticated_at,
+        renewable: renewal.tokens.renewable(),
+        source: before.source.clone(),
+        handle: before.handle.clone(),
+        name: before.name,
+        key: before.key,
+        last_seen: AtomicU64::new(before.last_seen.load(Ordering::Relaxed)),
+    };
+    let sealed = seal(ring, ticket, &session, &renewal.tokens, opened.provider_session.clone())?;
+    Ok((session, sealed))
+}
+
+impl Tokens {
+    fn renewable(&self) -> Option<AccessTokenLife> {
+        self.access_token_life.filter(|_| self.refresh_token.is_some())
+    }
 }
 
 fn seal(
@@ -247,7 +308,9 @@ fn seal(
             id_token: text(&tokens.id_token),
             access_token: tokens.access_token.as_ref().map(text),
             refresh_token: tokens.refresh_token.as_ref().map(text),
-            access_token_expires_at_ms: tokens.access_token_expires_at.map(Timestamp::as_unix_millis),
+            access_token_expires_at_ms: tokens.access_token_life.map(|life| life.expires_at.as_unix_millis()),
+            access_token_issued_at_ms: tokens.access_token_life.map(|life| life.issued_at.as_unix_millis()),
+            nonce: tokens.nonce.as_ref().map(text),
         }),
         provider_session,
         authenticated_at_ms: session.authenticated_at.map(Timestamp::as_unix_millis),
@@ -258,9 +321,11 @@ fn seal(
 }
 
 /// A record that opened, and what stands beside it.
+#[derive(Debug)]
 pub(super) struct Opened {
     pub(super) session: Session,
     pub(super) tokens: Tokens,
+    pub(super) provider_session: Option<String>,
 }
 
 /// Opens a record that a store returned for the ticket's name. One that was forged, damaged, moved from another name,
@@ -277,7 +342,7 @@ pub(super) fn open(
     let plain = ring.open_with_secret(Label::Record, ticket.secret(), &is_for, sealed)?;
     let record = wire::Record::decode(plain.expose()).map_err(|_| UnsealError)?;
     let listing = SessionListing::open(ring, ticket.name(), listing)?;
-    let tokens = record.tokens.ok_or(UnsealError)?;
+    let tokens = read_tokens(record.tokens.ok_or(UnsealError)?);
     let session = Session {
         user: read_user(record.user.ok_or(UnsealError)?)?,
         origin: record.origin,
@@ -285,19 +350,28 @@ pub(super) fn open(
         expires_at: Timestamp::from_unix_millis(record.expires_at_ms),
         version: record.version,
         authenticated_at: record.authenticated_at_ms.map(Timestamp::from_unix_millis),
+        renewable: tokens.renewable(),
         source: listing.source,
         handle: ticket.handle().clone(),
         name: *ticket.name(),
         key: ticket.key(),
         last_seen: AtomicU64::new(listing.last_seen.as_unix_millis()),
     };
-    let tokens = Tokens {
+    Ok(Opened { session, tokens, provider_session: record.provider_session })
+}
+
+fn read_tokens(tokens: wire::Tokens) -> Tokens {
+    let life = tokens.access_token_issued_at_ms.zip(tokens.access_token_expires_at_ms);
+    Tokens {
         id_token: SecretString::new(tokens.id_token),
         access_token: tokens.access_token.map(SecretString::new),
         refresh_token: tokens.refresh_token.map(SecretString::new),
-        access_token_expires_at: tokens.access_token_expires_at_ms.map(Timestamp::from_unix_millis),
-    };
-    Ok(Opened { session, tokens })
+        access_token_life: life.map(|(issued_at, expires_at)| AccessTokenLife {
+            issued_at: Timestamp::from_unix_millis(issued_at),
+            expires_at: Timestamp::from_unix_millis(expires_at),
+        }),
+        nonce: tokens.nonce.map(SecretString::new),
+    }
 }
 
 /// The person that a record names. Names are parsed again: nothing that a store returns is a name without it.

@@ -10,10 +10,10 @@ use super::{
     cache::OpenedSessions,
     index,
     metrics::{Metrics, OpenOutcome},
-    record::{self, NewSession, Opened, Session, SessionListing, Tokens},
+    record::{self, NewSession, Opened, Renewal, Session, SessionListing, Tokens},
     store::{
-        CLOCK_TOLERANCE, IndexKeys, Inserted, LeaseHolder, NewRecord, RecordName, SWEEP_BATCH, SessionStore,
-        StoreError, StoredListing,
+        CLOCK_TOLERANCE, IndexKeys, Inserted, LeaseHolder, NewRecord, RecordName, Replaced, Replacement, SWEEP_BATCH,
+        SessionStore, StoreError, StoredListing,
     },
     ticket::Ticket,
 };
@@ -51,6 +51,39 @@ pub enum CreateError {
     /// The store did not keep it.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A session as the store had it at some moment.
+#[derive(Debug)]
+pub struct Current {
+    ticket: Ticket,
+    opened: Opened,
+    version: u64,
+}
+
+impl Current {
+    /// The session.
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        &self.opened.session
+    }
+
+    /// What the provider issued for it.
+    #[must_use]
+    pub const fn tokens(&self) -> &Tokens {
+        &self.opened.tokens
+    }
+}
+
+/// What became of a renewal.
+#[derive(Debug)]
+pub enum Renewed {
+    /// It is stored.
+    Done(Arc<Session>),
+    /// The session has ended meanwhile.
+    Ended,
+    /// Somebody else renewed it first: read again.
+    Superseded,
 }
 
 /// Opens, begins and ends sessions. Shared by all checks.
@@ -125,20 +158,20 @@ impl Sessions {
         let ring = self.ring.load_full();
         let ticket = Ticket::parse(&ring, text).ok_or(OpenError::NotOurs)?;
         let epoch = self.opened.epoch(ticket.name());
-        let opened = self.read(&ring, &ticket, origin, provider).await?;
+        let (opened, _) = self.read(&ring, &ticket, origin, provider).await?;
         let session = Arc::new(opened.session);
         self.opened.insert(OpenedSessions::key(&ring, text), Arc::clone(&session), epoch);
         Ok(session)
     }
 
-    /// Reads a session from the store. One that has ended by what only its seal tells is deleted.
+    /// Reads a session from the store, with its version there. One that has ended by what only its seal tells is deleted.
     async fn read(
         &self,
         ring: &RootKeyRing,
         ticket: &Ticket,
         origin: &str,
         provider: &ProviderName,
-    ) -> Result<Opened, OpenError> {
+    ) -> Result<(Opened, u64), OpenError> {
         let stored = self.store.get(ticket.name()).await.map_err(|error| self.unavailable(&error))?;
         let stored = stored.ok_or(OpenError::Ended)?;
         let opened = record::open(ring, ticket, origin, provider, &stored.sealed, &stored.listing).map_err(|_| {
@@ -155,7 +188,7 @@ impl Sessions {
             self.store.remove(ticket.name()).await.map_err(|error| self.unavailable(&error))?;
             return Err(OpenError::Ended);
         }
-        Ok(opened)
+        Ok((opened, stored.version))
     }
 
     fn is_live(&self, session: &Session) -> bool {
@@ -173,7 +206,41 @@ impl Sessions {
     pub async fn tokens(&self, ticket: &str, origin: &str, provider: &ProviderName) -> Result<Tokens, OpenError> {
         let ring = self.ring.load_full();
         let ticket = Ticket::parse(&ring, ticket).ok_or(OpenError::NotOurs)?;
-        Ok(self.read(&ring, &ticket, origin, provider).await?.tokens)
+        Ok(self.read(&ring, &ticket, origin, provider).await?.0.tokens)
+    }
+
+    /// A session as the store has it now, for [`Sessions::renew`].
+    ///
+    /// # Errors
+    /// As for [`Sessions::open`].
+    pub async fn current(&self, ticket: &str, origin: &str, provider: &ProviderName) -> Result<Current, OpenError> {
+        let ring = self.ring.load_full();
+        let ticket = Ticket::parse(&ring, ticket).ok_or(OpenError::NotOurs)?;
+        let (opened, version) = self.read(&ring, &ticket, origin, provider).await?;
+        Ok(Current { ticket, opened, version })
+    }
+
+    /// Replaces what a session says, where it still exists and nobody else has replaced it since it was read: a logout
+    /// always wins. Stored durably when this returns, and nobody is told what was there before.
+    ///
+    /// # Errors
+    /// Where the store does not answer: whether it is stored is not known.
+    pub async fn renew(&self, current: &Current, renewal: &Renewal) -> Result<Renewed, StoreError> {
+        let ring = self.ring.load_full();
+        let Ok((session, sealed)) =
+            record::renew(&ring, &current.ticket, &current.opened, renewal, current.version + 1)
+        else {
+            // Its key has left the ring, and the session with it.
+            return Ok(Renewed::Ended);
+        };
+        let expires_at = session.ends_at(self.idle_lifetime);
+        let replacement = Replacement { version: current.version, sealed, expires_at };
+        let outcome = self.store.replace(session.name(), replacement).await;
+        Ok(match outcome.inspect_err(|error| self.note_failure(error))? {
+            Replaced::Done => Renewed::Done(Arc::new(session)),
+            Replaced::Gone => Renewed::Ended,
+            Replaced::Stale => Renewed::Superseded,
+        })
     }
 
     /// Begins a session. Returns its ticket, the value of the cookie. Stored durably when this returns; whoever drops

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Config, MemoryStore, Metrics, NewSession, SessionStore, Sessions, StoreConfig, Tokens};
+use super::{AccessTokenLife, Config, MemoryStore, Metrics, NewSession, SessionStore, Sessions, StoreConfig, Tokens};
 use crate::{
     clock::{ManualClock, SharedClock, Timestamp},
     principal::{Email, Groups, ProviderName, User, Userid},
@@ -52,7 +52,11 @@ pub(super) fn new_session(name: &str, began: Timestamp) -> NewSession {
             id_token: SecretString::new(format!("id-token-of-{name}")),
             access_token: Some(SecretString::new(format!("access-token-of-{name}"))),
             refresh_token: Some(SecretString::new(format!("refresh-token-of-{name}"))),
-            access_token_expires_at: Some(began.plus(Duration::from_mins(5))),
+            access_token_life: Some(AccessTokenLife {
+                issued_at: began,
+                expires_at: began.plus(Duration::from_mins(5)),
+            }),
+            nonce: Some(SecretString::new(format!("nonce-of-{name}"))),
         },
         provider_session: Some(format!("sid-of-{name}")),
         authenticated_at: Some(began),

@@ -62,7 +62,7 @@ impl Fixture {
         let checker = Checker::new(Parts {
             rules: rules(),
             bearer: BearerAuthenticator::new(None, [ISSUER.to_owned(), ASSERTION_ISSUER.to_owned()]),
-            session: SessionAuthenticator::new(Arc::clone(&sessions), HOSTS.map(session_origin)),
+            session: SessionAuthenticator::new(Arc::clone(&sessions), login.clone(), HOSTS.map(session_origin)),
             identity: identity(shared.clone()),
             endpoints: Endpoints::new(HOSTS.map(origin), login, Arc::clone(&sessions), shared.clone()),
             clock: shared,
@@ -91,7 +91,8 @@ impl Fixture {
                     id_token: SecretString::new("id-token".into()),
                     access_token: None,
                     refresh_token: None,
-                    access_token_expires_at: None,
+                    access_token_life: None,
+                    nonce: None,
                 },
                 provider_session: None,
                 authenticated_at: None,
@@ -209,6 +210,7 @@ fn provider(http: SharedHttp) -> ProviderConfig {
             trust_unverified_email: false,
             email_domains: vec![],
         },
+        refresh: None,
         logout: LogoutConfig::default(),
         http,
     }

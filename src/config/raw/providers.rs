@@ -47,9 +47,27 @@ pub(crate) struct Provider {
     /// The only domains whose e-mail addresses may sign in. Empty: all.
     #[serde(default)]
     pub(crate) email_domains: Vec<String>,
+    /// Lets sessions follow the provider, where it issues refresh tokens (most want the scope `offline_access`). Absent:
+    /// they live by their own lifetimes.
+    #[serde(default)]
+    pub(crate) refresh: Option<Refresh>,
     /// What sign-out does at the provider, and what the provider's sign-out does here.
     #[serde(default)]
     pub(crate) logout: ProviderLogout,
+}
+
+/// How sessions follow the provider.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Refresh {
+    /// How long before its end an access token is replaced; at most half of its life counts.
+    pub(crate) ahead: DurationText,
+}
+
+impl Default for Refresh {
+    fn default() -> Self {
+        Self { ahead: "1m".into() }
+    }
 }
 
 /// What sign-out does at the provider, and what the provider's sign-out does here.

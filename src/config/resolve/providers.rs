@@ -14,7 +14,7 @@ use crate::{
         raw,
         settings::Provider,
     },
-    oidc::LogoutConfig,
+    oidc::{LogoutConfig, RefreshConfig},
     principal::ProviderName,
     secret::SecretString,
 };
@@ -72,6 +72,15 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> O
             .write("list the domains whose addresses this provider may tell"),
         );
     }
+    let refresh = match &raw.refresh {
+        Some(refresh) => {
+            let at = at.key("refresh").key("ahead");
+            context
+                .duration(&at, &refresh.ahead, Duration::from_secs(1)..=60 * MINUTE)
+                .map(|ahead| Some(RefreshConfig { ahead }))
+        }
+        None => Some(None),
+    };
     Some(Provider {
         name: name?,
         issuer: issuer.map(|_| raw.issuer.clone())?,
@@ -86,6 +95,7 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> O
         groups_claim: groups_claim?,
         trust_unverified_email: raw.trust_unverified_email,
         email_domains: email_domains?,
+        refresh: refresh?,
         logout: LogoutConfig {
             at_provider: raw.logout.at_provider,
             revoke_tokens: raw.logout.revoke_tokens,

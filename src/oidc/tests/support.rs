@@ -46,6 +46,26 @@ pub(in crate::oidc) struct World {
     pub(in crate::oidc) keys: SharedRootKeyRing,
     pub(in crate::oidc) login: Login,
     pub(in crate::oidc) origin: LoginOrigin,
+    config: Config,
+}
+
+fn replica(
+    config: &Config,
+    store: &Arc<CountingStore>,
+    keys: &SharedRootKeyRing,
+    clock: &Arc<ManualClock>,
+) -> (Arc<Sessions>, Login) {
+    let session_config = session::Config {
+        store: StoreConfig::Memory,
+        absolute_lifetime: Duration::from_hours(24),
+        idle_lifetime: Duration::from_hours(8),
+    };
+    let metrics = session::Metrics::default();
+    let sessions = Sessions::new(store.clone(), keys.clone(), clock.clone(), &session_config, metrics);
+    let sessions = Arc::new(sessions);
+    let metrics = Metrics::register(&mut Registry::default());
+    let login = Login::new(config.clone(), keys.clone(), sessions.clone(), clock.clone(), metrics, None).unwrap();
+    (sessions, login)
 }
 
 impl World {
@@ -58,26 +78,17 @@ impl World {
         let provider = ScriptedProvider::new(clock.clone());
         let store = CountingStore::new(clock.clone());
         let keys = key_ring(1).shared();
-        let session_config = session::Config {
-            store: StoreConfig::Memory,
-            absolute_lifetime: Duration::from_hours(24),
-            idle_lifetime: Duration::from_hours(8),
-        };
-        let metrics = session::Metrics::default();
-        let sessions = Arc::new(Sessions::new(store.clone(), keys.clone(), clock.clone(), &session_config, metrics));
         let mut config = provider_config(&provider);
         configure(&mut config);
         let origin = origin(ORIGIN, "dex");
-        let login = Login::new(
-            Config { providers: vec![config], limits },
-            keys.clone(),
-            sessions.clone(),
-            clock.clone(),
-            Metrics::register(&mut Registry::default()),
-            None,
-        )
-        .unwrap();
-        Self { clock, provider, store, sessions, keys, login, origin }
+        let config = Config { providers: vec![config], limits };
+        let (sessions, login) = replica(&config, &store, &keys, &clock);
+        Self { clock, provider, store, sessions, keys, login, origin, config }
+    }
+
+    /// Another process over the same store.
+    pub(in crate::oidc) fn another_replica(&self) -> (Arc<Sessions>, Login) {
+        replica(&self.config, &self.store, &self.keys, &self.clock)
     }
 
     /// A browser without any cookie.
@@ -112,6 +123,7 @@ pub(in crate::oidc) fn provider_config(provider: &Arc<ScriptedProvider>) -> Prov
             trust_unverified_email: false,
             email_domains: Vec::new(),
         },
+        refresh: None,
         logout: LogoutConfig::default(),
         http: provider.clone(),
     }

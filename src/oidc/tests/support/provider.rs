@@ -106,6 +106,8 @@ pub(in crate::oidc) struct ScriptedProvider {
     /// What was posted, in the order in which it came.
     posted: Mutex<Vec<(String, HashMap<String, String>)>>,
     next_code: AtomicUsize,
+    /// While set, refresh tokens are issued; only the one with this number works, once.
+    pub(in crate::oidc) refresh_token: Mutex<Option<usize>>,
     /// While set, the token endpoint waits for [`ScriptedProvider::release`].
     pub(in crate::oidc) gate: Mutex<Option<Arc<Notify>>>,
 }
@@ -125,6 +127,7 @@ impl ScriptedProvider {
             calls: Mutex::default(),
             posted: Mutex::default(),
             next_code: AtomicUsize::new(0),
+            refresh_token: Mutex::default(),
             gate: Mutex::default(),
         })
     }
@@ -204,11 +207,23 @@ impl ScriptedProvider {
         if !Self::knows_client(request, &form) {
             return (StatusCode::UNAUTHORIZED, json!({"error": "invalid_client"}));
         }
+        if form["grant_type"] == "refresh_token" {
+            let current = self.refresh_token.lock().unwrap().map(|number| format!("refresh-{number}"));
+            return if current.as_ref() == Some(&form["refresh_token"]) {
+                self.issue(None)
+            } else {
+                (StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}))
+            };
+        }
         let authorization = self.codes.lock().unwrap().remove(&form["code"]);
         let Some(authorization) = authorization else {
             return (StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}));
         };
-        self.issue(&form, &authorization)
+        let challenge = secret::encode(&secret::sha256(form["code_verifier"].as_bytes()));
+        if challenge != authorization.challenge || form["redirect_uri"] != authorization.redirect_uri {
+            return (StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}));
+        }
+        self.issue(Some(&authorization.nonce))
     }
 
     fn knows_client(request: &Request<Vec<u8>>, form: &HashMap<String, String>) -> bool {
@@ -219,11 +234,7 @@ impl ScriptedProvider {
         by_header || form.get("client_secret").map(String::as_str) == Some(CLIENT_SECRET)
     }
 
-    fn issue(&self, form: &HashMap<String, String>, authorization: &Authorization) -> (StatusCode, Value) {
-        let challenge = secret::encode(&secret::sha256(form["code_verifier"].as_bytes()));
-        if challenge != authorization.challenge || form["redirect_uri"] != authorization.redirect_uri {
-            return (StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}));
-        }
+    fn issue(&self, nonce: Option<&String>) -> (StatusCode, Value) {
         let now = self.clock.now().as_unix_seconds();
         let access_token = "access-token-1";
         let lies = self.lies.lock().unwrap();
@@ -232,9 +243,11 @@ impl ScriptedProvider {
         let at_hash = secret::encode(&hash.as_ref()[..hash.as_ref().len() / 2]);
         let claims = json!({
             "iss": ISSUER, "sub": "subject-1", "aud": CLIENT_ID, "exp": now + 300, "iat": now,
-            "nonce": authorization.nonce, "at_hash": at_hash, "auth_time": now - 5, "sid": "sid-1",
+            "nonce": nonce, "at_hash": at_hash, "auth_time": now - 5, "sid": "sid-1",
             "email": "User@example.com", "email_verified": true, "groups": ["team-a", "system:masters"],
         });
+        // Without one there is no member at all.
+        let claims = if nonce.is_some() { claims } else { merged(&claims, &json!({"nonce": null})) };
         let claims = merged(&claims, &lies.claims);
         let header = json!({"alg": lies.algorithm.name(), "kid": lies.key.jwk["kid"], "typ": "JWT"});
         let header = merged(&header, &lies.header);
@@ -242,8 +255,12 @@ impl ScriptedProvider {
             Some(forge) => forge(&header, &claims),
             None => lies.key.sign(lies.algorithm, &header, &claims),
         };
-        let honest =
+        let mut honest =
             json!({"access_token": access_token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token});
+        if let Some(number) = self.refresh_token.lock().unwrap().as_mut() {
+            *number += 1;
+            honest["refresh_token"] = format!("refresh-{number}").into();
+        }
         (StatusCode::OK, merged(&honest, &lies.token))
     }
 

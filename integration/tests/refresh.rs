@@ -1,0 +1,275 @@
+//! Sessions follow the provider: refreshed ahead of the access token's end, once, and never against a logout.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use portcullis_integration::check_client::{Answer, Check, CheckClient};
+use portcullis_integration::dex::Dex;
+use portcullis_integration::envoy::{Envoy, Variant};
+use portcullis_integration::faults::Fault;
+use portcullis_integration::gateway::{Gateway, HOST};
+use portcullis_integration::oidc_provider::OidcProvider;
+use portcullis_integration::portcullis::{Config, ORIGIN, Portcullis, SESSION_COOKIE};
+use portcullis_integration::registration::Registration;
+use portcullis_integration::upstream::{Protocol, Upstream};
+use portcullis_integration::visitor::Visitor;
+use serde_json::json;
+
+/// Longer than anything here takes, however loaded the machine is.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A gateway whose provider issues access tokens for so many seconds, with refresh tokens; alice is signed in.
+async fn gateway(lifetime: i64, ahead: &str) -> (Gateway, Visitor) {
+    let refresh = json!({ "ahead": ahead });
+    let gateway =
+        Gateway::start(Variant::NEWEST, |config| config.embedded_store().set("/providers/0/refresh", refresh));
+    let gateway = gateway.await.unwrap();
+    gateway.provider.change(|settings| {
+        settings.refresh_tokens = true;
+        settings.access_token_lifetime = lifetime;
+    });
+    let mut alice = gateway.visitor().unwrap();
+    alice.sign_in("alice", "/").await.unwrap().echo().unwrap();
+    (gateway, alice)
+}
+
+async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(began.elapsed() < PATIENCE, "{what} does not come");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn groups(visitor: &mut Visitor) -> String {
+    let received = visitor.fetch("GET", "/").await.unwrap().echo().unwrap();
+    received.headers.only("kubeflow-groups").unwrap_or_default().to_owned()
+}
+
+fn check_of(visitor: &Visitor) -> Check {
+    Check::get(HOST, "/").header("cookie", format!("{SESSION_COOKIE}={}", visitor.cookies[SESSION_COOKIE]))
+}
+
+/// 200 for a permission.
+async fn status(client: &CheckClient, check: &Check) -> i32 {
+    match client.check(check.build()).await.unwrap() {
+        Answer::Deny { status, .. } => status,
+        Answer::Allow { .. } => 200,
+    }
+}
+
+/// Clients of these replicas; with one store that replicas share, several may be given.
+async fn clients(replicas: &[&Portcullis]) -> Vec<CheckClient> {
+    join_all(replicas.iter().map(async |replica| CheckClient::connect(&replica.check_address()).await.unwrap())).await
+}
+
+#[tokio::test]
+async fn new_groups_come_with_the_refresh_and_nobody_waits_for_it() {
+    let (gateway, mut alice) = gateway(4, "1m").await;
+    gateway.provider.change(|settings| settings.users[0].groups = Some(vec!["team-c".to_owned()]));
+    // The provider thinks for longer than any check takes.
+    gateway.provider.lie(|faults| faults.refresh = Fault::Hang);
+    let was = groups(&mut alice).await;
+    assert_eq!(was, "team-a,everyone");
+    until("the refresh", async || {
+        let status = alice.clone().fetch("GET", "/").await.unwrap().status;
+        assert!(matches!(status, 200 | 503), "{status}");
+        (gateway.provider.calls().refresh > 0).then_some(())
+    })
+    .await;
+    gateway.provider.be_honest();
+    // The call that hangs is given up, and another one tells.
+    let now = until("the new groups", async || {
+        let response = alice.clone().fetch("GET", "/").await.unwrap();
+        assert!(matches!(response.status, 200 | 503), "{} {}", response.status, response.text());
+        let groups = response.echo().ok()?.headers.only("kubeflow-groups")?.to_owned();
+        (groups != was).then_some(groups)
+    })
+    .await;
+    assert_eq!(now, "team-c");
+}
+
+#[tokio::test]
+async fn fifty_checks_at_once_are_one_call_after_the_end_of_the_access_token() {
+    let (gateway, alice) = gateway(1, "1s").await;
+    fifty_checks_are_one_call(&gateway, &alice, &[&gateway.portcullis]).await;
+}
+
+/// For any number of replicas that share a store.
+async fn fifty_checks_are_one_call(gateway: &Gateway, alice: &Visitor, replicas: &[&Portcullis]) {
+    gateway.provider.change(|settings| settings.access_token_lifetime = 300);
+    gateway.provider.lie(|faults| faults.refresh = Fault::Delay(Duration::from_millis(500)));
+    let clients = clients(replicas).await;
+    let check = check_of(alice);
+    // Nobody uses the session while its access token ends.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let before = gateway.provider.calls().refresh;
+    let answers = join_all((0..50).map(|number| status(&clients[number % clients.len()], &check))).await;
+    assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
+    assert_eq!(gateway.provider.calls().refresh - before, 1);
+}
+
+#[tokio::test]
+async fn a_session_outlives_many_access_tokens_and_a_restart() {
+    let (mut gateway, mut alice) = gateway(2, "1s").await;
+    for wanted in 1..=3 {
+        until("a refresh", async || {
+            let status = alice.clone().fetch("GET", "/").await.unwrap().status;
+            assert_eq!(status, 200);
+            (gateway.provider.calls().refresh >= wanted).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(gateway.provider.refresh_tokens(), 1, "each refresh token was replaced by the next");
+    gateway.portcullis.restart().await.unwrap();
+    let before = gateway.provider.calls().refresh;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(groups(&mut alice).await, "team-a,everyone");
+    assert!(gateway.provider.calls().refresh > before);
+}
+
+#[tokio::test]
+async fn the_provider_s_end_of_the_grant_is_the_session_s_end() {
+    let (gateway, mut alice) = gateway(1, "1s").await;
+    gateway.provider.forget_tokens();
+    let refused = until("the end", async || {
+        let response = alice.clone().fetch("GET", "/").await.unwrap();
+        (response.status != 200).then_some(response)
+    })
+    .await;
+    assert_eq!(refused.status, 401, "{}", refused.text());
+    let metrics = gateway.portcullis.metrics().await.unwrap();
+    assert!(metrics.contains("portcullis_oidc_refreshes_total{provider=\"test\",outcome=\"ended\"} 1"), "{metrics}");
+    assert_eq!(alice.navigate("/").await.unwrap().status, 302, "and so it is to sign in again");
+}
+
+#[tokio::test]
+async fn an_outage_after_the_access_token_is_503_and_passes() {
+    let (gateway, mut alice) = gateway(1, "1s").await;
+    gateway.provider.lie(|faults| faults.refresh = Fault::Status(503));
+    let refused = until("the refusal", async || {
+        let response = alice.clone().fetch("GET", "/").await.unwrap();
+        (response.status != 200).then_some(response)
+    })
+    .await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.text().contains("provider_unavailable"), "{}", refused.text());
+    assert!(refused.headers.only("retry-after").is_some());
+    let page = alice.navigate("/portcullis/logout").await.unwrap();
+    assert_eq!(page.status, 200, "who wants to sign out is not held up: {}", page.text());
+    gateway.provider.be_honest();
+    until("the provider's return", async || {
+        let status = alice.clone().fetch("GET", "/").await.unwrap().status;
+        assert!(matches!(status, 200 | 503), "{status}");
+        (status == 200).then_some(())
+    })
+    .await;
+}
+
+/// Both orders of the race: a logout while the provider answers a refresh, and a refresh while a logout is answered.
+#[tokio::test]
+async fn a_logout_wins_against_a_refresh_in_both_orders() {
+    let (gateway, mut alice) = gateway(1, "1s").await;
+    let client = CheckClient::connect(&gateway.portcullis.check_address()).await.unwrap();
+
+    // The refresh began first.
+    gateway.provider.lie(|faults| faults.refresh = Fault::Delay(Duration::from_secs(1)));
+    let thief = check_of(&alice);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let check = status(&client, &thief);
+    let logout = async {
+        until("the refresh", async || (gateway.provider.calls().refresh == 1).then_some(())).await;
+        alice.fetch("POST", "/portcullis/logout").await.unwrap().status
+    };
+    let (checked, logged_out) = tokio::join!(check, logout);
+    assert_eq!((checked, logged_out), (401, 201));
+    assert_eq!(status(&client, &thief).await, 401);
+    until("the revocation of what came too late", async || {
+        (gateway.provider.revoked().len() == 2 && gateway.provider.refresh_tokens() == 0).then_some(())
+    })
+    .await;
+
+    // Many times at once, in whatever order: whoever has logged out stays so.
+    gateway.provider.be_honest();
+    for _ in 0..10 {
+        alice.sign_in("alice", "/").await.unwrap().echo().unwrap();
+        let thief = check_of(&alice);
+        tokio::time::sleep(Duration::from_millis(1010)).await;
+        let checks = join_all((0..10).map(|_| status(&client, &thief)));
+        let (checked, logout) = tokio::join!(checks, alice.fetch("POST", "/portcullis/logout"));
+        assert_eq!(logout.unwrap().status, 201);
+        assert!(checked.iter().all(|status| matches!(status, 200 | 401)), "{checked:?}");
+        assert_eq!(status(&client, &thief).await, 401, "a refresh brought a session back");
+    }
+}
+
+/// Signs in at a real provider whose access tokens are short, and gives the visitor.
+struct Door {
+    envoy: Envoy,
+    portcullis: Portcullis,
+    _upstream: Upstream,
+}
+
+impl Door {
+    async fn open(registration: &Registration, scopes: &[&str]) -> Self {
+        let upstream = Upstream::start(Protocol::Http1).await.unwrap();
+        let config = Config::new().unwrap().sign_in_at(registration).unwrap();
+        let config = config.set("/providers/0/refresh", json!({ "ahead": "1s" })).set("/providers/0/scopes", scopes);
+        let portcullis = config.start().await.unwrap();
+        let envoy = Envoy::builder(Variant::NEWEST).unwrap().check(portcullis.check_address()).upstream(&upstream);
+        Self { envoy: envoy.start().await.unwrap(), portcullis, _upstream: upstream }
+    }
+
+    fn visitor(&self) -> Visitor {
+        Visitor::new(self.envoy.to_http1(), ORIGIN).unwrap()
+    }
+
+    async fn refreshes(&self, provider: &str) -> u64 {
+        let metrics = self.portcullis.metrics().await.unwrap();
+        let name = format!("portcullis_oidc_refreshes_total{{provider=\"{provider}\",outcome=\"success\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
+    }
+
+    /// Uses the session until it was refreshed so often.
+    async fn is_refreshed(&self, visitor: &Visitor, provider: &str, times: u64) {
+        until("the refresh", async || {
+            let response = visitor.clone().fetch("GET", "/").await.unwrap();
+            assert_eq!(response.status, 200, "{} {}", response.text(), self.portcullis.log_tail());
+            let received = response.echo().unwrap();
+            assert_eq!(received.headers.only("kubeflow-userid"), Some("alice@example.com"));
+            assert_eq!(received.headers.only("kubeflow-groups"), Some("team-a,everyone"));
+            (self.refreshes(provider).await >= times).then_some(())
+        })
+        .await;
+    }
+}
+
+/// The certified provider replaces each refresh token, and ends the whole grant where one comes twice: three refreshes
+/// in a row show that none did.
+#[tokio::test]
+async fn the_certified_provider_refreshes_with_rotation() {
+    let provider = OidcProvider::start_with(2, None).await.unwrap();
+    let door = Door::open(provider.registration(), &["openid", "email", "profile", "groups"]).await;
+    let mut alice = door.visitor();
+    let callback = provider.log_in(&alice.begin("/").await.unwrap(), "alice").await.unwrap();
+    alice.come_back(&callback).await.unwrap();
+    door.is_refreshed(&alice, "oidc-provider", 3).await;
+    assert_eq!(alice.fetch("POST", "/portcullis/logout").await.unwrap().status, 201);
+    assert_eq!(alice.fetch("GET", "/").await.unwrap().status, 401);
+}
+
+#[tokio::test]
+async fn dex_refreshes_with_the_scope_for_it() {
+    let dex = Dex::start_with("3s").await.unwrap();
+    let scopes = ["openid", "email", "profile", "groups", "offline_access"];
+    let door = Door::open(dex.registration(), &scopes).await;
+    let mut alice = door.visitor();
+    let callback = dex.log_in(&alice.begin("/").await.unwrap(), "alice").await.unwrap();
+    alice.come_back(&callback).await.unwrap();
+    door.is_refreshed(&alice, "dex", 2).await;
+}

@@ -1,0 +1,313 @@
+//! Sessions follow the provider: access tokens are replaced before they end, once for all who ask and on all replicas.
+//!
+//! While the access token is good nobody waits: the refresh runs in a task. After its end a request waits for the
+//! refresh, and what the provider then says decides. Only its word that the grant is gone, or that the person has no
+//! usable name any more, ends a session; whatever else fails is tried again. A logout wins against a refresh: what comes
+//! back for a session that has ended is revoked, not stored.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use tracing::Instrument as _;
+
+use super::{
+    config::RefreshConfig,
+    exchange::ExchangeError,
+    login::{Login, kept},
+    outside_text::for_log,
+    provider::Provider,
+};
+use crate::{
+    clock::Timestamp,
+    principal::ProviderName,
+    secret::SecretString,
+    session::{Current, Handle, LeaseHolder, OpenError, Renewal, Renewed, Session, StoreError},
+};
+
+/// How long all of a refresh may take: shorter than the gateway waits.
+const DEADLINE: Duration = Duration::from_secs(8);
+/// How long a lease lasts unless it is renewed, so that a replica that dies is not waited for, and how often it is
+/// renewed while a call runs.
+const LEASE: Duration = Duration::from_secs(3);
+const LEASE_RENEWAL: Duration = Duration::from_secs(1);
+/// How often whoever waits for another replica reads again.
+const POLL: Duration = Duration::from_millis(50);
+/// How long the outcome of a refresh that failed is told to whoever asks next.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// How often new tokens are tried to be stored, and the first pause; it doubles.
+const ATTEMPTS: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// A session's cookie as it was presented.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    /// The ticket.
+    pub ticket: &'a str,
+    /// The origin's URL, as configured.
+    pub origin: &'a str,
+    /// The provider that its people sign in at.
+    pub provider: &'a ProviderName,
+}
+
+/// Why a session does not count, although it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotFresh {
+    /// It ended now, or meanwhile.
+    Ended,
+    /// Its access token has ended, and the provider does not give another one at present.
+    ProviderUnavailable,
+    /// Its access token has ended, and the store does not answer.
+    StoreUnavailable,
+}
+
+type Outcome = Result<Arc<Session>, NotFresh>;
+type Answer = Shared<BoxFuture<'static, Outcome>>;
+
+/// The refreshes that are running, or failed a moment ago, by the session's handle.
+#[derive(Debug, Default)]
+pub(super) struct Refreshes(Mutex<HashMap<Handle, Answer>>);
+
+impl Refreshes {
+    /// The outcome of the refresh of this session: of the one that is known, else of `begin`'s, which runs in a task.
+    fn share<F>(self: &Arc<Self>, session: &Handle, begin: impl FnOnce() -> F) -> Answer
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = running.get(session) {
+            return answer.clone();
+        }
+        let task = tokio::spawn(begin().in_current_span());
+        let answer = async { task.await.unwrap_or(Err(NotFresh::ProviderUnavailable)) }.boxed().shared();
+        running.insert(session.clone(), answer.clone());
+        tokio::spawn(Arc::clone(self).forget(session.clone(), answer.clone()));
+        answer
+    }
+
+    async fn forget(self: Arc<Self>, session: Handle, answer: Answer) {
+        if matches!(answer.await, Err(NotFresh::ProviderUnavailable | NotFresh::StoreUnavailable)) {
+            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+    }
+}
+
+impl RefreshConfig {
+    fn is_due(&self, session: &Session, now: Timestamp) -> bool {
+        session.renewable().is_some_and(|life| {
+            let ahead = self.ahead.min(life.expires_at.since(life.issued_at) / 2);
+            now >= life.expires_at.minus(ahead)
+        })
+    }
+}
+
+impl Login {
+    /// The session as it counts now: refreshed where its access token has ended. Where that is about to, the refresh
+    /// begins and nobody waits. A session without a refresh token, or of a provider for which nothing is configured,
+    /// lives by its own lifetimes. Whoever calls may give up; a refresh that has begun is completed.
+    ///
+    /// # Errors
+    /// Where it ended, or its access token has ended and no other one can be had now.
+    pub async fn keep_fresh(&self, presented: Presented<'_>, session: Arc<Session>) -> Outcome {
+        let Some(provider) = self.provider(presented.provider) else { return Ok(session) };
+        let Some(config) = provider.config.refresh else { return Ok(session) };
+        let now = self.inner.clock.now();
+        if !config.is_due(&session, now) {
+            return Ok(session);
+        }
+        let is_good = session.renewable().is_none_or(|life| now < life.expires_at);
+        let answer = self.inner.refreshes.share(session.handle(), || {
+            let refresh = Refresh {
+                login: self.clone(),
+                provider: Arc::clone(provider),
+                config,
+                ticket: SecretString::new(presented.ticket.to_owned()),
+                origin: presented.origin.to_owned(),
+                session: Arc::clone(&session),
+                began_at: self.inner.clock.monotonic(),
+            };
+            refresh.run()
+        });
+        if is_good { Ok(session) } else { answer.await }
+    }
+}
+
+/// One refresh of one session.
+struct Refresh {
+    login: Login,
+    provider: Arc<Provider>,
+    config: RefreshConfig,
+    ticket: SecretString,
+    origin: String,
+    session: Arc<Session>,
+    /// Monotonic.
+    began_at: Duration,
+}
+
+impl Refresh {
+    async fn run(self) -> Outcome {
+        let holder = LeaseHolder::random();
+        if let Some(outcome) = self.wait_for_lease(&holder).await {
+            return outcome;
+        }
+        // The lease is renewed for as long as the provider takes.
+        let outcome = tokio::select! {
+            outcome = self.refresh() => outcome,
+            never = self.hold_lease(&holder) => match never {},
+        };
+        if self.login.inner.sessions.release_lease(&self.session, &holder).await.is_err() {
+            tracing::debug!(session = %self.session.handle(), "a lease was not given back; it ends by itself");
+        }
+        outcome
+    }
+
+    /// Waits until this process alone may refresh the session; the outcome where another one did so meanwhile.
+    async fn wait_for_lease(&self, holder: &LeaseHolder) -> Option<Outcome> {
+        loop {
+            match self.login.inner.sessions.take_lease(&self.session, holder, LEASE).await {
+                Ok(true) => return None,
+                Ok(false) => {}
+                Err(_) => return Some(Err(NotFresh::StoreUnavailable)),
+            }
+            if self.time_left().is_zero() {
+                return Some(Err(NotFresh::ProviderUnavailable));
+            }
+            tokio::time::sleep(POLL).await;
+            if let Some(outcome) = self.read_if_fresh().await {
+                return Some(outcome);
+            }
+        }
+    }
+
+    async fn hold_lease(&self, holder: &LeaseHolder) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(LEASE_RENEWAL).await;
+            // Where that fails, the store's own "replace what was read" still keeps two refreshes apart.
+            let _ = self.login.inner.sessions.take_lease(&self.session, holder, LEASE).await;
+        }
+    }
+
+    /// The session as the store has it, where it has ended or is not due any more.
+    async fn read_if_fresh(&self) -> Option<Outcome> {
+        match self.read().await {
+            Ok(current) if self.is_due(current.session()) => None,
+            Ok(_) => Some(self.reopen().await),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    async fn read(&self) -> Result<Current, NotFresh> {
+        let current = self.login.inner.sessions.current(self.ticket.expose(), &self.origin, &self.provider.config.name);
+        current.await.map_err(not_fresh)
+    }
+
+    async fn reopen(&self) -> Outcome {
+        let session = self.login.inner.sessions.open(self.ticket.expose(), &self.origin, &self.provider.config.name);
+        session.await.map_err(not_fresh)
+    }
+
+    /// Refreshes what the store has, with the lease.
+    async fn refresh(&self) -> Outcome {
+        let current = self.read().await?;
+        if !self.is_due(current.session()) {
+            return self.reopen().await;
+        }
+        let (outcome, told) = match self.ask(&current).await {
+            Ok(renewal) => self.store(current, renewal).await,
+            Err(error) => self.failed(&current, &error).await,
+        };
+        self.login.inner.metrics.refreshed(&self.provider.config.name, told);
+        outcome
+    }
+
+    async fn ask(&self, current: &Current) -> Result<Renewal, ExchangeError> {
+        let unavailable = |text: &str| ExchangeError::Unavailable(text.to_owned());
+        let place = tokio::time::timeout(self.time_left(), self.provider.refreshes.acquire()).await;
+        let _place = place.ok().and_then(Result::ok).ok_or_else(|| unavailable("too many refreshes at once"))?;
+        if !self.provider.breaker.allows(self.login.inner.clock.monotonic()) {
+            return Err(unavailable("it did not answer just now"));
+        }
+        let known = self.provider.discovery.known().await.ok_or_else(|| unavailable("it is not known yet"))?;
+        let renewal = self.provider.refresh(&known, current.session(), current.tokens(), self.time_left()).await?;
+        let dropped = renewal.user.groups.dropped();
+        if dropped > 0 {
+            self.login.inner.metrics.groups_dropped(&self.provider.config.name, dropped);
+        }
+        Ok(renewal)
+    }
+
+    /// Stores what the provider gave. The refresh token that was brought is spent, so a store that stumbles is asked
+    /// again.
+    async fn store(&self, current: Current, renewal: Renewal) -> (Outcome, &'static str) {
+        if renewal.user.userid != current.session().user().userid {
+            // Whoever looks for the session by its person's name would not find it any more.
+            return self.end("the provider gives the person another name").await;
+        }
+        let revocable = renewal.tokens.clone();
+        let renewal = Renewal { tokens: kept(renewal.tokens, &self.provider.config), ..renewal };
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1..=ATTEMPTS {
+            match self.login.inner.sessions.renew(&current, &renewal).await {
+                Ok(Renewed::Done(session)) => return (Ok(session), "success"),
+                Ok(Renewed::Ended) => {
+                    self.login.revoke(&self.provider.config.name, &revocable);
+                    return (Err(NotFresh::Ended), "logged_out");
+                }
+                Ok(Renewed::Superseded) => return (self.reopen().await, "superseded"),
+                Err(_) if attempt < ATTEMPTS => {}
+                Err(_) => break,
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        (Err(NotFresh::StoreUnavailable), "failure")
+    }
+
+    async fn failed(&self, current: &Current, error: &ExchangeError) -> (Outcome, &'static str) {
+        let (provider, session) = (self.provider.config.name.as_str(), current.session().handle());
+        tracing::warn!(provider, %session, error = for_log(error), "a session was not refreshed");
+        match error {
+            ExchangeError::CodeRefused => {
+                // Another replica whose lease was thought lost may have brought the token first.
+                match self.read_if_fresh().await {
+                    Some(outcome) => (outcome, "superseded"),
+                    None => self.end("the provider has ended the grant").await,
+                }
+            }
+            ExchangeError::Identity(_) => self.end("the person has no usable name any more").await,
+            _ => (Err(NotFresh::ProviderUnavailable), "failure"),
+        }
+    }
+
+    async fn end(&self, why: &str) -> (Outcome, &'static str) {
+        tracing::info!(session = %self.session.handle(), why, "a session ends");
+        match self.login.inner.sessions.end(self.ticket.expose()).await {
+            Ok(_) => (Err(NotFresh::Ended), "ended"),
+            Err(
+                StoreError::Full(_) | StoreError::ReadOnly(_) | StoreError::Damaged(_) | StoreError::Unavailable(_),
+            ) => (Err(NotFresh::StoreUnavailable), "failure"),
+        }
+    }
+
+    fn is_due(&self, session: &Session) -> bool {
+        self.config.is_due(session, self.login.inner.clock.now())
+    }
+
+    fn time_left(&self) -> Duration {
+        DEADLINE.saturating_sub(self.login.inner.clock.monotonic().saturating_sub(self.began_at))
+    }
+}
+
+const fn not_fresh(error: OpenError) -> NotFresh {
+    match error {
+        OpenError::NotOurs | OpenError::Ended => NotFresh::Ended,
+        OpenError::Unavailable => NotFresh::StoreUnavailable,
+    }
+}

@@ -1,0 +1,280 @@
+//! Sessions follow the provider.
+
+use std::{sync::Arc, time::Duration};
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::{
+    signed_in,
+    support::{Lies, World},
+};
+use crate::{
+    oidc::{Limits, Login, NotFresh, Presented, RefreshConfig},
+    session::{Session, Sessions},
+};
+
+const LIFE: Duration = Duration::from_mins(5);
+const AHEAD: Duration = Duration::from_mins(1);
+
+/// Somebody signed in at a provider that issues refresh tokens, good for five minutes.
+struct Person {
+    world: World,
+    ticket: String,
+}
+
+impl Person {
+    async fn new() -> Self {
+        Self::with_lies(Lies::default()).await
+    }
+
+    async fn with_lies(lies: Lies) -> Self {
+        let world = World::with(|provider| provider.refresh = Some(RefreshConfig { ahead: AHEAD }), Limits::default());
+        *world.provider.refresh_token.lock().unwrap() = Some(0);
+        world.provider.tell(lies);
+        let browser = world.browser();
+        let url = browser.begin("/").await.unwrap();
+        signed_in(&browser.callback(&world.provider.authorize(&url)).await);
+        let ticket = browser.ticket.lock().unwrap().clone().unwrap();
+        Self { world, ticket }
+    }
+
+    fn presented(&self) -> Presented<'_> {
+        let origin = &self.world.origin;
+        Presented { ticket: &self.ticket, origin: &origin.url, provider: &origin.provider }
+    }
+
+    /// What a check does.
+    async fn check(&self) -> Result<Arc<Session>, NotFresh> {
+        let presented = self.presented();
+        let session = self.world.sessions.open(presented.ticket, presented.origin, presented.provider).await;
+        self.world.login.keep_fresh(presented, session.map_err(|_| NotFresh::Ended)?).await
+    }
+
+    /// Tokens that were asked for since the sign-in.
+    fn refreshes(&self) -> usize {
+        self.world.provider.calls("/token") - 1
+    }
+
+    async fn after(&self, time: Duration) -> Result<Arc<Session>, NotFresh> {
+        self.world.clock.advance(time);
+        self.check().await
+    }
+
+    /// Waits until the session has this version.
+    async fn version(&self, version: u64) {
+        while self.check().await.unwrap().version() != version {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_is_refreshed_ahead_of_its_end_and_nobody_waits() {
+    let person = Person::new().await;
+    person.after(LIFE - AHEAD - Duration::from_secs(1)).await.unwrap();
+    assert_eq!(person.refreshes(), 0);
+    let gate = Arc::new(Notify::new());
+    *person.world.provider.gate.lock().unwrap() = Some(Arc::clone(&gate));
+    person.world.provider.tell(Lies::claims(json!({"groups": ["team-b"]})));
+    for _ in 0..50 {
+        let session = person.after(Duration::from_millis(100)).await.unwrap();
+        assert_eq!(session.version(), 1, "answered while the provider thinks");
+    }
+    gate.notify_one();
+    person.version(2).await;
+    let session = person.check().await.unwrap();
+    assert!(session.user().groups.contains("team-b") && !session.user().groups.contains("team-a"));
+    assert_eq!(person.refreshes(), 1);
+    // And again with the token that came then.
+    *person.world.provider.gate.lock().unwrap() = None;
+    person.after(LIFE).await.unwrap();
+    assert_eq!(person.refreshes(), 2);
+    let posted = person.world.provider.posted("/token");
+    let brought: Vec<_> = posted.iter().filter_map(|form| form.get("refresh_token")).collect();
+    assert_eq!(brought, ["refresh-1", "refresh-2"]);
+}
+
+#[tokio::test]
+async fn after_the_end_all_who_ask_wait_for_one_refresh() {
+    let person = Person::new().await;
+    person.world.clock.advance(LIFE);
+    let sessions = futures::future::join_all((0..50).map(|_| person.check())).await;
+    assert!(sessions.into_iter().all(|session| session.unwrap().version() == 2));
+    assert_eq!(person.refreshes(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_refresh_once_however_long_the_provider_takes() {
+    let person = Person::new().await;
+    let gate = Arc::new(Notify::new());
+    *person.world.provider.gate.lock().unwrap() = Some(Arc::clone(&gate));
+    person.world.clock.advance(LIFE);
+    let replicas: Vec<_> = (0..5).map(|_| person.world.another_replica()).collect();
+    let check = async |(sessions, login): &(Arc<Sessions>, Login)| {
+        let presented = person.presented();
+        let session = sessions.open(presented.ticket, presented.origin, presented.provider).await.unwrap();
+        login.keep_fresh(presented, session).await
+    };
+    let checks = futures::future::join_all((0..50).map(|number| check(&replicas[number % 5])));
+    let provider = async {
+        // Longer than a lease lasts: it is renewed, by both clocks.
+        for _ in 0..4 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            person.world.clock.advance(Duration::from_secs(1));
+        }
+        gate.notify_waiters();
+    };
+    let (outcomes, ()) = tokio::join!(checks, provider);
+    assert!(outcomes.into_iter().all(|session| session.unwrap().version() == 2));
+    assert_eq!(person.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn no_groups_in_the_answer_means_none() {
+    let person = Person::new().await;
+    let lies = Lies { claims: json!({"groups": null}), userinfo: json!({"groups": null}), ..Lies::default() };
+    person.world.provider.tell(lies);
+    let session = person.after(LIFE).await.unwrap();
+    assert!(session.user().groups.names().is_empty());
+    // Without an ID token userinfo alone tells.
+    person.world.provider.tell(Lies { token: json!({"id_token": null}), ..Lies::default() });
+    let session = person.after(LIFE).await.unwrap();
+    assert!(session.user().groups.contains("from-userinfo"));
+}
+
+#[tokio::test]
+async fn invalid_grant_ends_the_session_and_nothing_else_does() {
+    let person = Person::new().await;
+    for (status, body) in [
+        (StatusCode::INTERNAL_SERVER_ERROR, "{}"),
+        (StatusCode::TOO_MANY_REQUESTS, "{}"),
+        (StatusCode::UNAUTHORIZED, r#"{"error":"invalid_client"}"#),
+        (StatusCode::BAD_REQUEST, r#"{"error":"invalid_request"}"#),
+        (StatusCode::OK, "{}"),
+    ] {
+        let person = Person::new().await;
+        let lies = Lies {
+            statuses: [("/token", status)].into(),
+            bodies: [("/token", body.to_owned())].into(),
+            ..Lies::default()
+        };
+        person.world.provider.tell(lies);
+        // Until the access token's end it counts, and after that not; but it is not gone.
+        person.after(LIFE - Duration::from_secs(30)).await.unwrap();
+        while person.refreshes() == 0 {
+            tokio::task::yield_now().await;
+        }
+        person.after(Duration::from_secs(29)).await.unwrap();
+        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), NotFresh::ProviderUnavailable, "{body}");
+        let presented = person.presented();
+        assert!(person.world.sessions.open(presented.ticket, presented.origin, presented.provider).await.is_ok());
+    }
+    *person.world.provider.refresh_token.lock().unwrap() = Some(77);
+    assert_eq!(person.after(LIFE).await.unwrap_err(), NotFresh::Ended);
+    let presented = person.presented();
+    assert!(person.world.sessions.open(presented.ticket, presented.origin, presented.provider).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_is_back_is_asked_again_after_a_pause() {
+    let person = Person::new().await;
+    person.world.provider.tell(Lies { statuses: [("/token", StatusCode::BAD_GATEWAY)].into(), ..Lies::default() });
+    assert_eq!(person.after(LIFE).await.unwrap_err(), NotFresh::ProviderUnavailable);
+    for _ in 0..10 {
+        assert_eq!(person.check().await.unwrap_err(), NotFresh::ProviderUnavailable);
+    }
+    assert_eq!(person.refreshes(), 1);
+    // The provider had not taken the token.
+    *person.world.provider.refresh_token.lock().unwrap() = Some(1);
+    person.world.provider.tell(Lies::default());
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(person.check().await.unwrap().version(), 2);
+}
+
+#[tokio::test]
+async fn the_new_id_token_speaks_of_the_same_sign_in() {
+    let bad: [Value; 8] = [
+        json!({"sub": "subject-2"}),
+        json!({"iss": "https://evil.example.com"}),
+        json!({"aud": "another"}),
+        json!({"aud": ["portcullis", "another"]}),
+        json!({"azp": "portcullis"}),
+        json!({"nonce": "another"}),
+        json!({"iat": 1_800_000_000}),
+        json!({"exp": 1_800_000_000}),
+    ];
+    for claims in bad {
+        let person = Person::new().await;
+        person.world.provider.tell(Lies::claims(claims.clone()));
+        let outcome = person.after(Duration::from_mins(30)).await;
+        assert_eq!(outcome.unwrap_err(), NotFresh::ProviderUnavailable, "{claims}");
+    }
+    // The nonce of the sign-in may come again, also with the second refresh.
+    let person = Person::new().await;
+    let tokens = person.world.sessions.tokens(&person.ticket, &person.world.origin.url, &person.world.origin.provider);
+    let nonce = tokens.await.unwrap().nonce.unwrap().expose().to_owned();
+    for _ in 0..2 {
+        person.after(LIFE).await.unwrap();
+        person.world.provider.tell(Lies::claims(json!({"nonce": nonce})));
+    }
+    assert_eq!(person.check().await.unwrap().version(), 3);
+}
+
+#[tokio::test]
+async fn who_may_not_sign_in_any_more_is_signed_out() {
+    for claims in [json!({"email_verified": false}), json!({"email": "renamed@example.com"})] {
+        let person = Person::new().await;
+        let userinfo = json!({"email_verified": false});
+        person.world.provider.tell(Lies { claims: claims.clone(), userinfo, ..Lies::default() });
+        assert_eq!(person.after(LIFE).await.unwrap_err(), NotFresh::Ended, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_wins_against_a_refresh_that_runs_and_its_tokens_are_revoked() {
+    let person = Person::new().await;
+    let gate = Arc::new(Notify::new());
+    *person.world.provider.gate.lock().unwrap() = Some(Arc::clone(&gate));
+    person.world.clock.advance(LIFE);
+    let logout = async {
+        while person.refreshes() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(person.world.sessions.end(&person.ticket).await.unwrap());
+        gate.notify_one();
+    };
+    let (outcome, ()) = tokio::join!(person.check(), logout);
+    assert_eq!(outcome.unwrap_err(), NotFresh::Ended);
+    assert_eq!(person.check().await.unwrap_err(), NotFresh::Ended);
+    while person.world.provider.calls("/revoke") == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(person.world.provider.posted("/revoke")[0]["token"], "refresh-2");
+}
+
+#[tokio::test]
+async fn a_logout_after_a_refresh_ends_the_refreshed_session() {
+    let person = Person::new().await;
+    person.after(LIFE).await.unwrap();
+    assert!(person.world.sessions.end(&person.ticket).await.unwrap());
+    assert_eq!(person.check().await.unwrap_err(), NotFresh::Ended);
+    assert_eq!(person.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn without_a_refresh_token_or_a_word_in_the_configuration_a_session_lives_by_itself() {
+    let person = Person::with_lies(Lies { token: json!({"refresh_token": null}), ..Lies::default() }).await;
+    person.after(Duration::from_hours(7)).await.unwrap();
+    assert_eq!(person.refreshes(), 0);
+    let world = World::new();
+    *world.provider.refresh_token.lock().unwrap() = Some(0);
+    let browser = world.browser();
+    let url = browser.begin("/").await.unwrap();
+    signed_in(&browser.callback(&world.provider.authorize(&url)).await);
+    let ticket = browser.ticket.lock().unwrap().clone().unwrap();
+    let person = Person { world, ticket };
+    person.after(Duration::from_hours(7)).await.unwrap();
+    assert_eq!(person.refreshes(), 0);
+}
