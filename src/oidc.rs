@@ -28,6 +28,7 @@ mod refresh;
 mod refresh_grant;
 mod return_target;
 mod state;
+mod strict;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ mod tests;
 pub use back_channel::BackChannelError;
 pub use config::{
     ClaimsConfig, Config, ConfigError, Limits, LoginOrigin, LogoutConfig, ProviderConfig, RefreshConfig,
-    SharedClientSecret,
+    SharedClientSecret, StrictAsk, StrictConfig,
 };
 pub use login::{CallbackOutcome, CallbackRequest, Login, LoginError, LoginStart, MAX_ATTEMPTS, SharedLogin};
 pub use metrics::Metrics;

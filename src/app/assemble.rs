@@ -255,6 +255,7 @@ fn provider(settings: &Provider) -> Result<ProviderConfig, AssembleError> {
             email_domains: settings.email_domains.iter().cloned().collect(),
         },
         refresh: settings.refresh,
+        strict: settings.strict,
         logout: settings.logout,
         http: Arc::new(client) as SharedHttp,
     })

@@ -17,7 +17,7 @@ pub(crate) use listeners::{CheckListener, CheckTls, HttpListener, Listeners};
 pub(crate) use policy::{
     Access, Assertion, DefaultRule, Identity, IdentityHeaders, PathPattern, Preflight, Rule, ServiceAccounts,
 };
-pub(crate) use providers::{Aliases, Origin, Provider};
+pub(crate) use providers::{Aliases, Origin, Provider, StrictAsk};
 pub(crate) use values::{DurationText, Secret};
 
 /// The configuration of Portcullis.

@@ -170,6 +170,8 @@ pub struct Provider {
     pub email_domains: BTreeSet<String>,
     /// Whether sessions follow the provider.
     pub refresh: Option<oidc::RefreshConfig>,
+    /// Whether the provider is asked again and again whether a session still counts.
+    pub strict: Option<oidc::StrictConfig>,
     /// What sign-out does at the provider, and the other way round.
     pub logout: oidc::LogoutConfig,
 }

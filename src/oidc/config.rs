@@ -42,6 +42,8 @@ pub struct ProviderConfig {
     pub claims: ClaimsConfig,
     /// Whether sessions follow the provider, where it issued a refresh token.
     pub refresh: Option<RefreshConfig>,
+    /// Whether the provider is asked again and again whether a session still counts.
+    pub strict: Option<StrictConfig>,
     /// What happens there when somebody signs out here, and the other way round.
     pub logout: LogoutConfig,
     /// How it is reached.
@@ -53,6 +55,24 @@ pub struct ProviderConfig {
 pub struct RefreshConfig {
     /// How long before its end an access token is replaced; at most half of its life.
     pub ahead: Duration,
+}
+
+/// How the provider is asked whether a session still counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StrictConfig {
+    /// How long an answer holds: a replica asks no more often about one session.
+    pub every: Duration,
+    /// Where it is asked.
+    pub ask: StrictAsk,
+}
+
+/// Where the provider is asked whether an access token is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrictAsk {
+    /// Its introspection endpoint (RFC 7662).
+    Introspection,
+    /// Its userinfo endpoint (OpenID Connect Core section 5.3).
+    Userinfo,
 }
 
 /// What sign-out does beyond the session here.

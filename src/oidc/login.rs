@@ -20,6 +20,7 @@ use super::{
     provider::Provider,
     refresh::Refreshes,
     state::LoginState,
+    strict::StrictChecks,
 };
 use crate::{
     clock::{SharedClock, Timestamp},
@@ -53,6 +54,7 @@ pub(super) struct Inner {
     callback_deadline: Duration,
     callbacks: Arc<Callbacks>,
     pub(super) refreshes: Arc<Refreshes>,
+    pub(super) strict: StrictChecks,
 }
 
 /// A browser is sent to the provider.
@@ -172,6 +174,7 @@ impl Login {
             callback_deadline: config.limits.callback_deadline,
             callbacks: Arc::default(),
             refreshes: Arc::default(),
+            strict: StrictChecks::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -423,7 +426,7 @@ pub(super) fn kept(tokens: Tokens, provider: &ProviderConfig) -> Tokens {
     let refresh_token = tokens.refresh_token.filter(|_| revoke || provider.refresh.is_some());
     Tokens {
         // Revoking the refresh token ends the access token too (RFC 7009 section 2.1).
-        access_token: tokens.access_token.filter(|_| revoke && refresh_token.is_none()),
+        access_token: tokens.access_token.filter(|_| provider.strict.is_some() || (revoke && refresh_token.is_none())),
         refresh_token,
         ..tokens
     }

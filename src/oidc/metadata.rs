@@ -30,6 +30,8 @@ struct OAuthMetadata {
     end_session_endpoint: Option<String>,
     /// RFC 8414 section 2.
     revocation_endpoint: Option<String>,
+    /// RFC 8414 section 2.
+    introspection_endpoint: Option<String>,
 }
 
 impl AdditionalProviderMetadata for OAuthMetadata {}
@@ -61,6 +63,8 @@ pub(super) struct OptionalEndpoints {
     pub(super) end_session: Option<Url>,
     /// Where tokens are revoked (RFC 7009).
     pub(super) revocation: Option<Url>,
+    /// Where the state of a token is asked for (RFC 7662).
+    pub(super) introspection: Option<Url>,
 }
 
 impl OptionalEndpoints {
@@ -76,6 +80,7 @@ impl OptionalEndpoints {
         Self {
             end_session: usable("end_session_endpoint", &metadata.end_session_endpoint),
             revocation: usable("revocation_endpoint", &metadata.revocation_endpoint),
+            introspection: usable("introspection_endpoint", &metadata.introspection_endpoint),
         }
     }
 }

@@ -21,6 +21,7 @@ pub struct Metrics {
     revocations: Family<OutcomeLabels, Counter>,
     back_channel: Family<OutcomeLabels, Counter>,
     refreshes: Family<OutcomeLabels, Counter>,
+    strict: Family<OutcomeLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,6 +63,7 @@ impl Metrics {
             revocations: Family::default(),
             back_channel: Family::default(),
             refreshes: Family::default(),
+            strict: Family::default(),
         };
         registry.register("oidc_logins", "Sign-ins begun and callbacks answered, by outcome", metrics.logins.clone());
         registry.register_with_unit(
@@ -92,6 +94,11 @@ impl Metrics {
             metrics.back_channel.clone(),
         );
         registry.register("oidc_refreshes", "Refreshes of sessions, by outcome", metrics.refreshes.clone());
+        registry.register(
+            "oidc_strict_checks",
+            "Questions to the provider whether a session still counts, by outcome",
+            metrics.strict.clone(),
+        );
         metrics
     }
 
@@ -126,6 +133,10 @@ impl Metrics {
 
     pub(super) fn refreshed(&self, provider: &ProviderName, outcome: &'static str) {
         self.refreshes.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
+    }
+
+    pub(super) fn strictly_checked(&self, provider: &ProviderName, outcome: &'static str) {
+        self.strict.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
     }
 
     pub(super) fn groups_dropped(&self, provider: &ProviderName, count: usize) {

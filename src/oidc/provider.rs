@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{
-    config::{ConfigError, Limits, ProviderConfig},
+    config::{ConfigError, Limits, ProviderConfig, StrictAsk},
     discovery::{Discovery, Known},
     exchange::{Exchange, ExchangeError, Grant, SignedInUser},
     limits::Breaker,
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
+    secret::SecretString,
     session::{Renewal, Session, Tokens},
 };
 
@@ -127,6 +128,18 @@ impl Provider {
         deadline: Duration,
     ) -> Result<Renewal, ExchangeError> {
         self.call(deadline, self.exchanging(known).refresh(session.user(), tokens)).await
+    }
+
+    /// Whether this provider accepts an access token, as one of this person, within `deadline`.
+    pub(super) async fn is_good(
+        &self,
+        known: &Known,
+        ask: StrictAsk,
+        access_token: &SecretString,
+        subject: &str,
+        deadline: Duration,
+    ) -> Result<bool, ExchangeError> {
+        self.call(deadline, self.exchanging(known).is_good(ask, access_token, subject)).await
     }
 
     fn exchanging<'a>(&'a self, known: &'a Known) -> Exchange<'a> {

@@ -67,16 +67,16 @@ pub enum NotFresh {
     StoreUnavailable,
 }
 
-type Outcome = Result<Arc<Session>, NotFresh>;
-type Answer = Shared<BoxFuture<'static, Outcome>>;
+pub(super) type Outcome = Result<Arc<Session>, NotFresh>;
+pub(super) type Answer = Shared<BoxFuture<'static, Outcome>>;
 
-/// The refreshes that are running, or failed a moment ago, by the session's handle.
+/// The calls about sessions that are running, or failed a moment ago, by the session's handle.
 #[derive(Debug, Default)]
 pub(super) struct Refreshes(Mutex<HashMap<Handle, Answer>>);
 
 impl Refreshes {
-    /// The outcome of the refresh of this session: of the one that is known, else of `begin`'s, which runs in a task.
-    fn share<F>(self: &Arc<Self>, session: &Handle, begin: impl FnOnce() -> F) -> Answer
+    /// The outcome of the call about this session: of the one that is known, else of `begin`'s, which runs in a task.
+    pub(super) fn share<F>(self: &Arc<Self>, session: &Handle, begin: impl FnOnce() -> F) -> Answer
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
@@ -117,25 +117,48 @@ impl Login {
     /// Where it ended, or its access token has ended and no other one can be had now.
     pub async fn keep_fresh(&self, presented: Presented<'_>, session: Arc<Session>) -> Outcome {
         let Some(provider) = self.provider(presented.provider) else { return Ok(session) };
+        let session = self.keep_refreshed(provider, presented, session).await?;
+        self.keep_strict(provider, presented, session).await
+    }
+
+    async fn keep_refreshed(
+        &self,
+        provider: &Arc<Provider>,
+        presented: Presented<'_>,
+        session: Arc<Session>,
+    ) -> Outcome {
         let Some(config) = provider.config.refresh else { return Ok(session) };
         let now = self.inner.clock.now();
         if !config.is_due(&session, now) {
             return Ok(session);
         }
         let is_good = session.renewable().is_none_or(|life| now < life.expires_at);
-        let answer = self.inner.refreshes.share(session.handle(), || {
+        let answer = self.refresh(provider, config, presented, &session, false);
+        if is_good { Ok(session) } else { answer.await }
+    }
+
+    /// Refreshes a session, once for all who ask at once. `at_once`: whether or not that is due.
+    pub(super) fn refresh(
+        &self,
+        provider: &Arc<Provider>,
+        config: RefreshConfig,
+        presented: Presented<'_>,
+        session: &Arc<Session>,
+        at_once: bool,
+    ) -> Answer {
+        self.inner.refreshes.share(session.handle(), || {
             let refresh = Refresh {
                 login: self.clone(),
                 provider: Arc::clone(provider),
                 config,
                 ticket: SecretString::new(presented.ticket.to_owned()),
                 origin: presented.origin.to_owned(),
-                session: Arc::clone(&session),
+                session: Arc::clone(session),
+                at_once,
                 began_at: self.inner.clock.monotonic(),
             };
             refresh.run()
-        });
-        if is_good { Ok(session) } else { answer.await }
+        })
     }
 }
 
@@ -147,6 +170,7 @@ struct Refresh {
     ticket: SecretString,
     origin: String,
     session: Arc<Session>,
+    at_once: bool,
     /// Monotonic.
     began_at: Duration,
 }
@@ -297,7 +321,9 @@ impl Refresh {
     }
 
     fn is_due(&self, session: &Session) -> bool {
-        self.config.is_due(session, self.login.inner.clock.now())
+        // Somebody else may have refreshed it since it was opened.
+        let same = session.version() == self.session.version();
+        (self.at_once && same) || self.config.is_due(session, self.login.inner.clock.now())
     }
 
     fn time_left(&self) -> Duration {
@@ -305,7 +331,7 @@ impl Refresh {
     }
 }
 
-const fn not_fresh(error: OpenError) -> NotFresh {
+pub(super) const fn not_fresh(error: OpenError) -> NotFresh {
     match error {
         OpenError::NotOurs | OpenError::Ended => NotFresh::Ended,
         OpenError::Unavailable => NotFresh::StoreUnavailable,

@@ -7,6 +7,7 @@ mod flow;
 mod limits;
 mod logout;
 mod refresh;
+mod strict;
 pub(super) mod support;
 
 use super::CallbackOutcome;

@@ -211,6 +211,7 @@ fn provider(http: SharedHttp) -> ProviderConfig {
             email_domains: vec![],
         },
         refresh: None,
+        strict: None,
         logout: LogoutConfig::default(),
         http,
     }

@@ -51,9 +51,34 @@ pub(crate) struct Provider {
     /// they live by their own lifetimes.
     #[serde(default)]
     pub(crate) refresh: Option<Refresh>,
+    /// Asks the provider again and again whether a session's access token is still good. Absent: it is not asked.
+    #[serde(default)]
+    pub(crate) strict: Option<Strict>,
     /// What sign-out does at the provider, and what the provider's sign-out does here.
     #[serde(default)]
     pub(crate) logout: ProviderLogout,
+}
+
+/// How the provider is asked whether a session's access token is still good.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Strict {
+    /// How long an answer holds: each replica asks no more often about one session.
+    pub(crate) every: DurationText,
+    /// Where it is asked.
+    #[serde(default)]
+    pub(crate) ask: StrictAsk,
+}
+
+/// Where the provider is asked whether an access token is good.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StrictAsk {
+    /// The introspection endpoint (RFC 7662).
+    #[default]
+    Introspection,
+    /// The userinfo endpoint.
+    Userinfo,
 }
 
 /// How sessions follow the provider.

@@ -14,7 +14,7 @@ use crate::{
         raw,
         settings::Provider,
     },
-    oidc::{LogoutConfig, RefreshConfig},
+    oidc::{LogoutConfig, RefreshConfig, StrictAsk, StrictConfig},
     principal::ProviderName,
     secret::SecretString,
 };
@@ -81,6 +81,18 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> O
         }
         None => Some(None),
     };
+    let strict = match &raw.strict {
+        Some(strict) => {
+            let ask = match strict.ask {
+                raw::StrictAsk::Introspection => StrictAsk::Introspection,
+                raw::StrictAsk::Userinfo => StrictAsk::Userinfo,
+            };
+            let at = at.key("strict").key("every");
+            let every = context.duration(&at, &strict.every, Duration::from_secs(1)..=60 * MINUTE);
+            every.map(|every| Some(StrictConfig { every, ask }))
+        }
+        None => Some(None),
+    };
     Some(Provider {
         name: name?,
         issuer: issuer.map(|_| raw.issuer.clone())?,
@@ -96,6 +108,7 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> O
         trust_unverified_email: raw.trust_unverified_email,
         email_domains: email_domains?,
         refresh: refresh?,
+        strict: strict?,
         logout: LogoutConfig {
             at_provider: raw.logout.at_provider,
             revoke_tokens: raw.logout.revoke_tokens,

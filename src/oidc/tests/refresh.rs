@@ -11,7 +11,7 @@ use super::{
     support::{Lies, World},
 };
 use crate::{
-    oidc::{Limits, Login, NotFresh, Presented, RefreshConfig},
+    oidc::{Limits, Login, NotFresh, Presented, ProviderConfig, RefreshConfig},
     session::{Session, Sessions},
 };
 
@@ -19,8 +19,8 @@ const LIFE: Duration = Duration::from_mins(5);
 const AHEAD: Duration = Duration::from_mins(1);
 
 /// Somebody signed in at a provider that issues refresh tokens, good for five minutes.
-struct Person {
-    world: World,
+pub(super) struct Person {
+    pub(super) world: World,
     ticket: String,
 }
 
@@ -30,7 +30,11 @@ impl Person {
     }
 
     async fn with_lies(lies: Lies) -> Self {
-        let world = World::with(|provider| provider.refresh = Some(RefreshConfig { ahead: AHEAD }), Limits::default());
+        Self::with(lies, |provider| provider.refresh = Some(RefreshConfig { ahead: AHEAD })).await
+    }
+
+    pub(super) async fn with(lies: Lies, configure: impl FnOnce(&mut ProviderConfig)) -> Self {
+        let world = World::with(configure, Limits::default());
         *world.provider.refresh_token.lock().unwrap() = Some(0);
         world.provider.tell(lies);
         let browser = world.browser();
@@ -40,24 +44,28 @@ impl Person {
         Self { world, ticket }
     }
 
+    pub(super) fn ticket(&self) -> &str {
+        &self.ticket
+    }
+
     fn presented(&self) -> Presented<'_> {
         let origin = &self.world.origin;
         Presented { ticket: &self.ticket, origin: &origin.url, provider: &origin.provider }
     }
 
     /// What a check does.
-    async fn check(&self) -> Result<Arc<Session>, NotFresh> {
+    pub(super) async fn check(&self) -> Result<Arc<Session>, NotFresh> {
         let presented = self.presented();
         let session = self.world.sessions.open(presented.ticket, presented.origin, presented.provider).await;
         self.world.login.keep_fresh(presented, session.map_err(|_| NotFresh::Ended)?).await
     }
 
     /// Tokens that were asked for since the sign-in.
-    fn refreshes(&self) -> usize {
+    pub(super) fn refreshes(&self) -> usize {
         self.world.provider.calls("/token") - 1
     }
 
-    async fn after(&self, time: Duration) -> Result<Arc<Session>, NotFresh> {
+    pub(super) async fn after(&self, time: Duration) -> Result<Arc<Session>, NotFresh> {
         self.world.clock.advance(time);
         self.check().await
     }

@@ -124,6 +124,7 @@ pub(in crate::oidc) fn provider_config(provider: &Arc<ScriptedProvider>) -> Prov
             email_domains: Vec::new(),
         },
         refresh: None,
+        strict: None,
         logout: LogoutConfig::default(),
         http: provider.clone(),
     }

@@ -193,6 +193,7 @@ impl ScriptedProvider {
             "jwks_uri": format!("{ISSUER}/keys"),
             "end_session_endpoint": format!("{ISSUER}/logout?tenant=1"),
             "revocation_endpoint": format!("{ISSUER}/revoke"),
+            "introspection_endpoint": format!("{ISSUER}/introspect"),
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
@@ -312,7 +313,10 @@ impl OutboundHttp for ScriptedProvider {
             }
             "/userinfo" => (StatusCode::OK, self.userinfo()),
             "/revoke" if Self::knows_client(&request, &form_of(&request)) => (StatusCode::OK, json!({})),
-            "/revoke" => (StatusCode::UNAUTHORIZED, json!({})),
+            "/introspect" if Self::knows_client(&request, &form_of(&request)) => {
+                (StatusCode::OK, json!({"active": true, "sub": "subject-1"}))
+            }
+            "/revoke" | "/introspect" => (StatusCode::UNAUTHORIZED, json!({})),
             _ => (StatusCode::NOT_FOUND, json!({})),
         };
         let lies = self.lies.lock().unwrap();

@@ -1,0 +1,108 @@
+//! The provider is asked whether a session still counts.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::{refresh::Person, support::Lies};
+use crate::oidc::{NotFresh, RefreshConfig, StrictAsk, StrictConfig};
+
+const EVERY: Duration = Duration::from_secs(30);
+
+async fn person(ask: StrictAsk, refresh: bool) -> Person {
+    Person::with(Lies::default(), |provider| {
+        provider.strict = Some(StrictConfig { every: EVERY, ask });
+        provider.refresh = refresh.then_some(RefreshConfig { ahead: Duration::from_secs(60) });
+    })
+    .await
+}
+
+const fn path(ask: StrictAsk) -> &'static str {
+    match ask {
+        StrictAsk::Introspection => "/introspect",
+        StrictAsk::Userinfo => "/userinfo",
+    }
+}
+
+/// How the provider says that a token is not good.
+fn no(ask: StrictAsk) -> Lies {
+    match ask {
+        StrictAsk::Introspection => {
+            Lies { bodies: [("/introspect", r#"{"active":false}"#.to_owned())].into(), ..Lies::default() }
+        }
+        StrictAsk::Userinfo => Lies { statuses: [("/userinfo", StatusCode::UNAUTHORIZED)].into(), ..Lies::default() },
+    }
+}
+
+#[tokio::test]
+async fn it_is_asked_once_in_a_while_for_all_who_come() {
+    for ask in [StrictAsk::Introspection, StrictAsk::Userinfo] {
+        let person = person(ask, false).await;
+        person.after(EVERY - Duration::from_secs(1)).await.unwrap();
+        assert_eq!(person.world.provider.calls(path(ask)), 0, "the sign-in itself was its word");
+        for wanted in 1..=3 {
+            person.world.clock.advance(EVERY);
+            let sessions = futures::future::join_all((0..20).map(|_| person.check())).await;
+            assert!(sessions.iter().all(Result::is_ok), "{sessions:?}");
+            assert_eq!(person.world.provider.calls(path(ask)), wanted);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_access_token_is_what_it_is_asked_about() {
+    let person = person(StrictAsk::Introspection, false).await;
+    person.after(EVERY).await.unwrap();
+    let form = &person.world.provider.posted("/introspect")[0];
+    assert_eq!((form["token"].as_str(), form["token_type_hint"].as_str()), ("access-token-1", "access_token"));
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_good_ends_the_session() {
+    for ask in [StrictAsk::Introspection, StrictAsk::Userinfo] {
+        let person = person(ask, false).await;
+        person.world.provider.tell(no(ask));
+        person.after(EVERY - Duration::from_secs(1)).await.unwrap();
+        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), NotFresh::Ended);
+        person.world.provider.tell(Lies::default());
+        assert_eq!(person.check().await.unwrap_err(), NotFresh::Ended, "gone is gone");
+    }
+    // A token of somebody else is none of this session.
+    let person = person(StrictAsk::Introspection, false).await;
+    let other = json!({"active": true, "sub": "subject-2"}).to_string();
+    person.world.provider.tell(Lies { bodies: [("/introspect", other)].into(), ..Lies::default() });
+    assert_eq!(person.after(EVERY).await.unwrap_err(), NotFresh::Ended);
+}
+
+#[tokio::test]
+async fn a_refresh_token_has_the_last_word() {
+    let person = person(StrictAsk::Introspection, true).await;
+    person.world.provider.tell(no(StrictAsk::Introspection));
+    assert_eq!(person.after(EVERY).await.unwrap().version(), 2);
+    assert_eq!((person.refreshes(), person.world.provider.calls("/introspect")), (1, 1));
+    *person.world.provider.refresh_token.lock().unwrap() = Some(77);
+    assert_eq!(person.after(EVERY).await.unwrap_err(), NotFresh::Ended);
+}
+
+#[tokio::test]
+async fn no_answer_is_no_yes_and_ends_nothing() {
+    for (ask, status, body) in [
+        (StrictAsk::Introspection, StatusCode::BAD_GATEWAY, "{}"),
+        (StrictAsk::Introspection, StatusCode::UNAUTHORIZED, r#"{"error":"invalid_client"}"#),
+        (StrictAsk::Introspection, StatusCode::OK, r#"{"active":false,"active":true}"#),
+        (StrictAsk::Introspection, StatusCode::OK, "{}"),
+        (StrictAsk::Userinfo, StatusCode::TOO_MANY_REQUESTS, "{}"),
+        (StrictAsk::Userinfo, StatusCode::NOT_FOUND, "{}"),
+        (StrictAsk::Userinfo, StatusCode::OK, r#"{"sub":"subject-2"}"#),
+    ] {
+        let person = person(ask, false).await;
+        let (statuses, bodies) = ([(path(ask), status)].into(), [(path(ask), body.to_owned())].into());
+        person.world.provider.tell(Lies { statuses, bodies, ..Lies::default() });
+        let outcome = person.after(EVERY).await;
+        assert_eq!(outcome.unwrap_err(), NotFresh::ProviderUnavailable, "{status} {body}");
+        let origin = &person.world.origin;
+        let open = person.world.sessions.open(person.ticket(), &origin.url, &origin.provider).await;
+        assert!(open.is_ok(), "{status} {body}: the session lives for when the provider is back");
+    }
+}
