@@ -63,6 +63,12 @@ async fn status(client: &CheckClient, check: &Check) -> i32 {
     }
 }
 
+/// How many refreshes succeeded.
+fn refreshes(metrics: &str, provider: &str) -> u64 {
+    let name = format!("portcullis_oidc_refreshes_total{{provider=\"{provider}\",outcome=\"success\"}} ");
+    metrics.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
+}
+
 /// Clients of these replicas; with one store that replicas share, several may be given.
 async fn clients(replicas: &[&Portcullis]) -> Vec<CheckClient> {
     join_all(replicas.iter().map(async |replica| CheckClient::connect(&replica.check_address()).await.unwrap())).await
@@ -126,6 +132,12 @@ async fn a_session_outlives_many_access_tokens_and_a_restart() {
         .await;
     }
     assert_eq!(gateway.provider.refresh_tokens(), 1, "each refresh token was replaced by the next");
+    // A kill between the provider's answer and the store would lose the token that came.
+    until("the last answer in the store", async || {
+        let metrics = gateway.portcullis.metrics().await.unwrap();
+        (refreshes(&metrics, "test") == gateway.provider.calls().refresh).then_some(())
+    })
+    .await;
     gateway.portcullis.restart().await.unwrap();
     let before = gateway.provider.calls().refresh;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -229,12 +241,6 @@ impl Door {
         Visitor::new(self.envoy.to_http1(), ORIGIN).unwrap()
     }
 
-    async fn refreshes(&self, provider: &str) -> u64 {
-        let metrics = self.portcullis.metrics().await.unwrap();
-        let name = format!("portcullis_oidc_refreshes_total{{provider=\"{provider}\",outcome=\"success\"}} ");
-        metrics.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
-    }
-
     /// Uses the session until it was refreshed so often.
     async fn is_refreshed(&self, visitor: &Visitor, provider: &str, times: u64) {
         until("the refresh", async || {
@@ -243,7 +249,7 @@ impl Door {
             let received = response.echo().unwrap();
             assert_eq!(received.headers.only("kubeflow-userid"), Some("alice@example.com"));
             assert_eq!(received.headers.only("kubeflow-groups"), Some("team-a,everyone"));
-            (self.refreshes(provider).await >= times).then_some(())
+            (refreshes(&self.portcullis.metrics().await.unwrap(), provider) >= times).then_some(())
         })
         .await;
     }

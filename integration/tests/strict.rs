@@ -1,0 +1,108 @@
+//! The strict mode: what was ended at the provider ends here soon.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
+
+use std::time::{Duration, Instant};
+
+use portcullis_integration::envoy::{Envoy, Variant};
+use portcullis_integration::faults::Fault;
+use portcullis_integration::gateway::Gateway;
+use portcullis_integration::oidc_provider::OidcProvider;
+use portcullis_integration::portcullis::{Config, ORIGIN};
+use portcullis_integration::raw_client::Response;
+use portcullis_integration::upstream::{Protocol, Upstream};
+use portcullis_integration::visitor::Visitor;
+use serde_json::json;
+use url::Url;
+
+/// Longer than anything here takes, however loaded the machine is.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Uses the session until it does not pass any more.
+async fn refusal(visitor: &Visitor) -> Response {
+    let began = Instant::now();
+    loop {
+        let response = visitor.clone().fetch("GET", "/").await.unwrap();
+        if response.status != 200 {
+            return response;
+        }
+        assert!(began.elapsed() < PATIENCE, "the session passes on and on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn gateway(ask: &str) -> (Gateway, Visitor) {
+    let strict = json!({ "every": "1s", "ask": ask });
+    let gateway = Gateway::start(Variant::NEWEST, |config| config.set("/providers/0/strict", strict)).await.unwrap();
+    let mut alice = gateway.visitor().unwrap();
+    alice.sign_in("alice", "/").await.unwrap().echo().unwrap();
+    (gateway, alice)
+}
+
+#[tokio::test]
+async fn a_session_passes_while_the_provider_says_so_and_ends_when_it_does_not() {
+    for ask in ["introspection", "userinfo"] {
+        let (gateway, alice) = gateway(ask).await;
+        let asked = || {
+            let calls = gateway.provider.calls();
+            if ask == "userinfo" { calls.userinfo } else { calls.introspection }
+        };
+        let began = Instant::now();
+        let mut used = 0_u64;
+        while asked() < 2 {
+            assert_eq!(alice.clone().fetch("GET", "/").await.unwrap().status, 200);
+            used += 1;
+            assert!(began.elapsed() < PATIENCE, "{ask}: the provider is not asked");
+        }
+        let (asked, elapsed) = (asked(), began.elapsed().as_secs());
+        assert!(asked <= elapsed + 1, "{ask}: asked {asked} times for {used} requests within {elapsed} s");
+        gateway.provider.forget_tokens();
+        let refused = refusal(&alice).await;
+        assert_eq!(refused.status, 401, "{ask}: {}", refused.text());
+    }
+}
+
+#[tokio::test]
+async fn no_answer_is_no_yes() {
+    let (gateway, alice) = gateway("introspection").await;
+    gateway.provider.lie(|faults| faults.introspection = Fault::Status(500));
+    let refused = refusal(&alice).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.text().contains("provider_unavailable"), "{}", refused.text());
+    gateway.provider.be_honest();
+    let began = Instant::now();
+    while alice.clone().fetch("GET", "/").await.unwrap().status != 200 {
+        assert!(began.elapsed() < PATIENCE, "the session does not come back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The certified provider, where the person signs out without us: no back-channel tells of it.
+#[tokio::test]
+async fn a_sign_out_at_the_certified_provider_reaches_us() {
+    for ask in ["introspection", "userinfo"] {
+        let provider = OidcProvider::start().await.unwrap();
+        let issuer = provider.registration().issuer.clone();
+        let config = Config::new().unwrap().sign_in_at(provider.registration()).unwrap();
+        let portcullis = config.set("/providers/0/strict", json!({ "every": "1s", "ask": ask })).start().await.unwrap();
+        let upstream = Upstream::start(Protocol::Http1).await.unwrap();
+        let envoy = Envoy::builder(Variant::NEWEST).unwrap().check(portcullis.check_address()).upstream(&upstream);
+        let envoy = envoy.start().await.unwrap();
+        let mut alice = Visitor::new(envoy.to_http1(), ORIGIN).unwrap();
+        let person = provider.person("alice").unwrap();
+        let callback = person.walk(&alice.begin("/").await.unwrap()).await.unwrap();
+        alice.come_back(&callback).await.unwrap();
+        // Asked, and good.
+        let active = "portcullis_oidc_strict_checks_total{provider=\"oidc-provider\",outcome=\"active\"} ";
+        let began = Instant::now();
+        while !portcullis.metrics().await.unwrap().contains(active) {
+            assert_eq!(alice.fetch("GET", "/").await.unwrap().status, 200, "{ask}: {}", portcullis.log_tail());
+            assert!(began.elapsed() < PATIENCE, "{ask}: the provider is not asked");
+        }
+
+        let back =
+            [("client_id", "portcullis"), ("post_logout_redirect_uri", &format!("{ORIGIN}/portcullis/signed-out"))];
+        person.walk(&Url::parse_with_params(&format!("{issuer}/session/end"), back).unwrap()).await.unwrap();
+        let refused = refusal(&alice).await;
+        assert_eq!(refused.status, 401, "{ask}: {}", refused.text());
+    }
+}
