@@ -17,7 +17,7 @@ pub use record::CheckRecord;
 use refusal::Refusal;
 
 use crate::{
-    authn::{BearerAuthenticator, SessionAuthenticator},
+    authn::{BearerAuthenticator, Outcome, SessionAuthenticator},
     authz::RuleSet,
     clock::SharedClock,
     decision::{Decision, Disposition, Respond},
@@ -147,7 +147,10 @@ impl Checker {
 
     /// Who is signed in, to be told on a page that refuses something for another reason.
     async fn signed_in_as(&self, request: &Request) -> Option<String> {
-        self.session.open(request).await.ok().map(|authenticated| authenticated.principal().userid())
+        match self.session.open(request).await {
+            Outcome::Authenticated(authenticated) => Some(authenticated.principal().userid()),
+            _ => None,
+        }
     }
 
     /// Sends a navigation to sign in.

@@ -55,34 +55,59 @@ impl SessionAuthenticator {
     }
 }
 
+/// Why a request has no session.
+enum NoSession {
+    NotPresented,
+    Rejected(Rejected),
+}
+
+impl From<NoSession> for Outcome {
+    fn from(none: NoSession) -> Self {
+        match none {
+            NoSession::NotPresented => Self::nothing(),
+            NoSession::Rejected(rejected) => Self::Rejected(rejected),
+        }
+    }
+}
+
 impl SessionAuthenticator {
     /// The session of a request as it is, whatever the provider says of it by now.
-    ///
-    /// # Errors
-    /// What else was found.
-    pub async fn open(&self, request: &Request) -> Result<Authenticated, Outcome> {
-        let presented = self.presented(request)?;
-        Ok(authenticated(self.open_presented(presented).await?))
+    pub async fn open(&self, request: &Request) -> Outcome {
+        match self.open_presented(request).await {
+            Ok((_, session)) => Outcome::Authenticated(authenticated(session)),
+            Err(none) => none.into(),
+        }
     }
 
-    fn presented<'a>(&'a self, request: &'a Request) -> Result<Presented<'a>, Outcome> {
-        let origin = self.origin(request).ok_or(Outcome::nothing())?;
+    async fn open_presented<'a>(&'a self, request: &'a Request) -> Result<(Presented<'a>, Arc<Session>), NoSession> {
+        let presented = self.presented(request)?;
+        let session = self.sessions.open(presented.ticket, presented.origin, presented.provider).await;
+        let session = session.map_err(|error| match error {
+            OpenError::NotOurs => rejected(Reason::TicketInvalid),
+            OpenError::Ended => rejected(Reason::SessionEnded),
+            OpenError::Unavailable => unavailable(Reason::StoreUnavailable),
+        })?;
+        Ok((presented, session))
+    }
+
+    fn presented<'a>(&'a self, request: &'a Request) -> Result<Presented<'a>, NoSession> {
+        let origin = self.origin(request).ok_or(NoSession::NotPresented)?;
         let cookies = request.cookies();
         let mut tickets = cookies.values(&origin.cookie);
-        let ticket = tickets.next().ok_or(Outcome::nothing())?;
+        let ticket = tickets.next().ok_or(NoSession::NotPresented)?;
         if tickets.next().is_some() {
             // A sibling or a script may have planted one: nobody can say which counts.
-            return Err(Outcome::rejected(Reason::TicketInvalid));
+            return Err(rejected(Reason::TicketInvalid));
         }
         Ok(Presented { ticket, origin: &origin.url, provider: &origin.provider })
     }
 
-    async fn open_presented(&self, presented: Presented<'_>) -> Result<Arc<Session>, Outcome> {
-        let session = self.sessions.open(presented.ticket, presented.origin, presented.provider).await;
-        session.map_err(|error| match error {
-            OpenError::NotOurs => Outcome::rejected(Reason::TicketInvalid),
-            OpenError::Ended => Outcome::rejected(Reason::SessionEnded),
-            OpenError::Unavailable => unavailable(Reason::StoreUnavailable),
+    async fn open_fresh(&self, request: &Request) -> Result<Arc<Session>, NoSession> {
+        let (presented, session) = self.open_presented(request).await?;
+        self.login.keep_fresh(presented, session).await.map_err(|error| match error {
+            NotFresh::Ended => rejected(Reason::SessionEnded),
+            NotFresh::StoreUnavailable => unavailable(Reason::StoreUnavailable),
+            NotFresh::ProviderUnavailable => unavailable(Reason::ProviderUnavailable),
         })
     }
 }
@@ -90,19 +115,9 @@ impl SessionAuthenticator {
 #[async_trait]
 impl Authenticator for SessionAuthenticator {
     async fn authenticate(&self, request: &Request) -> Outcome {
-        let presented = match self.presented(request) {
-            Ok(presented) => presented,
-            Err(outcome) => return outcome,
-        };
-        let session = match self.open_presented(presented).await {
-            Ok(session) => session,
-            Err(outcome) => return outcome,
-        };
-        match self.login.keep_fresh(presented, session).await {
+        match self.open_fresh(request).await {
             Ok(session) => Outcome::Authenticated(authenticated(session)),
-            Err(NotFresh::Ended) => Outcome::rejected(Reason::SessionEnded),
-            Err(NotFresh::StoreUnavailable) => unavailable(Reason::StoreUnavailable),
-            Err(NotFresh::ProviderUnavailable) => unavailable(Reason::ProviderUnavailable),
+            Err(none) => none.into(),
         }
     }
 }
@@ -118,6 +133,10 @@ fn authenticated(session: Arc<Session>) -> Authenticated {
     }
 }
 
-const fn unavailable(reason: Reason) -> Outcome {
-    Outcome::Rejected(Rejected { reason, retry_after: Some(RETRY_AFTER) })
+const fn rejected(reason: Reason) -> NoSession {
+    NoSession::Rejected(Rejected { reason, retry_after: None })
+}
+
+const fn unavailable(reason: Reason) -> NoSession {
+    NoSession::Rejected(Rejected { reason, retry_after: Some(RETRY_AFTER) })
 }

@@ -83,7 +83,7 @@ impl Checker {
             self.session.authenticate(request).await
         } else {
             // A logout, for one, must not wait for the provider.
-            self.session.open(request).await.map_or_else(|outcome| outcome, Outcome::Authenticated)
+            self.session.open(request).await
         };
         let session = match outcome {
             Outcome::Authenticated(authenticated) => authenticated.session().cloned(),
