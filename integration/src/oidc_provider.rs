@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::node::Script;
-use crate::pki::Authority;
+use crate::pki::{Authority, Identity};
 use crate::ports::Port;
 use crate::process::Process;
 use crate::registration::{CLIENT_ID, CLIENT_SECRET, Person, Registration, post_logout_redirect_uri, redirect_uri};
@@ -21,6 +21,7 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct OidcProvider {
     registration: Registration,
+    identity: Identity,
     _process: Process,
     _port: Port,
     _script: Script,
@@ -66,13 +67,19 @@ impl OidcProvider {
         let mut process = script.launch("oidc-provider")?.arg(&file).start()?;
         let discovery = format!("{}/.well-known/openid-configuration", registration.issuer);
         process.wait_for_ok_over_tls(&discovery, &registration.authority, READY_WITHIN).await?;
-        Ok(Self { registration, _process: process, _port: port, _script: script })
+        Ok(Self { registration, identity, _process: process, _port: port, _script: script })
     }
 
     /// What Portcullis must be told.
     #[must_use]
     pub fn registration(&self) -> &Registration {
         &self.registration
+    }
+
+    /// Its certificate, for browsers that are to trust it.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Somebody's browser, as far as the provider knows it.

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use portcullis_integration::browser::{Application, Browser};
 use portcullis_integration::dex::Dex;
 use portcullis_integration::envoy::{Envoy, Variant};
 use portcullis_integration::faults::Fault;
 use portcullis_integration::gateway::Gateway;
 use portcullis_integration::oidc_provider::OidcProvider;
-use portcullis_integration::portcullis::{Config, ORIGIN, SESSION_COOKIE};
+use portcullis_integration::pki::Authority;
+use portcullis_integration::portcullis::{Config, HOST, ORIGIN, SESSION_COOKIE};
 use portcullis_integration::raw_client::Response;
 use portcullis_integration::upstream::{Protocol, Upstream};
 use portcullis_integration::visitor::Visitor;
@@ -180,6 +182,39 @@ async fn the_certified_provider_has_ended_its_session_too() {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), counted).await.expect("the provider takes the revocation");
+}
+
+/// Chromium holds redirects of a form to the page's policy: the button must lead through the provider all the same.
+#[tokio::test]
+async fn the_button_leads_a_browser_through_the_provider_and_back() {
+    let provider = OidcProvider::start().await.unwrap();
+    let application = Application::start().await.unwrap();
+    let portcullis = Config::new().unwrap().sign_in_at(provider.registration()).unwrap().start().await.unwrap();
+    let identity = Authority::new("the tests' authority").unwrap().server(&[HOST]).unwrap();
+    let envoy = Envoy::builder(Variant::NEWEST)
+        .unwrap()
+        .check(portcullis.check_address())
+        .upstream_at(Protocol::Http1, application.address())
+        .tls(identity.clone());
+    let envoy = envoy.start().await.unwrap();
+    let browser = Browser::builder().host(HOST, envoy.tls_address()).trust(&identity).unwrap();
+    let browser = browser.trust(provider.identity()).unwrap().start().await.unwrap();
+
+    for page in ["/portcullis/whoami", "/portcullis/logout"] {
+        browser.open(&format!("{ORIGIN}/")).await.unwrap();
+        // Without a session at the provider it asks who is there, each time anew.
+        browser.wait_for_element("input[name=login]").await.unwrap();
+        browser.type_into("input[name=login]", "alice@example.com").await.unwrap();
+        browser.type_into("input[name=password]", "password").await.unwrap();
+        browser.click("button[type=submit]").await.unwrap();
+        browser.wait_for_element("#user").await.unwrap();
+        browser.open(&format!("{ORIGIN}{page}")).await.unwrap();
+        browser.click("form button").await.unwrap();
+        browser.wait_for_url(|url| url.path().starts_with("/session/end")).await.unwrap();
+        browser.click("form button").await.unwrap();
+        browser.wait_for_url(|url| url.path() == "/portcullis/signed-out").await.unwrap();
+        assert_eq!(browser.cookie(SESSION_COOKIE).await.unwrap(), None);
+    }
 }
 
 /// Dex has neither an end of session nor a revocation in its metadata: the sign-out ends here.
