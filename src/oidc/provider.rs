@@ -24,10 +24,14 @@ use crate::{
 };
 
 /// How many tokens are revoked at once; more are not revoked, so that logouts cannot pile up before a slow provider.
-const CONCURRENT_REVOCATIONS: usize = 64;
+const CONCURRENT_REVOCATIONS: usize = 16;
 
 /// How many sessions are refreshed at once.
-const CONCURRENT_REFRESHES: usize = 64;
+const CONCURRENT_REFRESHES: usize = 16;
+
+/// How many questions of the strict mode run at once. With the two above there is room for sign-ins among the calls that
+/// the outbound client makes at once.
+const CONCURRENT_QUESTIONS: usize = 16;
 
 /// How many logout tokens are judged at once: anybody who reaches the listener may send some.
 const CONCURRENT_LOGOUTS: usize = 64;
@@ -38,6 +42,10 @@ pub(super) struct Provider {
     pub(super) issuer: IssuerUrl,
     pub(super) discovery: Discovery,
     pub(super) breaker: Breaker,
+    /// Of the strict mode, whose endpoint may fail where others do not.
+    pub(super) question_breaker: Breaker,
+    /// One place for each question of the strict mode; more wait.
+    pub(super) questions: Semaphore,
     /// One place for each exchange that may run.
     pub(super) places: Arc<Semaphore>,
     /// One place for each logout token that may be judged.
@@ -66,6 +74,8 @@ impl Provider {
             issuer,
             discovery,
             breaker: Breaker::new(),
+            question_breaker: Breaker::new(),
+            questions: Semaphore::new(CONCURRENT_QUESTIONS),
             places: Arc::new(Semaphore::new(limits.concurrent_exchanges.clamp(1, Semaphore::MAX_PERMITS))),
             logouts: Arc::new(Semaphore::new(CONCURRENT_LOGOUTS)),
             refreshes: Semaphore::new(CONCURRENT_REFRESHES),
@@ -116,7 +126,7 @@ impl Provider {
         grant: Grant,
         deadline: Duration,
     ) -> Result<SignedInUser, ExchangeError> {
-        self.call(deadline, self.exchanging(known).run(grant)).await
+        self.call(&self.breaker, deadline, self.exchanging(known).run(grant)).await
     }
 
     /// Brings a session's refresh token within `deadline`.
@@ -127,7 +137,7 @@ impl Provider {
         tokens: &Tokens,
         deadline: Duration,
     ) -> Result<Renewal, ExchangeError> {
-        self.call(deadline, self.exchanging(known).refresh(session.user(), tokens)).await
+        self.call(&self.breaker, deadline, self.exchanging(known).refresh(session.user(), tokens)).await
     }
 
     /// Whether this provider accepts an access token, as one of this person, within `deadline`.
@@ -139,7 +149,7 @@ impl Provider {
         subject: &str,
         deadline: Duration,
     ) -> Result<bool, ExchangeError> {
-        self.call(deadline, self.exchanging(known).is_good(ask, access_token, subject)).await
+        self.call(&self.question_breaker, deadline, self.exchanging(known).is_good(ask, access_token, subject)).await
     }
 
     fn exchanging<'a>(&'a self, known: &'a Known) -> Exchange<'a> {
@@ -149,6 +159,7 @@ impl Provider {
 
     async fn call<T>(
         &self,
+        breaker: &Breaker,
         deadline: Duration,
         call: impl Future<Output = Result<T, ExchangeError>>,
     ) -> Result<T, ExchangeError> {
@@ -156,8 +167,8 @@ impl Provider {
             .await
             .unwrap_or_else(|_| Err(ExchangeError::Unavailable("our deadline passed".to_owned())));
         match &outcome {
-            Err(ExchangeError::Unavailable(_)) => self.breaker.failed(self.clock.monotonic()),
-            _ => self.breaker.answered(),
+            Err(ExchangeError::Unavailable(_)) => breaker.failed(self.clock.monotonic()),
+            _ => breaker.answered(),
         }
         outcome
     }

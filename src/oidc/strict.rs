@@ -118,7 +118,9 @@ impl Question {
 
     async fn ask(&self, access_token: &SecretString) -> Result<bool, ExchangeError> {
         let unavailable = |text: &str| ExchangeError::Unavailable(text.to_owned());
-        if !self.provider.breaker.allows(self.login.inner.clock.monotonic()) {
+        let place = tokio::time::timeout(DEADLINE, self.provider.questions.acquire()).await;
+        let _place = place.ok().and_then(Result::ok).ok_or_else(|| unavailable("too many questions at once"))?;
+        if !self.provider.question_breaker.allows(self.login.inner.clock.monotonic()) {
             return Err(unavailable("it did not answer just now"));
         }
         let known = self.provider.discovery.known().await.ok_or_else(|| unavailable("it is not known yet"))?;

@@ -136,7 +136,7 @@ async fn a_provider_that_hangs_is_not_asked_without_bound_and_nobody_waits() {
     for _ in 0..1000 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(world.provider.calls("/revoke"), 64);
+    assert_eq!(world.provider.calls("/revoke"), 16);
     world.provider.tell(Lies { statuses: [("/revoke", StatusCode::BAD_REQUEST)].into(), ..Lies::default() });
     world.login.revoke(&world.origin.provider, &tokens);
 }

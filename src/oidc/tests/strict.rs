@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::json;
 
-use super::{refresh::Person, support::Lies};
-use crate::oidc::{NotFresh, RefreshConfig, StrictAsk, StrictConfig};
+use super::{refresh::Person, signed_in, support::Lies};
+use crate::oidc::{NotFresh, Presented, RefreshConfig, StrictAsk, StrictConfig};
 
 const EVERY: Duration = Duration::from_secs(30);
 
@@ -105,4 +105,31 @@ async fn no_answer_is_no_yes_and_ends_nothing() {
         let open = person.world.sessions.open(person.ticket(), &origin.url, &origin.provider).await;
         assert!(open.is_ok(), "{status} {body}: the session lives for when the provider is back");
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_keeps_nobody_from_signing_in() {
+    let person = person(StrictAsk::Introspection, false).await;
+    let statuses = [("/introspect", StatusCode::BAD_GATEWAY)].into();
+    person.world.provider.tell(Lies { statuses, ..Lies::default() });
+    let (world, origin) = (&person.world, &person.world.origin);
+    let sign_in = async || {
+        let browser = world.browser();
+        let url = browser.begin("/").await.unwrap();
+        signed_in(&browser.callback(&world.provider.authorize(&url)).await);
+        browser.ticket.lock().unwrap().clone().unwrap()
+    };
+    let mut tickets = Vec::new();
+    for _ in 0..10 {
+        tickets.push(sign_in().await);
+    }
+    world.clock.advance(EVERY);
+    for ticket in &tickets {
+        let presented = Presented { ticket, origin: &origin.url, provider: &origin.provider };
+        let session = world.sessions.open(ticket, &origin.url, &origin.provider).await.unwrap();
+        let outcome = world.login.keep_fresh(presented, session).await;
+        assert_eq!(outcome.unwrap_err(), NotFresh::ProviderUnavailable);
+    }
+    assert_eq!(world.provider.calls("/introspect"), 3, "it is not asked by everybody");
+    sign_in().await;
 }
