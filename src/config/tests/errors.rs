@@ -162,6 +162,21 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ),
     ("client_id: portcullis", "client_id: p\n    ca_file: /garbage", "providers[0].ca_file", "no certificate in PEM"),
     ("client_id: portcullis", "client_id: p\n    timeout: 2m", "providers[0].timeout", "out of bounds"),
+    ("client_id: portcullis", "client_id: p\n    refresh: {ahead: 2h}", "providers[0].refresh.ahead", "out of bounds"),
+    ("client_id: portcullis", "client_id: p\n    strict: {every: 0s}", "providers[0].strict.every", "out of bounds"),
+    ("client_id: portcullis", "client_id: p\n    strict: {}", "providers[0].strict.every", "it is missing"),
+    (
+        "client_id: portcullis",
+        "client_id: p\n    strict: {every: 5s, ask: nobody}",
+        "providers[0].strict.ask",
+        "write one of: introspection, userinfo",
+    ),
+    (
+        "client_id: portcullis",
+        "client_id: p\n    logout: {at: 1}",
+        "providers[0].logout.at",
+        "at_provider, revoke_tokens",
+    ),
     // Origins and hosts.
     ("https://kubeflow.example.com", "http://kubeflow.example.com", "origins[0].url", "`__Host-` needs Secure"),
     (
