@@ -18,6 +18,7 @@ mod memory;
 mod metrics;
 mod observers;
 mod record;
+mod redis;
 mod service;
 mod store;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod wire;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+pub use self::redis::{RedisAddress, RedisConfig, RedisServers, RedisStore, RedisTls};
 pub use embedded::EmbeddedStore;
 pub use memory::MemoryStore;
 pub use metrics::Metrics;
@@ -65,15 +67,18 @@ pub enum StoreConfig {
         /// The file, in a folder of its own. Both are made where they are missing.
         path: PathBuf,
     },
+    /// In Redis, by several processes that share their root keys.
+    Redis(RedisConfig),
 }
 
-/// Opens the store that the configuration names. Blocks while a file is opened and checked.
+/// Opens the store that the configuration names. Blocks while a file is opened and checked, and waits for a server.
 ///
 /// # Errors
 /// Where it cannot be opened as it stands; never is an empty store put in the place of one that was found.
-pub fn open_store(config: &Config, clock: &SharedClock) -> Result<Arc<dyn SessionStore>, StoreOpenError> {
+pub async fn open_store(config: &Config, clock: &SharedClock) -> Result<Arc<dyn SessionStore>, StoreOpenError> {
     Ok(match &config.store {
         StoreConfig::Memory => Arc::new(MemoryStore::new(Arc::clone(clock))),
         StoreConfig::Embedded { path } => Arc::new(EmbeddedStore::open(path, Arc::clone(clock))?),
+        StoreConfig::Redis(redis) => Arc::new(RedisStore::open(redis.clone(), Arc::clone(clock)).await?),
     })
 }

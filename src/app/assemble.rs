@@ -113,7 +113,7 @@ impl Assembly {
         metrics: &Metrics,
         clock: &SharedClock,
     ) -> Result<Self, AssembleError> {
-        let store = session::open_store(&settings.sessions, clock)?;
+        let store = session::open_store(&settings.sessions, clock).await?;
         let sessions = sessions(settings, &store, keyrings, metrics, clock);
         let accounts = match &settings.service_accounts {
             Some(accounts) => Some(Accounts::new(accounts, keyrings, metrics, clock).await?),

@@ -40,7 +40,7 @@ impl Keyrings {
             KeySource::Directory(path) => {
                 let store = match &settings.sessions.store {
                     StoreConfig::Embedded { path } => path.parent(),
-                    StoreConfig::Memory => None,
+                    StoreConfig::Memory | StoreConfig::Redis(_) => None,
                 };
                 Some(KeyDirectory::open(path, store, clock.now())?)
             }

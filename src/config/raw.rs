@@ -6,6 +6,7 @@
 mod listeners;
 mod policy;
 mod providers;
+mod redis;
 mod values;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub(crate) use policy::{
     Access, Assertion, DefaultRule, Identity, IdentityHeaders, PathPattern, Preflight, Rule, ServiceAccounts,
 };
 pub(crate) use providers::{Aliases, Origin, Provider, StrictAsk};
+pub(crate) use redis::{Redis, RedisMode};
 pub(crate) use values::{DurationText, Secret};
 
 /// The configuration of Portcullis.
@@ -133,6 +135,9 @@ pub(crate) struct Store {
     /// The file of an `embedded` store, in a folder of its own (0700).
     #[serde(default)]
     pub(crate) path: Option<PathBuf>,
+    /// The servers of a `redis` store.
+    #[serde(default)]
+    pub(crate) redis: Option<Redis>,
 }
 
 /// The kind of store.
@@ -143,6 +148,8 @@ pub(crate) enum StoreKind {
     Memory,
     /// One file, one replica; survives a restart.
     Embedded,
+    /// Redis, for several replicas that share their keys.
+    Redis,
 }
 
 /// The log on standard error.

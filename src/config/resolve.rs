@@ -7,6 +7,7 @@ mod listeners;
 mod names;
 mod origins;
 mod providers;
+mod redis;
 mod rules;
 mod service_accounts;
 mod tls;
@@ -122,7 +123,23 @@ fn sessions(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Sessions) -> O
 }
 
 fn store(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Store) -> Option<StoreConfig> {
+    if raw.redis.is_some() && raw.kind != raw::StoreKind::Redis {
+        return context.refuse(
+            FieldError::new(&at.key("redis"), "this store is not in Redis").write("remove it, or write `type: redis`"),
+        );
+    }
     match (raw.kind, &raw.path) {
+        (raw::StoreKind::Redis, None) => match &raw.redis {
+            Some(servers) => redis::resolve(context, &at.key("redis"), servers).map(StoreConfig::Redis),
+            None => context.refuse(
+                FieldError::new(&at.key("redis"), "it is missing: a `redis` store needs a server")
+                    .write("write for example `redis: {urls: ['rediss://redis.example.com:6379']}`"),
+            ),
+        },
+        (raw::StoreKind::Redis, Some(_)) => context.refuse(
+            FieldError::new(&at.key("path"), "a `redis` store has no file")
+                .write("remove it, or write `type: embedded`"),
+        ),
         (raw::StoreKind::Memory, None) => Some(StoreConfig::Memory),
         (raw::StoreKind::Embedded, Some(path)) => {
             context.absolute(&at.key("path"), path).map(|path| StoreConfig::Embedded { path })

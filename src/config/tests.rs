@@ -2,6 +2,7 @@
 
 mod documents;
 mod errors;
+mod redis;
 mod reload;
 mod secrets;
 

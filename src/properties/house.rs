@@ -93,7 +93,7 @@ async fn build() -> (Checker, String) {
     let clock: SharedClock = ManualClock::at(NOW);
     let ring = root_keys();
     let mut registry = Registry::default();
-    let sessions = sessions(&ring, &clock, &mut registry);
+    let sessions = sessions(&ring, &clock, &mut registry).await;
     let ticket = sign_in(&sessions, &clock).await;
     let provider = Provider::new(Arc::clone(&clock));
     let oidc = oidc::Config { providers: vec![provider.config()], limits: Limits::default() };
@@ -105,7 +105,7 @@ async fn build() -> (Checker, String) {
     let checker = Checker::new(Parts {
         rules: rules(),
         bearer: BearerAuthenticator::new(Some(accounts), not_accepted),
-        session: SessionAuthenticator::new(Arc::clone(&sessions), ORIGINS.map(session_origin)),
+        session: SessionAuthenticator::new(Arc::clone(&sessions), login.clone(), ORIGINS.map(session_origin)),
         identity: identity(&clock),
         endpoints: Endpoints::new(ORIGINS.map(origin), login, sessions, Arc::clone(&clock)),
         clock,
@@ -118,13 +118,13 @@ fn root_keys() -> SharedRootKeyRing {
     RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).expect("the key is long and varied enough").shared()
 }
 
-fn sessions(ring: &SharedRootKeyRing, clock: &SharedClock, registry: &mut Registry) -> Arc<Sessions> {
+async fn sessions(ring: &SharedRootKeyRing, clock: &SharedClock, registry: &mut Registry) -> Arc<Sessions> {
     let config = session::Config {
         store: StoreConfig::Memory,
         absolute_lifetime: Duration::from_hours(24),
         idle_lifetime: Duration::from_hours(8),
     };
-    let store = session::open_store(&config, clock).expect("memory is there");
+    let store = session::open_store(&config, clock).await.expect("memory is there");
     let metrics = session::Metrics::register(registry);
     Arc::new(Sessions::new(store, ring.clone(), Arc::clone(clock), &config, metrics))
 }
@@ -147,7 +147,8 @@ async fn sign_in(sessions: &Sessions, clock: &SharedClock) -> String {
             id_token: SecretString::new("id-token".into()),
             access_token: None,
             refresh_token: None,
-            access_token_expires_at: None,
+            access_token_life: None,
+            nonce: None,
         },
         provider_session: None,
         authenticated_at: None,
@@ -216,6 +217,8 @@ fn origin((host, url): (&str, &str)) -> Origin {
             provider: provider::name(),
             login_cookie: LOGIN_COOKIE.into(),
             redirect_uri,
+            post_logout_redirect_uri: Url::parse(&format!("{url}/portcullis/signed-out"))
+                .expect("it is an address of ours"),
         },
         session_cookie: SESSION_COOKIE.into(),
         path_prefix: "/portcullis".into(),

@@ -12,7 +12,7 @@ use crate::{
     clock::SharedClock,
     http_client::{HttpError, OutboundHttp},
     jose::AssertionKeyRing,
-    oidc::{ClaimsConfig, ProviderConfig},
+    oidc::{ClaimsConfig, LogoutConfig, ProviderConfig},
     principal::ProviderName,
 };
 
@@ -68,6 +68,9 @@ impl Provider {
                 trust_unverified_email: false,
                 email_domains: vec![],
             },
+            refresh: None,
+            strict: None,
+            logout: LogoutConfig::default(),
             http: Arc::new(self.clone()),
         }
     }

@@ -6,9 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 
 use super::{
     record::Session,
@@ -18,6 +19,8 @@ use crate::secret::{Label, RootKeyRing};
 
 /// How many opened sessions are remembered.
 const CAPACITY: usize = 50_000;
+/// How many bytes they take at most.
+const CAPACITY_BYTES: u64 = 128 << 20;
 /// How many records share an epoch, seen from the other side: a change makes one in so many sessions be read again.
 const EPOCHS: usize = 4096;
 
@@ -30,15 +33,30 @@ pub(super) type CacheKey = [u8; 32];
 /// moves the epoch on before the change is acknowledged. So an entry that was read before a logout is dead when the
 /// logout is answered, also where reader and logout raced, and a hit takes no lock but the cache's own.
 pub(super) struct OpenedSessions {
-    entries: Cache<CacheKey, Entry>,
+    store: Arc<dyn SessionStore>,
+    entries: Cache<CacheKey, Entry, Weight>,
     epochs: Arc<Epochs>,
     enabled: bool,
+    lifetime: Duration,
 }
 
 #[derive(Clone)]
 struct Entry {
     session: Arc<Session>,
     epoch: Epoch,
+    /// When it was read, by the clock that never steps back.
+    read_at: Duration,
+    /// What it takes: its bytes, and no less than its part of all.
+    weight: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Weight;
+
+impl Weighter<CacheKey, Entry> for Weight {
+    fn weight(&self, _: &CacheKey, entry: &Entry) -> u64 {
+        entry.weight
+    }
 }
 
 /// How often records of a name's group had changed at some moment.
@@ -46,12 +64,13 @@ struct Entry {
 pub(super) struct Epoch(u64);
 
 impl OpenedSessions {
-    /// An empty cache, of use where the store tells of changes.
-    pub(super) fn of(store: &dyn SessionStore) -> Self {
+    /// An empty cache, of use where and while the store tells of changes; an entry for `lifetime` at most.
+    pub(super) fn of(store: Arc<dyn SessionStore>, lifetime: Duration) -> Self {
         let epochs = Arc::new(Epochs((0..EPOCHS).map(|_| AtomicU64::new(0)).collect()));
         let observer: Arc<dyn StoreObserver> = epochs.clone();
         let enabled = store.observe(Arc::downgrade(&observer));
-        Self { entries: Cache::new(CAPACITY), epochs, enabled }
+        let entries = Cache::with_weighter(CAPACITY, CAPACITY_BYTES, Weight);
+        Self { store, entries, epochs, enabled, lifetime }
     }
 
     /// The name under which a ticket is cached.
@@ -65,20 +84,27 @@ impl OpenedSessions {
         self.epochs.now(name)
     }
 
-    /// An opened session that nothing has changed since it was read.
-    pub(super) fn get(&self, key: &CacheKey) -> Option<Arc<Session>> {
+    /// An opened session that nothing has changed since it was read. Nothing while changes are not heard of: what is
+    /// remembered may be of use again only if it is read anew.
+    pub(super) fn get(&self, key: &CacheKey, now: Duration) -> Option<Arc<Session>> {
         let entry = self.entries.get(key)?;
-        if self.epochs.now(entry.session.name()) == entry.epoch {
+        if !self.store.tells_of_changes() {
+            return None;
+        }
+        let is_young = now.saturating_sub(entry.read_at) < self.lifetime;
+        if is_young && self.epochs.now(entry.session.name()) == entry.epoch {
             return Some(entry.session);
         }
         self.entries.remove(key);
         None
     }
 
-    /// Remembers a session that was read after `epoch` was taken.
-    pub(super) fn insert(&self, key: CacheKey, session: Arc<Session>, epoch: Epoch) {
+    /// Remembers a session that was read after `epoch` was taken, at `read_at`.
+    pub(super) fn insert(&self, key: CacheKey, session: Arc<Session>, epoch: Epoch, read_at: Duration) {
         if self.enabled {
-            self.entries.insert(key, Entry { session, epoch });
+            let bytes = size_of::<(CacheKey, Entry)>() + session.bytes();
+            let weight = (bytes as u64).max(CAPACITY_BYTES / CAPACITY as u64);
+            self.entries.insert(key, Entry { session, epoch, read_at, weight });
         }
     }
 
@@ -115,5 +141,11 @@ impl Epochs {
 impl StoreObserver for Epochs {
     fn changed(&self, name: &RecordName) {
         self.of(name).fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn all_changed(&self) {
+        for epoch in &self.0 {
+            epoch.fetch_add(1, Ordering::AcqRel);
+        }
     }
 }

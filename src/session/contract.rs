@@ -25,12 +25,12 @@ const A_SECOND_LESS_THAN_AN_HOUR: Duration = Duration::from_secs(3599);
 
 macro_rules! cases {
     ($($case:ident,)+) => {
-        /// Runs every case on worlds that `$factory` makes: `fn() -> (World, impl Sized)`.
+        /// Runs every case on worlds that `$factory` makes: `async fn() -> (World, impl Sized)`.
         macro_rules! run {
             ($factory:path) => {$(
                 #[tokio::test]
                 async fn $case() {
-                    let (world, _alive) = $factory();
+                    let (world, _alive) = $factory().await;
                     $crate::session::contract::$case(&world).await;
                 }
             )+};
@@ -395,6 +395,10 @@ impl StoreObserver for Heard {
     fn changed(&self, name: &RecordName) {
         self.0.lock().unwrap().push(*name);
     }
+
+    fn all_changed(&self) {
+        panic!("nothing was lost");
+    }
 }
 
 pub(super) async fn observers_hear_of_every_change_before_it_returns(world: &World) {
@@ -408,14 +412,18 @@ pub(super) async fn observers_hear_of_every_change_before_it_returns(world: &Wor
     for number in 1..=5 {
         insert(store, record(number, "a")).await;
     }
+    // A store may tell more than it must, and a little later; a read comes after what was told before.
+    assert!(exists(store, 1).await);
+    heard.take();
     store.touch(&name(1), b"touched".to_vec(), now().plus(HOUR)).await.unwrap();
+    assert!(exists(store, 1).await);
     assert!(heard.take().is_empty(), "a use is no change");
     store.replace(&name(1), replacement(1)).await.unwrap();
-    assert_eq!(heard.take(), HashSet::from([name(1)]));
+    assert!(heard.take().contains(&name(1)));
     store.remove(&name(2)).await.unwrap();
-    assert_eq!(heard.take(), HashSet::from([name(2)]));
+    assert!(heard.take().contains(&name(2)));
     store.end_all(&record(3, "a").provider_session.unwrap(), now(), now().plus(HOUR)).await.unwrap();
-    assert_eq!(heard.take(), HashSet::from([name(3)]));
+    assert!(heard.take().contains(&name(3)));
     world.clock.advance(HOUR);
     assert!(!exists(store, 4).await);
     assert!(heard.take().contains(&name(4)));
@@ -423,13 +431,14 @@ pub(super) async fn observers_hear_of_every_change_before_it_returns(world: &Wor
     for number in 100..100 + MAX_SESSIONS_PER_SUBJECT as u64 {
         insert(store, NewRecord { expires_at: now().plus(2 * HOUR), ..record(number, "c") }).await;
     }
+    assert!(exists(store, 100).await);
     heard.take();
     let Inserted::Stored { ended } =
         store.insert(NewRecord { expires_at: now().plus(2 * HOUR), ..record(9, "c") }).await.unwrap()
     else {
         panic!("not stored")
     };
-    assert_eq!(heard.take(), ended.into_iter().collect());
+    assert!(heard.take().is_superset(&ended.into_iter().collect()));
 }
 
 pub(super) async fn a_person_is_found_and_ended_by_the_name_that_services_know(world: &World) {
@@ -573,7 +582,7 @@ pub(super) async fn revocations_expire_by_the_clock(world: &World) {
     store.merge_revocations(vec![ends.clone(), stays.clone()]).await.unwrap();
     assert_eq!(store.sweep().await.unwrap(), 0);
     world.clock.advance(HOUR);
-    assert_eq!(revoked(store).await.1, [stays.clone()]);
+    assert_eq!(revoked(store).await.1, std::slice::from_ref(&stays));
     assert_eq!(store.sweep().await.unwrap(), 1);
     assert_eq!(store.merge_revocations(vec![ends]).await.unwrap(), 0, "it has expired");
     assert_eq!(revoked(store).await.1, [stays]);

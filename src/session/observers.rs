@@ -19,11 +19,17 @@ impl Observers {
         if names.is_empty() {
             return;
         }
+        self.tell(|observer| names.iter().for_each(|name| observer.changed(name)));
+    }
+
+    pub(super) fn all_changed(&self) {
+        self.tell(|observer| observer.all_changed());
+    }
+
+    fn tell(&self, tell: impl Fn(&dyn StoreObserver)) {
         let observers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for observer in observers.iter().filter_map(Weak::upgrade) {
-            for name in names {
-                observer.changed(name);
-            }
+            tell(observer.as_ref());
         }
     }
 }

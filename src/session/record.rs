@@ -148,6 +148,14 @@ impl Session {
         Timestamp::from_unix_millis(self.last_seen.load(Ordering::Relaxed))
     }
 
+    /// About how many bytes it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let user = &self.user;
+        let groups: usize = user.groups.names().iter().map(|group| group.as_str().len() + size_of::<Group>()).sum();
+        let texts = [user.issuer.as_str(), user.subject.as_str(), user.userid.as_str(), &self.origin, &self.source];
+        size_of::<Self>() + groups + texts.iter().map(|text| text.len()).sum::<usize>()
+    }
+
     /// The name of its record.
     pub(super) const fn name(&self) -> &RecordName {
         &self.name

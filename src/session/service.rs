@@ -6,7 +6,7 @@ use thiserror::Error;
 use tracing::{debug, warn};
 
 use super::{
-    Config,
+    Config, StoreConfig,
     cache::OpenedSessions,
     index,
     metrics::{Metrics, OpenOutcome},
@@ -110,7 +110,11 @@ impl Sessions {
         config: &Config,
         metrics: Metrics,
     ) -> Self {
-        let opened = OpenedSessions::of(store.as_ref());
+        let remembered_for = match &config.store {
+            StoreConfig::Redis(redis) => redis.cache_lifetime,
+            StoreConfig::Memory | StoreConfig::Embedded { .. } => Duration::MAX,
+        };
+        let opened = OpenedSessions::of(Arc::clone(&store), remembered_for);
         let (absolute_lifetime, idle_lifetime) = (config.absolute_lifetime, config.idle_lifetime);
         Self { store, ring, clock, absolute_lifetime, idle_lifetime, opened, metrics }
     }
@@ -143,7 +147,7 @@ impl Sessions {
         provider: &ProviderName,
     ) -> Option<Result<Arc<Session>, OpenError>> {
         let ring = self.ring.load();
-        let session = self.opened.get(&OpenedSessions::key(&ring, ticket))?;
+        let session = self.opened.get(&OpenedSessions::key(&ring, ticket), self.clock.monotonic())?;
         if !ring.key_ids().any(|key| key == session.key()) {
             return Some(Err(OpenError::NotOurs));
         }
@@ -157,10 +161,10 @@ impl Sessions {
     async fn open_stored(&self, text: &str, origin: &str, provider: &ProviderName) -> Result<Arc<Session>, OpenError> {
         let ring = self.ring.load_full();
         let ticket = Ticket::parse(&ring, text).ok_or(OpenError::NotOurs)?;
-        let epoch = self.opened.epoch(ticket.name());
+        let (epoch, read_at) = (self.opened.epoch(ticket.name()), self.clock.monotonic());
         let (opened, _) = self.read(&ring, &ticket, origin, provider).await?;
         let session = Arc::new(opened.session);
-        self.opened.insert(OpenedSessions::key(&ring, text), Arc::clone(&session), epoch);
+        self.opened.insert(OpenedSessions::key(&ring, text), Arc::clone(&session), epoch, read_at);
         Ok(session)
     }
 

@@ -391,6 +391,12 @@ pub enum StoreOpenError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// A server that must not be used as it is, or that does not let us in.
+    #[error("{problem}")]
+    Refused {
+        /// What is wrong, and with which server.
+        problem: String,
+    },
     /// Anything else that the operating system says.
     #[error("{path}: the session store cannot be opened: {source}")]
     Io {
@@ -406,6 +412,9 @@ pub trait StoreObserver: fmt::Debug + Send + Sync {
     /// The record of this name was replaced or is gone. Told after the change holds, and before the call that changed
     /// it returns.
     fn changed(&self, name: &RecordName);
+
+    /// Any record may have changed: the store could not tell of each.
+    fn all_changed(&self);
 }
 
 /// Where sessions are kept. Shared by every check of a process, and by several processes where the backend allows it.
@@ -486,4 +495,10 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
 
     /// Tells `observer` of every change from now on; whether the store can. Who cannot be told may remember nothing.
     fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool;
+
+    /// Whether observers hear of every change at this moment, those of other processes soon after. Who remembers asks
+    /// before each use; when it is so again, observers are told first that anything may have changed.
+    fn tells_of_changes(&self) -> bool {
+        true
+    }
 }

@@ -27,7 +27,8 @@ mod watched;
 mod memory {
     use super::{World, contract};
 
-    fn world() -> (World, ()) {
+    #[expect(clippy::unused_async, reason = "other stores are waited for")]
+    async fn world() -> (World, ()) {
         (World::in_memory(), ())
     }
 
@@ -397,7 +398,7 @@ async fn a_store_is_opened_as_it_is_configured() {
     let clock: crate::clock::SharedClock = ManualClock::at(now());
     let path = folder.path().join("sessions/sessions.redb");
     for store in [StoreConfig::Memory, StoreConfig::Embedded { path: path.clone() }] {
-        super::open_store(&super::testing::config(store), &clock).unwrap();
+        super::open_store(&super::testing::config(store), &clock).await.unwrap();
     }
     assert!(path.is_file());
 }
@@ -461,6 +462,8 @@ impl StoreObserver for Heard {
     fn changed(&self, name: &RecordName) {
         self.0.lock().unwrap().push(*name);
     }
+
+    fn all_changed(&self) {}
 }
 
 fn sessions_over(world: &World, store: Arc<Watched>) -> Sessions {
@@ -495,4 +498,21 @@ async fn of_two_replicas_one_has_the_lease_on_a_session() {
     assert_eq!(other.take_lease(&same, &theirs, MINUTE).await, Ok(false));
     assert_eq!(world.sessions.release_lease(&session, &ours).await, Ok(true));
     assert_eq!(other.take_lease(&same, &theirs, MINUTE).await, Ok(true));
+}
+
+#[tokio::test]
+async fn nothing_is_remembered_while_changes_are_not_heard_of() {
+    let world = World::in_memory();
+    let ticket = world.sign_in("user").await;
+    let store = Watched::new(&world, true);
+    let sessions = sessions_over(&world, Arc::clone(&store));
+    assert!(open(&sessions, &ticket).await.is_ok() && open(&sessions, &ticket).await.is_ok());
+    assert_eq!(store.calls(), 1);
+    store.set_deaf(true);
+    assert!(open(&sessions, &ticket).await.is_ok() && open(&sessions, &ticket).await.is_ok());
+    assert_eq!(store.calls(), 3);
+    store.go_down();
+    assert_eq!(open(&sessions, &ticket).await.unwrap_err(), OpenError::Unavailable);
+    store.set_deaf(false);
+    assert!(open(&sessions, &ticket).await.is_ok());
 }

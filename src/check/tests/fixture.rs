@@ -53,7 +53,7 @@ impl Fixture {
             absolute_lifetime: Duration::from_hours(24),
             idle_lifetime: Duration::from_hours(8),
         };
-        let store = session::open_store(&config, &shared).unwrap();
+        let store = Arc::new(session::MemoryStore::new(Arc::clone(&shared)));
         let metrics = session::Metrics::register(&mut registry);
         let sessions = Arc::new(Sessions::new(store, ring.clone(), shared.clone(), &config, metrics));
         let oidc = oidc::Config { providers: vec![provider(http)], limits: Limits::default() };

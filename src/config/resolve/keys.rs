@@ -31,6 +31,10 @@ pub(super) fn resolve(
 ) -> Option<Keys> {
     let publish_ahead = context.duration(&at.key("publish_ahead"), &raw.publish_ahead, Duration::ZERO..=7 * DAY);
     let source = match (&raw.directory, &raw.root, &raw.assertion) {
+        (Some(_), None, None) if matches!(store, Some(StoreConfig::Redis(_))) => context.refuse(
+            FieldError::new(&at.key("directory"), "replicas that share sessions in Redis share their keys")
+                .write("write `root` and `assertion`: files that all replicas have"),
+        ),
         (Some(directory), None, None) => {
             let at = at.key("directory");
             let directory = context.absolute(&at, directory);

@@ -15,7 +15,7 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("client_id: portcullis", "client_id: [a]", "providers[0].client_id", "what to write: The client identifier"),
     ("provider: dex\n", "provider: dex\n    aliases: {logut: [/a]}\n", "origins[0].aliases.logut", "logout, callback"),
     ("access: public", "access: everybody", "rules[0].access", "found `everybody`; write one of: public, optional"),
-    ("type: embedded", "type: redis", "sessions.store.type", "found `redis`; write one of: memory, embedded"),
+    ("type: embedded", "type: valkey", "sessions.store.type", "found `valkey`; write one of: memory, embedded"),
     ("client_id: portcullis", "client_id: a\n    client_id: b", "providers[0].client_id", "it is written twice"),
     ("client_id: portcullis", "client_id: a\n    allow_http: 1", "providers[0].allow_http", "what to write: Lets the"),
     // Listeners.

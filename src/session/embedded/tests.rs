@@ -59,7 +59,12 @@ fn world() -> (World, Place) {
 }
 
 mod keeps_the_contract {
-    use super::{contract, world};
+    use super::{Place, World, contract};
+
+    #[expect(clippy::unused_async, reason = "other stores are waited for")]
+    async fn world() -> (World, Place) {
+        super::world()
+    }
 
     contract::run!(world);
 }

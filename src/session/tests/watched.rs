@@ -23,13 +23,20 @@ pub(super) struct Watched {
     tells: bool,
     calls: AtomicUsize,
     down: AtomicBool,
+    deaf: AtomicBool,
 }
 
 impl Watched {
     /// Watches a world's store, which `tells` of changes or does not.
     pub(super) fn new(world: &World, tells: bool) -> Arc<Self> {
         let store = Arc::clone(&world.store);
-        Arc::new(Self { store, tells, calls: AtomicUsize::new(0), down: AtomicBool::new(false) })
+        Arc::new(Self {
+            store,
+            tells,
+            calls: AtomicUsize::new(0),
+            down: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
+        })
     }
 
     /// How many calls there were.
@@ -40,6 +47,11 @@ impl Watched {
     /// From now on every call fails.
     pub(super) fn go_down(&self) {
         self.down.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether changes are heard of from now on.
+    pub(super) fn set_deaf(&self, deaf: bool) {
+        self.deaf.store(deaf, Ordering::SeqCst);
     }
 
     fn store(&self) -> Result<&dyn SessionStore, StoreError> {
@@ -112,5 +124,9 @@ impl SessionStore for Watched {
 
     fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {
         self.tells && self.store.observe(observer)
+    }
+
+    fn tells_of_changes(&self) -> bool {
+        !self.deaf.load(Ordering::SeqCst) && self.store.tells_of_changes()
     }
 }

@@ -1,0 +1,185 @@
+//! What becomes of sessions when the server, or the way to it, fails.
+
+use std::{fs, sync::LazyLock, time::Duration};
+
+use super::{RedisServer, config, open, refused, standalone};
+use crate::{
+    clock::{SharedClock, SystemClock},
+    session::{
+        OpenError, StoreError,
+        contract::{name, record},
+        testing::{ORIGIN, World, dex, now},
+    },
+};
+
+/// The machine's time, that never steps back.
+fn monotonic() -> Duration {
+    static CLOCK: LazyLock<SharedClock> = LazyLock::new(SystemClock::shared);
+    CLOCK.monotonic()
+}
+
+fn elapsed(begun: Duration) -> Duration {
+    monotonic().saturating_sub(begun)
+}
+
+async fn is_open(world: &World, ticket: &str) -> Result<(), OpenError> {
+    world.sessions.open(ticket, ORIGIN, &dex()).await.map(drop)
+}
+
+/// Polls until something holds.
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let begun = monotonic();
+    while !holds().await {
+        assert!(elapsed(begun) < Duration::from_mins(1), "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_may_forget_is_refused_at_the_start() {
+    let server = RedisServer::start(&["--maxmemory-policy", "allkeys-lru"]);
+    let problem = refused(config(standalone(&server))).await;
+    assert!(problem.contains("`allkeys-lru`") && problem.contains("set `maxmemory-policy noeviction`"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_full_server_says_so_and_still_logs_out() {
+    let server = RedisServer::start(&[]);
+    let world = open(&config(standalone(&server))).await;
+    let ticket = world.sign_in("user").await;
+    assert!(server.cli(&["CONFIG", "SET", "maxmemory", "1mb"]).contains("OK"));
+    let outcome = world.store.insert(record(1, "a")).await;
+    assert!(matches!(outcome, Err(StoreError::Full(_))), "{outcome:?}");
+    assert_eq!(is_open(&world, &ticket).await, Ok(()));
+    assert_eq!(world.sessions.end(&ticket).await, Ok(true));
+    assert_eq!(is_open(&world, &ticket).await, Err(OpenError::Ended));
+}
+
+#[tokio::test]
+async fn a_user_of_its_own_and_a_password_that_rotates() {
+    let server = RedisServer::start(&[]);
+    let file = server.folder().join("password");
+    fs::write(&file, "first-password\n").unwrap();
+    let rights = ["on", ">first-password", "~{portcullis}:*", "-@all", "+@scripting", "+hget", "+hset", "+hmget"];
+    let more = ["+hgetall", "+hlen", "+hdel", "+hincrby", "+get", "+set", "+del", "+exists", "+pexpire", "+zadd"];
+    let last = ["+zrem", "+zrange", "+zrangebyscore", "+wait", "+role", "+info", "+client", "+hello", "+ping"];
+    let command: Vec<_> = ["ACL", "SETUSER", "portcullis"].into_iter().chain(rights).chain(more).chain(last).collect();
+    assert!(server.cli(&command).contains("OK"));
+    let mut of_user = config(standalone(&server));
+    of_user.prefix = "portcullis".to_owned();
+    of_user.username = Some("portcullis".to_owned());
+    of_user.password_file = Some(file.clone());
+    let world = open(&of_user).await;
+    let ticket = world.sign_in("user").await;
+    assert_eq!(is_open(&world, &ticket).await, Ok(()));
+    // The password changes, and the connections are cut.
+    let change = ["ACL", "SETUSER", "portcullis", "resetpass", ">second-password"];
+    assert!(server.cli(&change).contains("OK"));
+    fs::write(&file, "second-password\n").unwrap();
+    let _ = server.cli(&["CLIENT", "KILL", "USER", "portcullis"]);
+    until("the new password to be used", async || is_open(&world, &ticket).await == Ok(())).await;
+    fs::write(&file, "a wrong one").unwrap();
+    let problem = refused(of_user).await;
+    assert!(!problem.contains("a wrong one"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_logout_elsewhere_is_heard_and_what_is_remembered_is_used() {
+    let server = RedisServer::start(&[]);
+    let config = config(standalone(&server));
+    let (here, there) = (open(&config).await, open(&config).await);
+    let ticket = here.sign_in("user").await;
+    assert_eq!(is_open(&here, &ticket).await, Ok(()));
+    let calls =
+        || server.cli(&["INFO", "commandstats"]).lines().find(|line| line.contains("evalsha")).map(str::to_owned);
+    let before = calls();
+    for _ in 0..100 {
+        assert_eq!(is_open(&here, &ticket).await, Ok(()));
+    }
+    assert_eq!(calls(), before, "it is opened from memory");
+    assert_eq!(there.sessions.end(&ticket).await, Ok(true));
+    until("the logout to be heard", async || is_open(&here, &ticket).await == Err(OpenError::Ended)).await;
+    // Whoever deletes by hand is heard too, and whoever empties the server.
+    let ticket = here.sign_in("user").await;
+    assert_eq!(is_open(&there, &ticket).await, Ok(()));
+    assert!(server.cli(&["FLUSHALL"]).contains("OK"));
+    until("the flush to be heard", async || is_open(&there, &ticket).await == Err(OpenError::Ended)).await;
+}
+
+#[tokio::test]
+async fn a_lost_connection_never_serves_a_dead_session() {
+    let server = RedisServer::start(&[]);
+    let config = config(standalone(&server));
+    let (here, there) = (open(&config).await, open(&config).await);
+    for _ in 0..20 {
+        let ticket = here.sign_in("user").await;
+        assert_eq!(is_open(&here, &ticket).await, Ok(()));
+        let _ = server.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        until("a logout", async || there.sessions.end(&ticket).await.is_ok()).await;
+        until("the death to be seen", async || is_open(&here, &ticket).await == Err(OpenError::Ended)).await;
+        for _ in 0..50 {
+            assert_ne!(is_open(&here, &ticket).await, Ok(()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_fails_within_the_deadline_and_needs_no_restart() {
+    let server = RedisServer::start(&[]);
+    let mut config = config(standalone(&server));
+    config.timeout = Duration::from_secs(2);
+    let world = open(&config).await;
+    let ticket = world.sign_in("user").await;
+    server.pause();
+    let begun = monotonic();
+    assert!(matches!(world.store.get(&name(1)).await, Err(StoreError::Unavailable(_))));
+    assert!(world.sessions.end(&ticket).await.is_err());
+    let control = monotonic();
+    tokio::time::sleep(config.timeout).await;
+    let late = elapsed(control).saturating_sub(config.timeout);
+    assert!(elapsed(begun) < 3 * config.timeout + 3 * late + Duration::from_millis(500), "{:?}", elapsed(begun));
+    // Nor is what was remembered used while nothing is heard.
+    until("memory to be unused", async || is_open(&world, &ticket).await == Err(OpenError::Unavailable)).await;
+    server.resume();
+    until("the service to be back", async || world.store.get(&name(1)).await == Ok(None)).await;
+    world.sign_in("another").await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_at_the_start_is_used_when_it_comes() {
+    let mut server = RedisServer::start(&[]);
+    server.kill();
+    let mut config = config(standalone(&server));
+    config.timeout = Duration::from_millis(300);
+    let world = open(&config).await;
+    assert!(matches!(world.store.get(&name(1)).await, Err(StoreError::Unavailable(_))));
+    server.restart();
+    until("the service to be there", async || world.store.get(&name(1)).await == Ok(None)).await;
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_the_script_gets_it_again() {
+    let server = RedisServer::start(&[]);
+    let world = open(&config(standalone(&server))).await;
+    assert!(server.cli(&["SCRIPT", "FLUSH"]).contains("OK"));
+    let ticket = world.sign_in("user").await;
+    assert_eq!(is_open(&world, &ticket).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_change_that_no_replica_has_is_not_acknowledged() {
+    let server = RedisServer::start(&[]);
+    let mut config = config(standalone(&server));
+    config.timeout = Duration::from_secs(1);
+    config.replicas = Some(1);
+    let world = open(&config).await;
+    let outcome = world.store.insert(record(1, "a")).await;
+    assert!(matches!(&outcome, Err(StoreError::Unavailable(text)) if text.contains("0 of 1")), "{outcome:?}");
+    let of = format!("127.0.0.1 {}", server.port());
+    let replica = RedisServer::start(&["--replicaof", &of]);
+    until("the replica", async || {
+        world.store.spend(&crate::session::index::spent(&world.ring.load(), b"x"), now()).await.is_ok()
+    })
+    .await;
+    assert!(replica.cli(&["DBSIZE"]).trim() != "0", "the replica has it");
+}
