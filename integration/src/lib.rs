@@ -36,6 +36,8 @@ pub mod ports;
 pub mod process;
 pub mod provider;
 pub mod raw_client;
+#[path = "../../src/session/redis/tests/server.rs"]
+pub mod redis;
 pub mod registration;
 pub mod review_api;
 pub mod upstream;

@@ -2,7 +2,12 @@
 
 use std::{fs, sync::LazyLock, time::Duration};
 
-use super::{RedisServer, config, open, refused, standalone};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use super::{
+    super::{RedisServers, RedisTls},
+    Cluster, RedisServer, address, config, open, refused, standalone,
+};
 use crate::{
     clock::{SharedClock, SystemClock},
     session::{
@@ -182,4 +187,62 @@ async fn a_change_that_no_replica_has_is_not_acknowledged() {
     })
     .await;
     assert!(replica.cli(&["DBSIZE"]).trim() != "0", "the replica has it");
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_a_server_that_the_authority_certified_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let authority = || {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let (ours, other) = (authority(), authority());
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &ours).unwrap();
+    let (ca, other) = (write("ca.pem", ours.pem()), write("other.pem", other.pem()));
+    let (certificate, key) = (write("tls.pem", leaf.pem()), write("tls.key", key.serialize_pem()));
+    let server = RedisServer::start_tls(&ca, &certificate, &key);
+    let mut config = config(standalone(&server));
+    config.tls = Some(RedisTls { ca_file: Some(ca) });
+    let world = open(&config).await;
+    let ticket = world.sign_in("user").await;
+    assert_eq!(is_open(&world, &ticket).await, Ok(()));
+    config.timeout = Duration::from_millis(500);
+    for tls in [Some(RedisTls { ca_file: Some(other) }), None] {
+        config.tls = tls;
+        let stranger = open(&config).await;
+        assert!(matches!(stranger.store.get(&name(1)).await, Err(StoreError::Unavailable(_))));
+    }
+    config.tls = Some(RedisTls { ca_file: Some(folder.path().join("missing.pem")) });
+    assert!(refused(config).await.contains("missing.pem"));
+}
+
+#[tokio::test]
+async fn a_cluster_whose_primary_died_serves_what_was_acknowledged() {
+    let mut cluster = Cluster::start();
+    let mut config = config(RedisServers::Cluster(cluster.nodes.iter().map(address).collect()));
+    config.timeout = Duration::from_secs(3);
+    config.replicas = Some(1);
+    let world = open(&config).await;
+    let (stays, leaves) = (world.sign_in("stays").await, world.sign_in("leaves").await);
+    assert_eq!(world.sessions.end(&leaves).await, Ok(true));
+    let has_keys = |node: &RedisServer| {
+        let is_primary = node.cli(&["ROLE"]).starts_with("master");
+        is_primary && node.cli(&["DBSIZE"]).trim() != "0"
+    };
+    let primary = cluster.nodes.iter().position(has_keys).unwrap();
+    cluster.nodes[primary].kill();
+    config.replicas = None;
+    let another = async || open(&config).await;
+    until("another primary", async || world.store.get(&name(1)).await == Ok(None)).await;
+    for world in [&world, &another().await] {
+        assert_eq!(is_open(world, &stays).await, Ok(()));
+        assert_eq!(is_open(world, &leaves).await, Err(OpenError::Ended));
+    }
 }

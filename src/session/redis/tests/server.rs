@@ -40,6 +40,21 @@ impl RedisServer {
         Self::launch(port, arguments, tempfile::tempdir().expect("a temporary folder"))
     }
 
+    /// Starts one that speaks TLS alone, with a certificate of this authority.
+    ///
+    /// # Panics
+    /// Where there is no `redis-server`.
+    #[must_use]
+    pub fn start_tls(authority: &Path, certificate: &Path, key: &Path) -> Self {
+        let port = free_port();
+        let files = [authority, certificate, key].map(|path| path.display().to_string());
+        let [authority, certificate, key] = &files;
+        let tls = ["--tls-ca-cert-file", authority, "--tls-cert-file", certificate, "--tls-key-file", key];
+        let own = ["--port", "0", "--tls-port", &port.to_string(), "--tls-auth-clients", "no", "--save", ""];
+        let arguments = own.iter().chain(&tls).chain(&["--bind", "127.0.0.1"]).map(|text| (*text).to_owned()).collect();
+        Self::launch(port, arguments, tempfile::tempdir().expect("a temporary folder"))
+    }
+
     fn launch(port: u16, arguments: Vec<String>, folder: TempDir) -> Self {
         let mut server = Self { guard: None, pid: 0, port, folder, arguments };
         server.restart();

@@ -1,0 +1,154 @@
+//! Several replicas that share their sessions in a real Redis.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
+
+#[path = "redis/replicas.rs"]
+mod replicas;
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use portcullis_integration::redis::{RedisServer, Sentinels};
+use serde_json::json;
+use tokio::time::Instant;
+
+use self::replicas::{Control, Replicas, Visit};
+
+/// How long a logout may take to be known elsewhere.
+const KNOWN_WITHIN: Duration = Duration::from_millis(100);
+const LOGOUTS: usize = 1000;
+/// How many people sign in and out at once.
+const PEOPLE: usize = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_at_one_of_two_replicas_holds_at_the_other() {
+    a_logout_holds_everywhere(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_at_one_of_five_replicas_holds_at_all() {
+    a_logout_holds_everywhere(5).await;
+}
+
+#[expect(clippy::print_stdout, reason = "the figures, beside the verdict")]
+async fn a_logout_holds_everywhere(count: usize) {
+    let redis = RedisServer::start(&[]);
+    let replicas = Replicas::start(count, &standalone(&redis)).await.unwrap();
+    let control = Control::start();
+    let people = (0..PEOPLE).map(|person| {
+        let replicas = &replicas;
+        async move {
+            let mut delays = Vec::new();
+            for round in 0..LOGOUTS / PEOPLE {
+                let here = (person + round) % count;
+                let mut visitor = replicas.sign_in(here).await.unwrap();
+                for replica in 0..count {
+                    assert_eq!(replicas.visit(replica, &visitor).await.unwrap(), Visit::Allowed);
+                }
+                replicas.log_out((here + 1) % count, &mut visitor).await.unwrap();
+                let begun = Instant::now();
+                let others = (0..count).map(|replica| replicas.until_refused(replica, &visitor, begun));
+                delays.extend(join_all(others).await);
+            }
+            delays
+        }
+    });
+    let mut delays = join_all(people).await.concat();
+    assert_eq!(delays.len(), LOGOUTS / PEOPLE * PEOPLE * count);
+    delays.sort_unstable();
+    let late = control.p99().await;
+    let (median, p99) = (delays[delays.len() / 2], delays[delays.len() * 99 / 100]);
+    println!("{count} replicas: a logout was known after {median:?} (p50), {p99:?} (p99); a timer woke {late:?} late");
+    assert!(p99 <= KNOWN_WITHIN + late, "{p99:?}, and a timer woke {late:?} late");
+}
+
+#[tokio::test]
+async fn a_replica_that_no_longer_hears_serves_no_dead_session() {
+    let redis = RedisServer::start(&[]);
+    let replicas = Replicas::start(2, &standalone(&redis)).await.unwrap();
+    for _ in 0..20 {
+        let mut visitor = replicas.sign_in(0).await.unwrap();
+        assert_eq!(replicas.visit(1, &visitor).await.unwrap(), Visit::Allowed);
+        let killed = redis.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        assert!(killed.trim().parse::<u32>().unwrap() >= 2, "{killed}");
+        while replicas.log_out(0, &mut visitor).await.is_err() {}
+        replicas.until_refused(1, &visitor, Instant::now()).await;
+        for _ in 0..20 {
+            assert_ne!(replicas.visit(1, &visitor).await.unwrap(), Visit::Allowed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_is_503_within_the_deadline_and_then_serves_again() {
+    let redis = RedisServer::start(&[]);
+    let replicas = Replicas::start(2, &standalone(&redis)).await.unwrap();
+    let (visitor, mut other) = (replicas.sign_in(0).await.unwrap(), replicas.sign_in(0).await.unwrap());
+    redis.pause();
+    let control = Control::start();
+    // The second replica has not seen the session, and must ask.
+    let begun = Instant::now();
+    let visits = (0..20).map(|_| replicas.visit(1, &visitor));
+    for visit in join_all(visits).await {
+        assert_eq!(visit.unwrap(), Visit::Unavailable);
+    }
+    let took = begun.elapsed();
+    let late = control.p99().await;
+    assert!(took <= Replicas::TIMEOUT + KNOWN_WITHIN * 5 + late, "{took:?}, and a timer woke {late:?} late");
+    assert!(replicas.log_out(0, &mut other).await.is_err(), "a logout that nobody keeps");
+    // The first one has it in memory, and may not use it for long.
+    while replicas.visit(0, &visitor).await.unwrap() == Visit::Allowed {
+        assert!(begun.elapsed() < Duration::from_mins(1), "a session is served from memory while nothing is heard");
+    }
+    redis.resume();
+    for replica in 0..2 {
+        while replicas.visit(replica, &visitor).await.unwrap() != Visit::Allowed {
+            assert!(begun.elapsed() < Duration::from_mins(1), "replica {replica} is not back");
+        }
+    }
+    assert_eq!(replicas.visit(0, &replicas.sign_in(1).await.unwrap()).await.unwrap(), Visit::Allowed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_loses_nothing_that_was_acknowledged() {
+    let mut sentinels = Sentinels::start(2);
+    let urls: Vec<_> = sentinels.sentinels.iter().map(url).collect();
+    let store = json!({ "mode": "sentinel", "urls": urls, "master_name": Sentinels::NAME, "replicas": 1 });
+    let replicas = Replicas::start(2, &store).await.unwrap();
+    let primary = sentinels.primary();
+    let position = sentinels.servers.iter().position(|server| server.port() == primary).unwrap();
+    let begun = Instant::now();
+    // Under load: people sign in and out all the time, and two look in again and again.
+    let load = replicas.sign_in_and_out_for(Duration::from_secs(15));
+    let failover = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let killed_at = begun.elapsed();
+        tokio::task::block_in_place(|| sentinels.servers[position].kill());
+        killed_at
+    };
+    let (load, killed_at) = tokio::join!(load, failover);
+    assert_ne!(sentinels.primary(), primary, "there was no failover");
+    assert!(load.acknowledged_sign_ins > 20 && load.acknowledged_logouts > 10, "{load:?}");
+    let window = load.failures.iter().map(|(at, _)| at.duration_since(begun));
+    let (first, last) = (window.clone().min(), window.max());
+    assert!(first.is_none_or(|first| first + KNOWN_WITHIN >= killed_at), "{first:?} before {killed_at:?}");
+    assert!(last.is_none_or(|last| last < killed_at + Duration::from_secs(10)), "{last:?} after {killed_at:?}");
+    for (_, failure) in &load.failures {
+        assert_eq!(failure, "503", "another failure than a 503 with Retry-After");
+    }
+    for visitor in &load.signed_in {
+        assert_eq!(replicas.visit(0, visitor).await.unwrap(), Visit::Allowed, "a session is lost");
+        assert_eq!(replicas.visit(1, visitor).await.unwrap(), Visit::Allowed, "a session is lost");
+    }
+    for visitor in &load.signed_out {
+        assert_eq!(replicas.visit(0, visitor).await.unwrap(), Visit::Refused, "a logout is undone");
+        assert_eq!(replicas.visit(1, visitor).await.unwrap(), Visit::Refused, "a logout is undone");
+    }
+}
+
+fn url(server: &RedisServer) -> String {
+    format!("redis://127.0.0.1:{}", server.port())
+}
+
+fn standalone(server: &RedisServer) -> serde_json::Value {
+    json!({ "urls": [url(server)] })
+}
