@@ -16,6 +16,8 @@ mod index;
 mod leases;
 mod memory;
 mod metrics;
+#[cfg(test)]
+mod model;
 mod observers;
 mod record;
 mod redis;

@@ -96,6 +96,16 @@ impl EmbeddedStore {
         outcome.await.map_err(|_| writer_gone())?
     }
 
+    /// The time by which is judged beside the writer.
+    async fn present(&self) -> Result<Timestamp, StoreError> {
+        let Present { now, stepped_back } = self.shared.present();
+        if stepped_back || self.shared.is_closed() {
+            // Every transaction begins by deleting what had expired by the later time, and opens a file that failed.
+            self.write(|_| Ok(())).await?;
+        }
+        Ok(now)
+    }
+
     /// The row and the record of this name, expired or not.
     async fn read(&self, name: RecordName) -> Result<Option<StoredRecord>, StoreError> {
         let shared = Arc::clone(&self.shared);
@@ -112,11 +122,7 @@ impl SessionStore for EmbeddedStore {
     }
 
     async fn get(&self, name: &RecordName) -> Result<Option<StoredRecord>, StoreError> {
-        let Present { now, stepped_back } = self.shared.present();
-        if stepped_back || self.shared.is_closed() {
-            // Every transaction begins by deleting what had expired by the later time, and opens a file that failed.
-            self.write(|_| Ok(())).await?;
-        }
+        let now = self.present().await?;
         let name = *name;
         let Some(stored) = self.read(name).await? else { return Ok(None) };
         if stored.expires_at > now {
@@ -162,11 +168,13 @@ impl SessionStore for EmbeddedStore {
     }
 
     async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.shared.leases.take(lease, holder, until, self.shared.clock.now()))
+        let now = self.present().await?;
+        Ok(self.shared.leases.take(lease, holder, until, now))
     }
 
     async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError> {
-        Ok(self.shared.leases.release(lease, holder, self.shared.clock.now()))
+        let now = self.present().await?;
+        Ok(self.shared.leases.release(lease, holder, now))
     }
 
     async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {

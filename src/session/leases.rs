@@ -10,46 +10,41 @@ use crate::clock::Timestamp;
 
 /// Who holds what, until when. They end with the process, and so do their holders.
 #[derive(Debug, Default)]
-pub(super) struct Leases(Mutex<Held>);
+pub(super) struct Leases(Mutex<HashMap<LeaseKey, Lease>>);
 
-#[derive(Debug, Default)]
-struct Held {
-    leases: HashMap<LeaseKey, (LeaseHolder, Timestamp)>,
-    latest: Option<Timestamp>,
+#[derive(Debug)]
+struct Lease {
+    holder: LeaseHolder,
+    until: Timestamp,
+    taken: Timestamp,
 }
 
 impl Leases {
+    /// Takes a lease at the time by which the store judges.
     pub(super) fn take(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp, now: Timestamp) -> bool {
-        let mut held = self.held(now);
-        if held.leases.get(lease).is_some_and(|(other, _)| other != holder) {
+        let mut leases = self.held(now);
+        if leases.get(lease).is_some_and(|lease| lease.holder != *holder) {
             return false;
         }
-        held.leases.insert(*lease, (*holder, until));
+        leases.insert(*lease, Lease { holder: *holder, until, taken: now });
         true
     }
 
+    /// Gives a lease back.
     pub(super) fn release(&self, lease: &LeaseKey, holder: &LeaseHolder, now: Timestamp) -> bool {
-        let mut held = self.held(now);
-        let own = held.leases.get(lease).is_some_and(|(other, _)| other == holder);
+        let mut leases = self.held(now);
+        let own = leases.get(lease).is_some_and(|lease| lease.holder == *holder);
         if own {
-            held.leases.remove(lease);
+            leases.remove(lease);
         }
         own
     }
 
-    /// The leases that have not expired. A clock that stepped back for good ends all of them: their ends are of another
-    /// time, and may be far off.
-    fn held(&self, now: Timestamp) -> MutexGuard<'_, Held> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let latest = held.latest.unwrap_or(now);
-        if now.plus(CLOCK_TOLERANCE) < latest {
-            held.leases.clear();
-            held.latest = Some(now);
-        } else {
-            let now = now.max(latest);
-            held.latest = Some(now);
-            held.leases.retain(|_, (_, until)| *until > now);
-        }
-        held
+    /// The leases that have not expired. One that was taken at a later time than now is of another time, and its end may
+    /// be far off: the clock stepped back.
+    fn held(&self, now: Timestamp) -> MutexGuard<'_, HashMap<LeaseKey, Lease>> {
+        let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        leases.retain(|_, lease| lease.until > now && lease.taken <= now.plus(CLOCK_TOLERANCE));
+        leases
     }
 }

@@ -146,11 +146,11 @@ impl SessionStore for MemoryStore {
     }
 
     async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.leases.take(lease, holder, until, self.clock.now()))
+        Ok(self.step(|_, now| self.leases.take(lease, holder, until, now)))
     }
 
     async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError> {
-        Ok(self.leases.release(lease, holder, self.clock.now()))
+        Ok(self.step(|_, now| self.leases.release(lease, holder, now)))
     }
 
     async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {

@@ -122,6 +122,12 @@ impl LeaseHolder {
         Self(random_bytes())
     }
 
+    /// Somebody whom a test knows again.
+    #[cfg(test)]
+    pub(super) const fn numbered(number: u8) -> Self {
+        Self([number; Self::BYTES])
+    }
+
     /// The holder's bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {

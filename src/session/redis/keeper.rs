@@ -110,7 +110,12 @@ impl Keeper {
         links.wait_for(Option::is_some).await.ok().and_then(|link| link.clone())
     }
 
-    /// Has the link checked at once, where it is still the one that failed.
+    /// Whether this is the link of the moment.
+    pub(super) fn is_current(&self, link: &Arc<Link>) -> bool {
+        self.link.borrow().as_ref().is_some_and(|current| Arc::ptr_eq(current, link))
+    }
+
+    /// Gives the link up, where it is still the one that failed.
     pub(super) fn report_broken(&self, link: &Arc<Link>) {
         let was_current = self.link.send_if_modified(|current| {
             let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, link));
@@ -179,7 +184,7 @@ impl Keeper {
                 continue;
             }
             let asked_at = self.hearing.monotonic();
-            let problem = match timeout(HEARTBEAT, link.check()).await {
+            let problem = match timeout(self.config.timeout.max(HEARTBEAT), link.check()).await {
                 Ok(Ok(())) if self.hearing.link.load(Ordering::Acquire) != 0 => {
                     self.hearing.answered(asked_at);
                     continue;

@@ -16,6 +16,7 @@ use super::{
     failure::is_refusal,
     steps::Steps,
 };
+use crate::secret::SecretString;
 
 /// Why there is no connection.
 #[derive(Debug, Error)]
@@ -122,8 +123,8 @@ enum Who {
 /// What is needed to connect, read from its files anew.
 struct Connector<'a> {
     config: &'a RedisConfig,
-    password: Option<String>,
-    sentinel_password: Option<String>,
+    password: Option<SecretString>,
+    sentinel_password: Option<SecretString>,
     ca: Option<Vec<u8>>,
 }
 
@@ -137,7 +138,7 @@ impl<'a> Connector<'a> {
                 .map_err(|_| LinkError::Refused(format!("{}: the password is no UTF-8 text", path.display())))?;
             match text.trim_end_matches(['\r', '\n']) {
                 "" => Err(LinkError::Refused(format!("{}: there is no password in it", path.display()))),
-                text => Ok(text.to_owned()),
+                text => Ok(SecretString::new(text.to_owned())),
             }
         };
         let sentinel = match &config.servers {
@@ -171,7 +172,7 @@ impl<'a> Connector<'a> {
             settings = settings.set_username(username);
         }
         if let Some(password) = password {
-            settings = settings.set_password(password);
+            settings = settings.set_password(password.expose());
         }
         let connect_to = |address: ConnectionAddr| {
             address.into_connection_info().map(|info| info.set_redis_settings(settings.clone())).map_err(invalid)

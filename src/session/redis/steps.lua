@@ -175,8 +175,10 @@ end
 local function holder(key)
   local lease = redis.call('HMGET', P .. 'h:' .. key, 'holder', 'until', 'taken')
   if not lease[1] then return nil end
-  if tonumber(lease[2]) <= judged or tonumber(lease[3]) > judged + TOLERANCE then return nil end
-  return lease[1]
+  if tonumber(lease[2]) > judged and tonumber(lease[3]) <= judged + TOLERANCE then return lease[1] end
+  redis.call('DEL', P .. 'h:' .. key)
+  dirty = true
+  return nil
 end
 
 function steps.take_lease()

@@ -1,6 +1,7 @@
 //! What Redis promises beyond the contract that all stores keep, on real servers.
 
 mod faults;
+mod model;
 #[expect(unreachable_pub, dead_code, reason = "the suites of `integration` use it too, and more of it")]
 mod server;
 
