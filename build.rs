@@ -1,13 +1,19 @@
-//! Compiles our own protobuf messages, without a `protoc` on the machine.
+//! Compiles our own protobuf messages and services, without a `protoc` on the machine.
 
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let descriptors = protox::compile(["portcullis/session/v1/session.proto"], ["proto"])?;
+    let stored = protox::compile(["portcullis/session/v1/session.proto"], ["proto"])?;
     prost_build::Config::new()
         // Messages hold secrets: none of them prints itself.
         .skip_debug(["."])
-        .compile_fds(descriptors)?;
+        .compile_fds(stored)?;
+    let administration = protox::compile(ADMINISTRATION, ["proto"])?;
+    tonic_prost_build::configure().skip_debug(["."]).compile_fds(administration)?;
     Ok(())
 }
+
+/// The API for administrators.
+const ADMINISTRATION: [&str; 2] =
+    ["portcullis/admin/v1/decision_service.proto", "portcullis/admin/v1/session_service.proto"];

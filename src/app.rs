@@ -1,6 +1,7 @@
-//! The process: everything built from the configuration, three listeners, reloads, and an end that loses no request.
+//! The process: everything built from the configuration, its listeners, reloads, and an end that loses no request.
 
 mod accept;
+mod administration;
 mod assemble;
 mod drain;
 mod grpc;
@@ -100,6 +101,11 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
     let check = Listener::bind("check", &settings.listeners.check.bind, check_tls.clone()).await?;
     let published = Listener::bind("http", &Bind::Tcp(settings.listeners.http.bind), http_tls.clone()).await?;
     let operations = Listener::bind("operations", &Bind::Tcp(settings.listeners.operations), None).await?;
+    let admin_tls = settings.listeners.admin.as_ref().and_then(tls::admin);
+    let admin = match &settings.listeners.admin {
+        Some(admin) => Some(Listener::bind_private("admin", &admin.bind, admin_tls.clone()).await?),
+        None => None,
+    };
 
     let readiness = http::Readiness::default();
     let health = grpc::Health::new();
@@ -117,6 +123,7 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
     let published = tokio::spawn(published.run(http_stop.clone()));
     let operated = http::operations(readiness.clone(), assembly.dependencies(), Arc::new(registry));
     let operated = tokio::spawn(Server::http(operations, operated, Limits::OPERATIONS).run(http_stop.clone()));
+    let administered = tokio::spawn(administration::run(admin, assembly.administered(), http_stop.clone()));
     tokio::spawn(assembly.maintain());
 
     health.serve().await;
@@ -133,6 +140,7 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
         issuer,
         check_tls,
         http_tls,
+        admin_tls,
         drain: Arc::clone(&drain),
         metrics,
         clock,
@@ -143,6 +151,6 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
     signals.asked_to_end().await;
     reloads.abort();
     let draining = Draining { config: **drain.load(), readiness, health, check_stop, http_stop };
-    draining.run(check, [published, operated], signals.asked_to_end()).await;
+    draining.run(check, [published, operated, administered], signals.asked_to_end()).await;
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! starting a login. [`Checker::check`] evaluates, carries out what our own endpoints do, and writes the record.
 
 mod evaluation;
+mod explanation;
 mod metrics;
 mod record;
 mod refusal;
@@ -11,6 +12,7 @@ mod refusal;
 use std::{sync::Arc, time::Duration};
 
 pub use evaluation::Evaluation;
+pub use explanation::{Explanation, Verdict};
 pub use metrics::Metrics;
 pub use record::CheckRecord;
 

@@ -1,9 +1,15 @@
 //! The command line: commands, and the exit codes that scripts may rely on.
 
+mod administration;
+mod connection;
+mod explain;
+mod table;
+
 use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
+use self::administration::{AdministrationCommand, Fault};
 use crate::{
     app::{self, AppError},
     config,
@@ -11,12 +17,15 @@ use crate::{
 
 /// The configuration or the command line is wrong (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
+/// The running process, or what it needs, does not answer (`EX_UNAVAILABLE`).
+const EXIT_UNAVAILABLE: u8 = 69;
 /// Something failed that is not the configuration's fault (`EX_SOFTWARE`).
 const EXIT_INTERNAL: u8 = 70;
 
 /// The authenticating gatekeeper beside an Envoy or Istio ingress gateway.
 ///
-/// Exit codes: 0 fine, 64 the configuration or the command line is wrong, 70 something else failed.
+/// Exit codes: 0 fine, 64 the configuration or the command line is wrong, 69 the running process or what it needs
+/// does not answer, 70 something else failed.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, about)]
 struct Arguments {
@@ -39,6 +48,8 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration file.
     Schema,
+    #[command(flatten)]
+    Administration(AdministrationCommand),
 }
 
 /// Runs the command that the process was started with.
@@ -72,6 +83,17 @@ fn command(command: Command) -> ExitCode {
             Err(error) => {
                 let _ = print(&mut io::stderr(), &error.to_string());
                 ExitCode::from(EXIT_CONFIG)
+            }
+        },
+        Command::Administration(command) => match command.run() {
+            Ok(text) => print(&mut io::stdout(), &text),
+            Err(error) => {
+                let _ = print(&mut io::stderr(), &format!("portcullis: {error}"));
+                ExitCode::from(match error.fault() {
+                    Fault::Usage => EXIT_CONFIG,
+                    Fault::Unavailable => EXIT_UNAVAILABLE,
+                    Fault::Internal => EXIT_INTERNAL,
+                })
             }
         },
         Command::Schema => print(&mut io::stdout(), &format!("{:#}", config::json_schema())),

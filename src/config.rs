@@ -24,8 +24,8 @@ pub use key_directory::{KeyDirectory, KeyDirectoryContents, KeyDirectoryError};
 pub use reload::{Metrics, Source};
 pub use schema::json_schema;
 pub use settings::{
-    Bind, CheckListener, Drain, HttpListener, KeySource, Keys, Listeners, Provider, ServerTls, ServiceAccounts,
-    Settings,
+    AdminListener, Bind, CheckListener, Drain, HttpListener, KeySource, Keys, Listeners, Provider, ServerTls,
+    ServiceAccounts, Settings,
 };
 
 use material::Material;

@@ -34,6 +34,7 @@ pub mod endpoints;
 pub mod check;
 
 // Floor 6.
+pub mod admin;
 pub mod ext_authz;
 pub mod http;
 

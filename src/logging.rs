@@ -94,7 +94,11 @@ fn filter(config: Config, format: Format) -> Targets {
     }
     let level = LevelFilter::from_level(config.level);
     let libraries = if config.level > Level::INFO { LevelFilter::INFO } else { LevelFilter::WARN };
-    Targets::new().with_default(libraries.min(level)).with_target("portcullis", level)
+    Targets::new()
+        .with_default(libraries.min(level))
+        .with_target("portcullis", level)
+        // What administrators did is told at every level.
+        .with_target("portcullis::audit", level.max(LevelFilter::INFO))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod model;
 mod observers;
 mod record;
 mod redis;
+mod selection;
 mod service;
 mod store;
 #[cfg(test)]

@@ -17,13 +17,15 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::tls::SharedTls;
+use super::tls::{self, SharedTls};
 use crate::config::Bind;
 
 /// How long a handshake may take.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// Who may connect to a unix socket: its user and group.
 const SOCKET_MODE: u32 = 0o660;
+/// Who may connect to a private one: its user.
+const PRIVATE_SOCKET_MODE: u32 = 0o600;
 
 /// Why nothing can listen there.
 #[derive(Debug, Error)]
@@ -67,12 +69,25 @@ impl Drop for SocketFile {
 impl Listener {
     /// Listens, and says so in the log with the address that was given (port 0 asks for any).
     pub(super) async fn bind(name: &'static str, bind: &Bind, tls: Option<SharedTls>) -> Result<Self, ListenError> {
+        Self::bind_for(SOCKET_MODE, name, bind, tls).await
+    }
+
+    /// As [`Listener::bind`], but a unix socket is for this process's user alone.
+    pub(super) async fn bind_private(
+        name: &'static str,
+        bind: &Bind,
+        tls: Option<SharedTls>,
+    ) -> Result<Self, ListenError> {
+        Self::bind_for(PRIVATE_SOCKET_MODE, name, bind, tls).await
+    }
+
+    async fn bind_for(mode: u32, name: &'static str, bind: &Bind, tls: Option<SharedTls>) -> Result<Self, ListenError> {
         let failed = |problem: String| ListenError { listener: name, bind: bind.to_string(), problem };
         let socket = match bind {
             Bind::Tcp(address) => {
                 Socket::Tcp(TcpListener::bind(address).await.map_err(|error| failed(error.to_string()))?)
             }
-            Bind::Unix(path) => bind_unix(path).map_err(failed)?,
+            Bind::Unix(path) => bind_unix(path, mode).map_err(failed)?,
         };
         let this = Self { name, socket, tls };
         tracing::info!(listener = name, address = this.address(), tls = this.tls.is_some(), "listening");
@@ -106,7 +121,7 @@ impl Listener {
     }
 }
 
-fn bind_unix(path: &Path) -> Result<Socket, String> {
+fn bind_unix(path: &Path, mode: u32) -> Result<Socket, String> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error.to_string()),
@@ -120,7 +135,7 @@ fn bind_unix(path: &Path) -> Result<Socket, String> {
         Ok(_) => fs::remove_file(path).map_err(|error| error.to_string())?,
     }
     let listener = UnixListener::bind(path).map_err(|error| error.to_string())?;
-    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).map_err(|error| error.to_string())?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(|error| error.to_string())?;
     let inode = fs::symlink_metadata(path).map_err(|error| error.to_string())?.ino();
     Ok(Socket::Unix { listener, file: SocketFile { path: path.to_path_buf(), inode } })
 }
@@ -173,6 +188,33 @@ pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug)]
+pub(super) enum Peer {
+    /// A user of this machine, by number.
+    LocalUser(u32),
+    /// The bearer of a verified certificate, by its URI SANs: the handshake admits named ones alone, where names are configured.
+    Certificate(String),
+    /// Nobody that is known.
+    Unknown,
+}
+
+impl Stream {
+    pub(super) fn peer(&self) -> Peer {
+        match self {
+            Self::Tcp(_) => Peer::Unknown,
+            Self::Unix(stream) => {
+                stream.peer_cred().map_or(Peer::Unknown, |credentials| Peer::LocalUser(credentials.uid()))
+            }
+            Self::Tls(stream) => {
+                let certificates = stream.get_ref().1.peer_certificates();
+                let sans = tls::leaf_sans(certificates);
+                if sans.is_empty() { Peer::Unknown } else { Peer::Certificate(sans.join(" ")) }
+            }
+        }
+    }
 }
 
 impl AsyncRead for Stream {

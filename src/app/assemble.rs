@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::keys::Keyrings;
 use crate::{
+    admin::Administered,
     authn::{BearerAuthenticator, SessionAuthenticator, SessionOrigin},
     authz::RuleSet,
     check::{self, Checker, Parts},
@@ -87,6 +88,8 @@ pub(super) struct Assembly {
     checker: SharedChecker,
     dependencies: Arc<ArcSwap<Vec<Dependency>>>,
     login: SharedLogin,
+    /// The sessions in force, for administrators.
+    sessions: Arc<ArcSwap<Sessions>>,
     store: Arc<dyn SessionStore>,
     built: Built,
 }
@@ -126,6 +129,7 @@ impl Assembly {
             checker: Arc::new(ArcSwap::from_pointee(checker)),
             dependencies: Arc::new(ArcSwap::from_pointee(dependencies)),
             login: Arc::new(ArcSwap::from_pointee(built.login.clone())),
+            sessions: Arc::new(ArcSwap::new(Arc::clone(&built.sessions))),
             store,
             built,
         })
@@ -160,6 +164,7 @@ impl Assembly {
         self.checker.store(Arc::new(checker));
         self.dependencies.store(Arc::new(dependencies));
         self.login.store(Arc::new(built.login.clone()));
+        self.sessions.store(Arc::clone(&built.sessions));
         self.built = built;
         Ok(())
     }
@@ -171,6 +176,11 @@ impl Assembly {
     /// Sign-in, for what is not asked by checks.
     pub(super) fn login(&self) -> SharedLogin {
         Arc::clone(&self.login)
+    }
+
+    /// What administrators act upon.
+    pub(super) fn administered(&self) -> Administered {
+        Administered { sessions: Arc::clone(&self.sessions), checker: self.checker() }
     }
 
     pub(super) fn dependencies(&self) -> Arc<ArcSwap<Vec<Dependency>>> {

@@ -50,7 +50,12 @@ impl Draining {
     /// Says that this process is going (`/readyz`, `grpc.health.v1`); takes and answers checks for `drain.delay`, while
     /// the gateways notice; then closes the check listener, and lets what runs finish within `drain.timeout`. `hurry`,
     /// a second signal, ends the first wait.
-    pub(super) async fn run(self, check: JoinHandle<()>, others: [JoinHandle<()>; 2], hurry: impl Future<Output = ()>) {
+    pub(super) async fn run<const OTHERS: usize>(
+        self,
+        check: JoinHandle<()>,
+        others: [JoinHandle<()>; OTHERS],
+        hurry: impl Future<Output = ()>,
+    ) {
         let Self { config, readiness, health, check_stop, http_stop } = self;
         readiness.set(false);
         health.refuse().await;

@@ -41,6 +41,7 @@ pub(super) struct Reloader {
     pub(super) issuer: Arc<ArcSwap<String>>,
     pub(super) check_tls: Option<SharedTls>,
     pub(super) http_tls: Option<SharedTls>,
+    pub(super) admin_tls: Option<SharedTls>,
     pub(super) drain: Arc<ArcSwap<Drain>>,
     pub(super) metrics: Metrics,
     pub(super) clock: SharedClock,
@@ -153,6 +154,12 @@ impl Reloader {
         {
             tracing::info!(listener = "http", "the certificate changed; old connections will close");
         }
+        if let (Some(shared), Some(changed)) =
+            (&self.admin_tls, settings.listeners.admin.as_ref().and_then(tls::admin).as_ref())
+            && tls::replace(shared, changed)
+        {
+            tracing::info!(listener = "admin", "the certificate or the callers changed; old connections count no more");
+        }
         self.issuer.store(Arc::new(settings.assertion.issuer.clone()));
         self.drain.store(Arc::new(settings.drain));
         self.logging.reconfigure(settings.logging);
@@ -174,6 +181,10 @@ fn needs_restart(before: &Settings, after: &Settings) -> Vec<&'static str> {
         (old.http.bind != new.http.bind, "listeners.http.bind"),
         (old.http.tls.is_some() != new.http.tls.is_some(), "listeners.http.tls"),
         (old.operations != new.operations, "listeners.operations.bind"),
+        (
+            old.admin.as_ref().map(|admin| &admin.bind) != new.admin.as_ref().map(|admin| &admin.bind),
+            "listeners.admin.bind",
+        ),
         (before.sessions.store != after.sessions.store, "sessions.store"),
         (directory(before) != directory(after), "keys.directory"),
     ];

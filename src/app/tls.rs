@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use x509_parser::{extensions::GeneralName, prelude::FromDer as _};
 
 use crate::{
-    config::{CheckListener, ServerTls},
+    config::{AdminListener, CheckListener, ServerTls},
     secret::sha256,
 };
 
@@ -79,7 +79,7 @@ impl Tls {
         if self.allowed_sans.is_empty() {
             return Ok(());
         }
-        let sans = certificates.and_then(<[_]>::first).map(|leaf| uri_sans(leaf)).unwrap_or_default();
+        let sans = leaf_sans(certificates);
         if sans.iter().any(|san| self.allowed_sans.contains(san)) { Ok(()) } else { Err(NotAllowed { sans }) }
     }
 }
@@ -87,6 +87,12 @@ impl Tls {
 /// The check listener's TLS.
 pub(super) fn check(tls: &ServerTls, listener: &CheckListener) -> SharedTls {
     Arc::new(ArcSwap::from_pointee(Tls::new(tls, &listener.allowed_sans, &[b"h2"])))
+}
+
+/// The TLS of the listener for administrators, where it has one.
+pub(super) fn admin(listener: &AdminListener) -> Option<SharedTls> {
+    let tls = listener.tls.as_ref()?;
+    Some(Arc::new(ArcSwap::from_pointee(Tls::new(tls, &listener.allowed_sans, &[b"h2"]))))
 }
 
 /// The public listener's TLS.
@@ -103,6 +109,11 @@ pub(super) fn replace(shared: &SharedTls, next: &SharedTls) -> bool {
     let old = shared.swap(next);
     old.superseded.cancel();
     true
+}
+
+/// The URI subject alternative names of a caller's own certificate.
+pub(super) fn leaf_sans(certificates: Option<&[CertificateDer<'_>]>) -> Vec<String> {
+    certificates.and_then(<[_]>::first).map(|leaf| uri_sans(leaf)).unwrap_or_default()
 }
 
 /// The URI subject alternative names of a certificate (RFC 5280 section 4.2.1.6).

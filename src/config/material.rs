@@ -79,6 +79,10 @@ fn references(file: &raw::File) -> Vec<Reference> {
         files.extend([&tls.certificate, &tls.key]);
         files.extend(&tls.client_ca);
     }
+    if let Some(tls) = file.listeners.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
+        files.extend([&tls.certificate, &tls.key]);
+        files.extend(&tls.client_ca);
+    }
     if let Some(tls) = &file.listeners.http.tls {
         files.extend([&tls.certificate, &tls.key]);
         files.extend(&tls.client_ca);

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use listeners::{CheckListener, CheckTls, HttpListener, Listeners};
+pub(crate) use listeners::{AdminListener, CheckListener, CheckTls, HttpListener, Listeners};
 pub(crate) use policy::{
     Access, Assertion, DefaultRule, Identity, IdentityHeaders, PathPattern, Preflight, Rule, ServiceAccounts,
 };
@@ -27,7 +27,7 @@ pub(crate) use values::{DurationText, Secret};
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Portcullis configuration")]
 pub(crate) struct File {
-    /// The three listeners.
+    /// The listeners.
     #[serde(default)]
     pub(crate) listeners: Listeners,
     /// What happens between SIGTERM and the end of the process.

@@ -14,7 +14,7 @@ use crate::{
 /// Everything that the configuration says, checked. Secrets do not print.
 #[derive(Debug)]
 pub struct Settings {
-    /// The three listeners.
+    /// The listeners.
     pub listeners: Listeners,
     /// How the process ends.
     pub drain: Drain,
@@ -39,7 +39,7 @@ pub struct Settings {
     pub logging: logging::Config,
 }
 
-/// The three listeners.
+/// The listeners.
 #[derive(Debug)]
 pub struct Listeners {
     /// The check service.
@@ -48,6 +48,8 @@ pub struct Listeners {
     pub http: HttpListener,
     /// Health and metrics.
     pub operations: SocketAddr,
+    /// The API for administrators, where there is one.
+    pub admin: Option<AdminListener>,
 }
 
 /// Where a listener listens.
@@ -77,6 +79,17 @@ pub struct CheckListener {
     pub tls: Option<ServerTls>,
     /// The URI SANs of which a caller's certificate must have one; empty only where there is no TLS, or any caller of
     /// the CA is allowed by the explicit word.
+    pub allowed_sans: BTreeSet<String>,
+}
+
+/// The listener for administrators: a unix socket, or an address with TLS and named callers.
+#[derive(Debug)]
+pub struct AdminListener {
+    /// Where it listens.
+    pub bind: Bind,
+    /// TLS with client certificates, on an address.
+    pub tls: Option<ServerTls>,
+    /// The URI SANs of which a caller's certificate must have one; empty only where there is no TLS.
     pub allowed_sans: BTreeSet<String>,
 }
 

@@ -91,13 +91,13 @@ pub enum Renewed {
 /// A session that is in use is opened from memory: one keyed hash, one look-up, no call to the store.
 #[derive(Debug)]
 pub struct Sessions {
-    store: Arc<dyn SessionStore>,
-    ring: SharedRootKeyRing,
+    pub(super) store: Arc<dyn SessionStore>,
+    pub(super) ring: SharedRootKeyRing,
     clock: SharedClock,
     absolute_lifetime: Duration,
     idle_lifetime: Duration,
     opened: OpenedSessions,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
 }
 
 impl Sessions {
@@ -341,9 +341,18 @@ impl Sessions {
     /// # Errors
     /// Where the store does not answer.
     pub async fn list_subject(&self, issuer: &str, subject: &str) -> Result<Vec<SessionListing>, StoreError> {
+        Ok(self.named_of_subject(issuer, subject).await?.into_iter().map(|(_, listing)| listing).collect())
+    }
+
+    /// As [`Sessions::list_subject`], with the names of the records.
+    pub(super) async fn named_of_subject(
+        &self,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Vec<(RecordName, SessionListing)>, StoreError> {
         let ring = self.ring.load_full();
         let mut listings = self.list(&ring, &index::subject(&ring, issuer, subject)).await?;
-        listings.retain(|listing| listing.issuer == issuer && listing.subject == subject);
+        listings.retain(|(_, listing)| listing.issuer == issuer && listing.subject == subject);
         Ok(listings)
     }
 
@@ -353,15 +362,29 @@ impl Sessions {
     /// # Errors
     /// Where the store does not answer.
     pub async fn list_userid(&self, userid: &Userid) -> Result<Vec<SessionListing>, StoreError> {
+        Ok(self.named_of_userid(userid).await?.into_iter().map(|(_, listing)| listing).collect())
+    }
+
+    /// As [`Sessions::list_userid`], with the names of the records.
+    pub(super) async fn named_of_userid(
+        &self,
+        userid: &Userid,
+    ) -> Result<Vec<(RecordName, SessionListing)>, StoreError> {
         let ring = self.ring.load_full();
         let mut listings = self.list(&ring, &index::userid(&ring, userid.as_str())).await?;
-        listings.retain(|listing| listing.userid == *userid);
+        listings.retain(|(_, listing)| listing.userid == *userid);
         Ok(listings)
     }
 
-    async fn list(&self, ring: &RootKeyRing, index: &IndexKeys) -> Result<Vec<SessionListing>, StoreError> {
+    async fn list(
+        &self,
+        ring: &RootKeyRing,
+        index: &IndexKeys,
+    ) -> Result<Vec<(RecordName, SessionListing)>, StoreError> {
         let stored = self.store.list(index).await.inspect_err(|error| self.note_failure(error))?;
-        let open = |stored: &StoredListing| SessionListing::open(ring, &stored.name, &stored.listing).ok();
+        let open = |stored: &StoredListing| {
+            Some((stored.name, SessionListing::open(ring, &stored.name, &stored.listing).ok()?))
+        };
         Ok(stored.iter().filter_map(open).collect())
     }
 
@@ -443,7 +466,7 @@ impl Sessions {
         OpenError::Unavailable
     }
 
-    fn note_failure(&self, error: &StoreError) {
+    pub(super) fn note_failure(&self, error: &StoreError) {
         warn!(%error, "the session store failed");
         self.metrics.store_failures.inc();
     }

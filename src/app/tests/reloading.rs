@@ -61,6 +61,7 @@ impl Reloading {
             assembly,
             check_tls: None,
             http_tls: None,
+            admin_tls: None,
             metrics,
             clock,
             failures: Failures::default(),

@@ -1,11 +1,11 @@
-//! The three listeners.
+//! The listeners.
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The three listeners.
+/// The listeners.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Listeners {
@@ -15,6 +15,8 @@ pub(crate) struct Listeners {
     pub(crate) http: HttpListener,
     /// `/healthz`, `/readyz` and `/metrics`.
     pub(crate) operations: OperationsListener,
+    /// The API for administrators, which the commands use. Absent: there is none.
+    pub(crate) admin: Option<AdminListener>,
 }
 
 /// The check service (ext_authz over gRPC), for the gateway alone.
@@ -33,6 +35,18 @@ impl Default for CheckListener {
     fn default() -> Self {
         Self { bind: "127.0.0.1:9001".to_owned(), tls: None, allow_any_caller: false }
     }
+}
+
+/// The API for administrators, which the commands use.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdminListener {
+    /// `unix:` and the path of a socket, for this process's own user, such as `unix:/run/portcullis/admin.sock`; or an
+    /// address and port, with `tls`.
+    pub(crate) bind: String,
+    /// TLS with client certificates.
+    #[serde(default)]
+    pub(crate) tls: Option<CheckTls>,
 }
 
 /// TLS with client certificates.

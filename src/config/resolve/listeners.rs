@@ -10,32 +10,40 @@ use super::{context::Context, tls};
 use crate::config::{
     error::{FieldError, FieldPath},
     raw,
-    settings::{Bind, CheckListener, HttpListener, Listeners, ServerTls},
+    settings::{AdminListener, Bind, CheckListener, HttpListener, Listeners, ServerTls},
 };
 
 pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Listeners) -> Option<Listeners> {
     let check = check(context, &at.key("check"), &raw.check);
     let http = http(context, &at.key("http"), &raw.http);
     let operations = tcp(context, &at.key("operations").key("bind"), &raw.operations.bind);
-    let (check, http, operations) = (check?, http?, operations?);
+    let admin = match &raw.admin {
+        Some(raw) => admin(context, &at.key("admin"), raw).map(Some),
+        None => Some(None),
+    };
+    let (check, http, operations, admin) = (check?, http?, operations?, admin?);
 
     let mut taken = BTreeSet::new();
     let mut free = true;
-    let addresses = [("check", &check.bind), ("http", &Bind::Tcp(http.bind)), ("operations", &Bind::Tcp(operations))];
+    let addresses = [
+        ("check", Some(check.bind.clone())),
+        ("http", Some(Bind::Tcp(http.bind))),
+        ("operations", Some(Bind::Tcp(operations))),
+        ("admin", admin.as_ref().map(|admin| admin.bind.clone())),
+    ];
     for (name, bind) in addresses {
-        if let Bind::Tcp(address) = bind
-            && address.port() != 0
-            && !taken.insert(*address)
-        {
+        let Some(bind) = bind else { continue };
+        let any_port = matches!(&bind, Bind::Tcp(address) if address.port() == 0);
+        if !any_port && !taken.insert(bind.to_string()) {
             free = false;
             context.report(
                 FieldError::new(&at.key(name).key("bind"), "two listeners cannot share an address")
-                    .found(&address.to_string())
-                    .write("write a port of its own for each"),
+                    .found(&bind.to_string())
+                    .write("write a port or a path of its own for each"),
             );
         }
     }
-    free.then_some(Listeners { check, http, operations })
+    free.then_some(Listeners { check, http, operations, admin })
 }
 
 fn check(context: &mut Context<'_>, at: &FieldPath, raw: &raw::CheckListener) -> Option<CheckListener> {
@@ -53,6 +61,34 @@ fn check(context: &mut Context<'_>, at: &FieldPath, raw: &raw::CheckListener) ->
     refuse_open_door(context, at, raw, &bind, named_callers)?;
     let (tls, allowed_sans) = tls?.map_or_else(|| (None, BTreeSet::new()), |(tls, sans)| (Some(tls), sans));
     Some(CheckListener { bind, tls, allowed_sans })
+}
+
+/// Whoever reaches this listener is an administrator: on an address, only by a certificate that is named.
+fn admin(context: &mut Context<'_>, at: &FieldPath, raw: &raw::AdminListener) -> Option<AdminListener> {
+    let bind = match raw.bind.strip_prefix("unix:") {
+        Some(path) => unix_socket(context, &at.key("bind"), path),
+        None => tcp(context, &at.key("bind"), &raw.bind).map(Bind::Tcp),
+    };
+    let tls = match &raw.tls {
+        Some(tls) => check_tls(context, &at.key("tls"), tls).map(Some),
+        None => Some(None),
+    };
+    let bind = bind?;
+    match (&bind, &raw.tls) {
+        (Bind::Unix(_), Some(_)) => context.refuse(
+            FieldError::new(&at.key("tls"), "a unix socket has no TLS: the file system says who may connect")
+                .write("remove `tls`, or bind to an address and port"),
+        ),
+        (Bind::Tcp(_), Some(tls)) if !tls.allowed_sans.is_empty() || tls.client_ca.is_some() => Some(()),
+        (Bind::Tcp(_), _) => context.refuse(
+            FieldError::new(&at.key("bind"), "whoever reaches this port would be an administrator")
+                .found(&raw.bind)
+                .write("write `unix:/run/portcullis/admin.sock`, or `tls` with `client_ca` and `allowed_sans`"),
+        ),
+        (Bind::Unix(_), None) => Some(()),
+    }?;
+    let (tls, allowed_sans) = tls?.map_or_else(|| (None, BTreeSet::new()), |(tls, sans)| (Some(tls), sans));
+    Some(AdminListener { bind, tls, allowed_sans })
 }
 
 /// Whoever may call Check chooses host, path and source: the callers are named, or the word says that they are not.

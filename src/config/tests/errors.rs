@@ -21,6 +21,24 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     // Listeners.
     ("'127.0.0.1:9001'", "'0.0.0.0:9001'", "listeners.check.bind", "anybody who reaches this port"),
     (
+        "{bind: '127.0.0.1:9001'}",
+        "{bind: '127.0.0.1:9001'}\n  admin: {bind: '127.0.0.1:9004'}",
+        "listeners.admin.bind",
+        "whoever reaches this port would be an administrator",
+    ),
+    (
+        "{bind: '127.0.0.1:9001'}",
+        "{bind: 'unix:/run/c.sock'}\n  admin: {bind: 'unix:/run/c.sock'}",
+        "listeners.admin.bind",
+        "two listeners cannot share an address",
+    ),
+    (
+        "{bind: '127.0.0.1:9001'}",
+        "{bind: '127.0.0.1:9001'}\n  admin: {bind: 'unix:/run/a.sock', tls: {certificate: /tls.crt, key: /tls.key}}",
+        "listeners.admin.tls",
+        "a unix socket has no TLS",
+    ),
+    (
         "'127.0.0.1:9001'",
         "'localhost:9001'",
         "listeners.check.bind",

@@ -1,0 +1,228 @@
+//! The commands of administrators: the real command against the real process.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use portcullis_integration::envoy::Variant;
+use portcullis_integration::gateway::Gateway;
+use portcullis_integration::on_each_envoy;
+use portcullis_integration::pki::Authority;
+use portcullis_integration::portcullis::{Config, ORIGIN, Portcullis, SESSION_COOKIE, binary};
+use portcullis_integration::ports::Port;
+use portcullis_integration::visitor::Visitor;
+use serde_json::{Value, json};
+
+on_each_envoy!(an_administrator_sees_and_ends_sessions);
+
+/// With a socket for administrators.
+fn administered(config: Config) -> Config {
+    let bind = format!("unix:{}", config.folder().join("admin.sock").display());
+    config.set("/listeners/admin", json!({ "bind": bind }))
+}
+
+fn socket(portcullis: &Portcullis) -> PathBuf {
+    portcullis.config().folder().join("admin.sock")
+}
+
+async fn run(address: String, arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(binary().unwrap());
+    command.args(arguments).args(["--address", &address]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let input = input.to_owned();
+    let run = move || {
+        let mut child = command.spawn().unwrap();
+        // A command that reads nothing may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+/// What a command prints that is to succeed.
+async fn told(portcullis: &Portcullis, arguments: &[&str]) -> String {
+    let output = run(format!("unix:{}", socket(portcullis).display()), arguments, "").await;
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+async fn told_json(portcullis: &Portcullis, arguments: &[&str]) -> Value {
+    let arguments: Vec<&str> = arguments.iter().copied().chain(["--output", "json"]).collect();
+    serde_json::from_str(&told(portcullis, &arguments).await).unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The records of the audit log.
+fn audited(portcullis: &Portcullis) -> Vec<Value> {
+    let records = portcullis.records().unwrap();
+    records.into_iter().filter(|record| record["target"] == "portcullis::audit").collect()
+}
+
+async fn status(visitor: &mut Visitor) -> u16 {
+    visitor.fetch("GET", "/page").await.unwrap().status
+}
+
+async fn an_administrator_sees_and_ends_sessions(variant: Variant) {
+    let gateway = Gateway::start(variant, administered).await.unwrap();
+    let portcullis = &gateway.portcullis;
+    let mode = std::fs::metadata(socket(portcullis)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let mut browsers = Vec::new();
+    for person in ["alice", "alice", "bob"] {
+        let mut visitor = gateway.visitor().unwrap();
+        visitor.sign_in(person, "/").await.unwrap();
+        assert_eq!(status(&mut visitor).await, 200);
+        browsers.push(visitor);
+    }
+    let [first, second, bob] = &mut browsers[..] else { panic!("three signed in") };
+
+    let list = ["sessions", "list", "--user", "alice@example.com"];
+    let listed = told_json(portcullis, &list).await;
+    let sessions = listed["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2, "{listed}");
+    for session in sessions {
+        assert_eq!((&session["userid"], &session["source"]), (&json!("alice@example.com"), &json!("127.0.0.1")));
+    }
+    let table = told(portcullis, &list).await;
+    let handle = sessions[0]["handle"].as_str().unwrap();
+    assert!(table.starts_with("SESSION ") && table.lines().nth(1).unwrap().starts_with(handle), "{table}");
+
+    // One session, by its handle; under another person's name it is not found.
+    let revoke = |user: &'static str| ["sessions", "revoke", "--user", user, "--session", handle];
+    assert_eq!(told(portcullis, &revoke("bob@example.com")).await, "0 sessions ended\n");
+    assert_eq!((status(first).await, status(second).await), (200, 200));
+    assert_eq!(told(portcullis, &revoke("alice@example.com")).await, "1 session ended\n");
+    assert_eq!((status(first).await, status(second).await), (401, 200));
+
+    let all = ["sessions", "revoke", "--user", "alice@example.com"];
+    assert_eq!(told_json(portcullis, &all).await, json!({ "ended": 1 }));
+    assert_eq!((status(second).await, status(bob).await), (401, 200));
+
+    // What a check would be decided as, with a credential that the command line does not show.
+    let cookie = format!("{SESSION_COOKIE}={}", bob.cookies[SESSION_COOKIE]);
+    let arguments = ["explain", "https://kubeflow.test/page?secret=1", "--cookie-file", "-", "--output", "json"];
+    let output = run(format!("unix:{}", socket(portcullis).display()), &arguments, &cookie).await;
+    let explained: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(explained["verdict"], "allowed", "{explained}");
+    assert_eq!(explained["reason"], "session");
+    assert_eq!(explained["authenticator"], "session");
+    assert_eq!(explained["userid"], "bob@example.com");
+
+    let acts = audited(portcullis);
+    let told: Vec<_> = acts.iter().map(|act| (act["act"].as_str().unwrap(), act["detail"].as_str().unwrap())).collect();
+    assert_eq!(
+        told,
+        [
+            ("list_sessions", "2 listed"),
+            ("list_sessions", "2 listed"),
+            ("revoke_sessions", "0 ended"),
+            ("revoke_sessions", "1 ended"),
+            ("revoke_sessions", "1 ended"),
+            ("explain", "allowed: session"),
+        ]
+    );
+    let caller = format!("uid:{}", std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()));
+    for act in &acts {
+        assert_eq!(act["caller"], caller.as_str(), "{act}");
+        assert_eq!(act["outcome"], "done", "{act}");
+        assert!(!act.to_string().contains(&bob.cookies[SESSION_COOKIE]), "{act}");
+        assert!(!act.to_string().contains("secret=1"), "{act}");
+    }
+    let denied = portcullis.records().unwrap();
+    assert!(denied.iter().all(|record| record["path"] != "/explained"), "explaining counts no check");
+}
+
+#[tokio::test]
+async fn an_explanation_names_the_rule_and_starts_no_sign_in() {
+    let rules = json!([
+        { "name": "public", "paths": [{ "prefix": "/public" }], "access": "public" },
+        { "name": "denied", "paths": [{ "prefix": "/denied" }], "access": "deny" },
+    ]);
+    let portcullis = administered(Config::new().unwrap().rules(rules)).start().await.unwrap();
+    for (path, wanted) in [
+        ("/public/x", json!(["allowed", "public", "public", null])),
+        ("/denied", json!(["refused", "denied_by_rule", "denied", null])),
+        ("/", json!(["refused", "not_signed_in", "default", null])),
+        ("/public%2f..%2fdenied", json!(["refused", "ambiguous_path", null, null])),
+    ] {
+        let explained = told_json(&portcullis, &["explain", &format!("{ORIGIN}{path}")]).await;
+        let told = json!([explained["verdict"], explained["reason"], explained["rule"], explained["userid"]]);
+        assert_eq!(told, wanted, "{path}");
+    }
+    let unknown = told(&portcullis, &["explain", "https://elsewhere.test/"]).await;
+    assert!(unknown.starts_with("verdict        refused\nreason         unknown_host ("), "{unknown}");
+    let checks = portcullis.records().unwrap();
+    assert!(checks.iter().all(|record| record["target"] != "portcullis::check"), "explaining is no check");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_with_its_exit_code() {
+    let portcullis = administered(Config::new().unwrap()).start().await.unwrap();
+    let address = format!("unix:{}", socket(&portcullis).display());
+    let list = ["sessions", "list", "--user", "alice@example.com"];
+
+    let missing = portcullis.config().folder().join("none.sock");
+    let output = run(format!("unix:{}", missing.display()), &list, "").await;
+    assert_eq!(output.status.code(), Some(69));
+    let message = text(&output.stderr);
+    assert!(message.contains(missing.to_str().unwrap()) && message.contains("listeners: {admin: {bind:"), "{message}");
+
+    let abandoned = portcullis.config().folder().join("abandoned.sock");
+    drop(std::os::unix::net::UnixListener::bind(&abandoned).unwrap());
+    let output = run(format!("unix:{}", abandoned.display()), &list, "").await;
+    assert_eq!(output.status.code(), Some(69));
+    assert!(text(&output.stderr).contains("nothing answers at this socket"), "{}", text(&output.stderr));
+
+    for (address, arguments, wanted) in [
+        ("127.0.0.1:1", &list[..], "it is neither `unix:`"),
+        ("https://127.0.0.1:1", &list[..], "--ca, --certificate and --key are needed"),
+        (&address, &["sessions", "list", "--user", ""][..], "Portcullis refused: the user id"),
+        (&address, &["sessions", "revoke"][..], "required"),
+        (&address, &["sessions", "revoke", "--session", "x"][..], "--user"),
+        (&address, &["sessions", "revoke", "--provider-sid", "x"][..], "--issuer"),
+        (&address, &["explain", ORIGIN, "--header", "Cookie: a=b"][..], "does not belong on the command line"),
+    ] {
+        let output = run(address.to_owned(), arguments, "").await;
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {message}");
+        assert!(message.contains(wanted), "{arguments:?}: {message}");
+    }
+    let refused = audited(&portcullis);
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!((&refused[0]["act"], &refused[0]["outcome"]), (&json!("list_sessions"), &json!("failed")));
+}
+
+#[tokio::test]
+async fn over_tcp_only_a_named_certificate_is_an_administrator() {
+    const ADMINISTRATOR: &str = "spiffe://cluster.local/ns/ops/sa/administrator";
+    let authority = Authority::new("administrators").unwrap();
+    let port = Port::take().unwrap();
+    let config = Config::new().unwrap();
+    let folder = config.folder().to_path_buf();
+    let (certificate, key) = authority.server(&["127.0.0.1"]).unwrap().write(&folder, "admin").unwrap();
+    let ca = folder.join("admin-ca.pem");
+    std::fs::write(&ca, authority.pem()).unwrap();
+    let tls = json!({ "certificate": certificate, "key": key, "client_ca": ca, "allowed_sans": [ADMINISTRATOR] });
+    let admin = json!({ "bind": port.address(), "tls": tls });
+    let portcullis = config.set("/listeners/admin", admin).start().await.unwrap();
+
+    for (name, san, code) in [("named", ADMINISTRATOR, 0), ("other", "spiffe://cluster.local/ns/ops/sa/other", 69)] {
+        let (certificate, key) = authority.client(san).unwrap().write(&folder, name).unwrap();
+        let credentials = [("--ca", &ca), ("--certificate", &certificate), ("--key", &key)];
+        let mut arguments = vec!["sessions", "list", "--user", "alice@example.com"];
+        for (option, file) in credentials {
+            arguments.extend([option, file.to_str().unwrap()]);
+        }
+        let output = run(format!("https://{}", port.address()), &arguments, "").await;
+        assert_eq!(output.status.code(), Some(code), "{name}: {}", text(&output.stderr));
+    }
+    let acts = audited(&portcullis);
+    assert_eq!(acts.len(), 1, "{acts:?}");
+    assert_eq!(acts[0]["caller"], ADMINISTRATOR);
+}

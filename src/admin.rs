@@ -1,0 +1,45 @@
+//! The API for administrators: gRPC on a listener of its own.
+//!
+//! Whoever reaches the listener is an administrator: the unix socket is for this process's own user, and TCP for named
+//! certificates alone. Every call leaves one record in the log, with the target `portcullis::audit`: who, what, and what
+//! came of it.
+
+mod audit;
+mod caller;
+mod decisions;
+mod sessions;
+mod wire;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tonic::service::Routes;
+
+pub use caller::Caller;
+pub use wire::*;
+
+use self::{
+    decision_service_server::DecisionServiceServer, decisions::Decisions, session_service_server::SessionServiceServer,
+    sessions::PeopleSessions,
+};
+use crate::{check::Checker, session::Sessions};
+
+/// What administrators act upon; a reload may replace each.
+#[derive(Clone, Debug)]
+pub struct Administered {
+    /// The sessions of people.
+    pub sessions: Arc<ArcSwap<Sessions>>,
+    /// What decides checks.
+    pub checker: Arc<ArcSwap<Checker>>,
+}
+
+/// The services of the listener for administrators. Each call must bring its [`Caller`] as an extension.
+#[must_use]
+pub fn routes(administered: Administered) -> Routes {
+    let Administered { sessions, checker } = administered;
+    Routes::new(SessionServiceServer::new(PeopleSessions::new(sessions)))
+        .add_service(DecisionServiceServer::new(Decisions::new(checker)))
+}
+
+#[cfg(test)]
+mod tests;

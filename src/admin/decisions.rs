@@ -1,0 +1,58 @@
+//! What a request would be answered, for administrators.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tonic::{Request, Response, Status};
+
+use super::{Caller, ExplainRequest, ExplainResponse, audit::Act, decision_service_server::DecisionService};
+use crate::{
+    check::{Checker, Explanation},
+    request::RawRequest,
+};
+
+/// Tells what checks would decide.
+#[derive(Debug)]
+pub(super) struct Decisions {
+    checker: Arc<ArcSwap<Checker>>,
+}
+
+impl Decisions {
+    pub(super) const fn new(checker: Arc<ArcSwap<Checker>>) -> Self {
+        Self { checker }
+    }
+}
+
+#[tonic::async_trait]
+impl DecisionService for Decisions {
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let raw = raw_request(request.into_inner());
+        let path = raw.path.split(['?', '#']).next().unwrap_or_default();
+        let act = Act { act: "explain", target: format!("{} {}{path}", raw.method, raw.host) };
+        let explanation = self.checker.load_full().explain(raw).await;
+        act.record(&caller, Ok(ExplainResponse::from(explanation)), |answer| {
+            format!("{}: {}", answer.verdict, answer.reason)
+        })
+    }
+}
+
+/// The request as the gateway would show it: names of headers are in lower case there.
+fn raw_request(request: ExplainRequest) -> RawRequest {
+    let ExplainRequest { method, host, path, headers } = request;
+    let headers = headers.into_iter().map(|header| (header.name.to_ascii_lowercase(), header.value)).collect();
+    RawRequest { method, host, path, headers, source: None }
+}
+
+impl From<Explanation> for ExplainResponse {
+    fn from(explanation: Explanation) -> Self {
+        Self {
+            verdict: explanation.verdict.as_str().to_owned(),
+            reason: explanation.reason.as_str().to_owned(),
+            summary: explanation.reason.summary().to_owned(),
+            rule: explanation.rule.unwrap_or_default(),
+            authenticator: explanation.authenticator.unwrap_or_default().to_owned(),
+            userid: explanation.userid.unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The sessions of people, for administrators.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tonic::{Request, Response, Status};
+
+use super::{
+    Caller, ListSessionsRequest, ListSessionsResponse, ProviderSession, RevokeSessionsRequest, RevokeSessionsResponse,
+    Session, SessionOfUser, audit::Act, revoke_sessions_request::Target, session_service_server::SessionService,
+};
+use crate::{
+    principal::Userid,
+    session::{SessionListing, Sessions, StoreError},
+};
+
+/// Lists and ends the sessions of people.
+#[derive(Debug)]
+pub(super) struct PeopleSessions {
+    sessions: Arc<ArcSwap<Sessions>>,
+}
+
+impl PeopleSessions {
+    pub(super) const fn new(sessions: Arc<ArcSwap<Sessions>>) -> Self {
+        Self { sessions }
+    }
+
+    /// Ends what `target` names, whatever becomes of the caller.
+    async fn revoke(&self, target: Option<Target>) -> Result<RevokeSessionsResponse, Status> {
+        let target = target.ok_or_else(|| Status::invalid_argument("the request names no sessions"))?;
+        let sessions = self.sessions.load_full();
+        let ended = tokio::spawn(async move { end(&sessions, target).await }).await;
+        let ended = ended.unwrap_or_else(|panic| Err(Status::internal(panic.to_string())))?;
+        Ok(RevokeSessionsResponse { ended: ended as u64 })
+    }
+}
+
+async fn end(sessions: &Sessions, target: Target) -> Result<usize, Status> {
+    let ended = match target {
+        Target::Userid(userid) => sessions.end_userid(&parse_userid(&userid)?).await,
+        Target::Session(SessionOfUser { userid, handle }) => {
+            sessions.end_one_of_userid(&parse_userid(&userid)?, &handle).await.map(usize::from)
+        }
+        Target::ProviderSession(ProviderSession { issuer, sid }) if issuer.is_empty() || sid.is_empty() => {
+            return Err(Status::invalid_argument("the issuer or the sid is empty"));
+        }
+        Target::ProviderSession(ProviderSession { issuer, sid }) => sessions.end_provider_session(&issuer, &sid).await,
+    };
+    ended.map_err(|error| failed(&error))
+}
+
+#[tonic::async_trait]
+impl SessionService for PeopleSessions {
+    async fn list_sessions(
+        &self,
+        request: Request<ListSessionsRequest>,
+    ) -> Result<Response<ListSessionsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let ListSessionsRequest { userid } = request.into_inner();
+        let outcome = async {
+            let listed = self.sessions.load_full().list_userid(&parse_userid(&userid)?).await;
+            let sessions = listed.map_err(|error| failed(&error))?.into_iter().map(Session::from).collect();
+            Ok(ListSessionsResponse { sessions })
+        };
+        let outcome = outcome.await;
+        let act = Act { act: "list_sessions", target: format!("user {userid}") };
+        act.record(&caller, outcome, |answer| format!("{} listed", answer.sessions.len()))
+    }
+
+    async fn revoke_sessions(
+        &self,
+        request: Request<RevokeSessionsRequest>,
+    ) -> Result<Response<RevokeSessionsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let RevokeSessionsRequest { target } = request.into_inner();
+        let act = Act { act: "revoke_sessions", target: target.as_ref().map(describe).unwrap_or_default() };
+        let outcome = self.revoke(target).await;
+        act.record(&caller, outcome, |answer| format!("{} ended", answer.ended))
+    }
+}
+
+impl From<SessionListing> for Session {
+    fn from(listing: SessionListing) -> Self {
+        Self {
+            handle: listing.handle.as_str().to_owned(),
+            userid: listing.userid.as_str().to_owned(),
+            issuer: listing.issuer,
+            subject: listing.subject,
+            source: listing.source,
+            created_at_ms: listing.created_at.as_unix_millis(),
+            last_seen_ms: listing.last_seen.as_unix_millis(),
+        }
+    }
+}
+
+fn describe(target: &Target) -> String {
+    match target {
+        Target::Userid(userid) => format!("user {userid}"),
+        Target::Session(SessionOfUser { userid, handle }) => format!("session {handle} of user {userid}"),
+        Target::ProviderSession(ProviderSession { issuer, sid }) => format!("sid {sid} of {issuer}"),
+    }
+}
+
+fn parse_userid(text: &str) -> Result<Userid, Status> {
+    Userid::parse(text).map_err(|error| Status::invalid_argument(format!("the user id: {error}")))
+}
+
+/// The store's failure: nothing is known of what it kept.
+fn failed(error: &StoreError) -> Status {
+    Status::unavailable(error.to_string())
+}

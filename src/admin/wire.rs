@@ -1,0 +1,5 @@
+//! The messages and services of `proto/portcullis/admin/v1`.
+
+#![expect(clippy::pedantic, unused_qualifications, reason = "generated code")]
+
+include!(concat!(env!("OUT_DIR"), "/portcullis.admin.v1.rs"));

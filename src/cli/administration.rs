@@ -1,0 +1,229 @@
+//! The commands of administrators: each is a call to the running process.
+
+use std::io;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use thiserror::Error;
+use tonic::{Code, Status};
+
+use super::{
+    connection::{ConnectError, Connection},
+    explain::{Explain, ExplainError},
+    table,
+};
+use crate::{
+    admin::{
+        ListSessionsRequest, ProviderSession, RevokeSessionsRequest, Session, SessionOfUser,
+        revoke_sessions_request::Target, session_service_client::SessionServiceClient,
+    },
+    clock::Timestamp,
+};
+
+/// How a command of an administrator is told where to go and what to print.
+#[derive(Args, Debug)]
+pub(super) struct Administration {
+    #[command(flatten)]
+    connection: Connection,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = Output::Table, global = true)]
+    output: Output,
+}
+
+/// What is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
+/// What an administrator may do.
+#[derive(Debug, Subcommand)]
+pub(super) enum AdministrationCommand {
+    /// The sessions of people.
+    Sessions {
+        #[command(subcommand)]
+        command: SessionsCommand,
+        #[command(flatten)]
+        administration: Administration,
+    },
+    /// Tell what a request would be answered, and why: rule, authenticator, reason.
+    Explain {
+        #[command(flatten)]
+        explain: Explain,
+        #[command(flatten)]
+        administration: Administration,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionsCommand {
+    /// List the sessions of a person, the oldest first.
+    List {
+        /// The name that services know the person by.
+        #[arg(long, value_name = "USERID")]
+        user: String,
+    },
+    /// End sessions: all of a person (--user), one of them (--user and --session), or all of one session at the
+    /// provider (--issuer and --provider-sid).
+    Revoke(Revoke),
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub(super) struct Revoke {
+    /// The name that services know the person by.
+    #[arg(long, value_name = "USERID")]
+    user: Option<String>,
+    /// One session of that person: its handle, as the list shows it.
+    #[arg(long, value_name = "HANDLE", requires = "user")]
+    session: Option<String>,
+    /// The provider's session, `sid`.
+    #[arg(long, value_name = "SID", requires = "issuer", conflicts_with_all = ["user", "session"])]
+    provider_sid: Option<String>,
+    /// The provider's issuer identifier.
+    #[arg(long, value_name = "ISSUER", requires = "provider_sid")]
+    issuer: Option<String>,
+}
+
+/// Why a command came to nothing.
+#[derive(Debug, Error)]
+pub(super) enum AdministrationError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
+    #[error("the command cannot run: {0}")]
+    System(#[from] io::Error),
+    #[error("the connection was closed: Portcullis ended, or your certificate bears none of the names that it admits")]
+    Closed,
+    #[error("Portcullis refused: {}", .0.message())]
+    Refused(Status),
+}
+
+impl From<Status> for AdministrationError {
+    fn from(status: Status) -> Self {
+        // Only what the channel itself makes of a failure has a source.
+        if std::error::Error::source(&status).is_some() { Self::Closed } else { Self::Refused(status) }
+    }
+}
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The command line's.
+    Usage,
+    /// The process, or what it needs, does not answer.
+    Unavailable,
+    /// Anything else.
+    Internal,
+}
+
+impl AdministrationError {
+    pub(super) fn fault(&self) -> Fault {
+        match self {
+            Self::Connect(error) if error.is_usage() => Fault::Usage,
+            Self::Explain(_) => Fault::Usage,
+            Self::Connect(_) | Self::Closed => Fault::Unavailable,
+            Self::Refused(status) => match status.code() {
+                Code::InvalidArgument => Fault::Usage,
+                Code::Unavailable | Code::DeadlineExceeded => Fault::Unavailable,
+                _ => Fault::Internal,
+            },
+            Self::System(_) => Fault::Internal,
+        }
+    }
+}
+
+impl AdministrationCommand {
+    /// Carries the command out; what is to be printed.
+    pub(super) fn run(self) -> Result<String, AdministrationError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            match self {
+                Self::Sessions { command, administration } => sessions(command, &administration).await,
+                Self::Explain { explain, administration } => {
+                    let request = explain.request()?;
+                    let answer = explain.ask(administration.connection.open().await?, request).await?;
+                    Ok(administration.print(&answer.document(), || answer.table()))
+                }
+            }
+        })
+    }
+}
+
+impl Administration {
+    fn print(&self, document: &Value, table: impl FnOnce() -> String) -> String {
+        match self.output {
+            Output::Json => format!("{document:#}"),
+            Output::Table => table(),
+        }
+    }
+}
+
+async fn sessions(command: SessionsCommand, administration: &Administration) -> Result<String, AdministrationError> {
+    let mut client = SessionServiceClient::new(administration.connection.open().await?);
+    match command {
+        SessionsCommand::List { user } => {
+            let answer = client.list_sessions(ListSessionsRequest { userid: user }).await?.into_inner();
+            let document = json!({ "sessions": answer.sessions.iter().map(document).collect::<Vec<_>>() });
+            Ok(administration.print(&document, || listed(&answer.sessions)))
+        }
+        SessionsCommand::Revoke(revoke) => {
+            let request = RevokeSessionsRequest { target: revoke.target() };
+            let ended = client.revoke_sessions(request).await?.into_inner().ended;
+            Ok(administration.print(&json!({ "ended": ended }), || match ended {
+                1 => "1 session ended".to_owned(),
+                ended => format!("{ended} sessions ended"),
+            }))
+        }
+    }
+}
+
+impl Revoke {
+    fn target(self) -> Option<Target> {
+        match self {
+            Self { user: Some(userid), session: Some(handle), .. } => {
+                Some(Target::Session(SessionOfUser { userid, handle }))
+            }
+            Self { user: Some(userid), .. } => Some(Target::Userid(userid)),
+            Self { provider_sid: Some(sid), issuer: Some(issuer), .. } => {
+                Some(Target::ProviderSession(ProviderSession { issuer, sid }))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn document(session: &Session) -> Value {
+    json!({
+        "handle": session.handle,
+        "userid": session.userid,
+        "issuer": session.issuer,
+        "subject": session.subject,
+        "source": session.source,
+        "signed_in_at": moment(session.created_at_ms),
+        "last_seen_at": moment(session.last_seen_ms),
+    })
+}
+
+fn listed(sessions: &[Session]) -> String {
+    let row = |session: &Session| {
+        let from = if session.source.is_empty() { "-" } else { &session.source };
+        [
+            session.handle.clone(),
+            moment(session.created_at_ms),
+            moment(session.last_seen_ms),
+            from.to_owned(),
+            session.issuer.clone(),
+        ]
+    };
+    table::render(["SESSION", "SIGNED IN", "LAST SEEN", "FROM", "PROVIDER"], sessions.iter().map(row))
+}
+
+/// A moment in RFC 3339, to the second.
+fn moment(unix_millis: u64) -> String {
+    humantime::format_rfc3339_seconds(Timestamp::from_unix_millis(unix_millis).to_system_time()).to_string()
+}

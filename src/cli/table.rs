@@ -1,0 +1,40 @@
+//! Tables for people.
+
+/// The rows below their titles, each column as wide as its widest cell. Controls in cells are escaped: they came from
+/// outside, and a terminal would obey them.
+pub(super) fn render<const COLUMNS: usize>(
+    titles: [&str; COLUMNS],
+    rows: impl Iterator<Item = [String; COLUMNS]>,
+) -> String {
+    let rows: Vec<_> =
+        [titles.map(str::to_owned)].into_iter().chain(rows.map(|row| row.map(|cell| plain(&cell)))).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    let line = |row: &[String; COLUMNS]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Text without controls and marks of direction.
+pub(super) fn plain(text: &str) -> String {
+    let escape = |next: char| next.is_control() || matches!(next, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|next| if escape(next) { next.escape_default().to_string() } else { next.to_string() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_their_titles() {
+        let rows = [["a".to_owned(), "long".to_owned()], ["longer".to_owned(), String::new()]];
+        assert_eq!(render(["ONE", "TWO"], rows.into_iter()), "ONE     TWO\na       long\nlonger");
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_cell() {
+        assert_eq!(plain("a\u{1b}[31mb\u{202e}\nü"), "a\\u{1b}[31mb\\u{202e}\\nü");
+    }
+}
