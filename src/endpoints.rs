@@ -6,6 +6,7 @@
 mod callback;
 mod logout;
 mod origin;
+mod own_sessions;
 mod whoami;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -13,7 +14,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 pub use origin::{Endpoint, Origin};
 
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, Timestamp},
     decision::{Disposition, HeaderText, Location, Respond},
     oidc::{Login, LoginError, LoginStart, ReturnTarget},
     pages,
@@ -45,7 +46,7 @@ impl Addressed {
     /// Whether the answer depends on who is signed in, so that there is none while that cannot be told.
     #[must_use]
     pub fn needs_session(&self) -> bool {
-        self.endpoint == Endpoint::WhoAmI
+        matches!(self.endpoint, Endpoint::WhoAmI | Endpoint::Sessions)
     }
 }
 
@@ -84,6 +85,7 @@ impl Endpoints {
             Endpoint::Callback => self.callback(origin, request).await,
             Endpoint::Logout => self.logout(origin, request, session).await,
             Endpoint::SignedOut => get(request, || self.signed_out(origin, request)),
+            Endpoint::Sessions => self.own_sessions(origin, request, session).await,
             Endpoint::WhoAmI => self.who_am_i(origin, request, session).await,
             Endpoint::Nothing => Respond::new(Reason::NotFound, Disposition::NotFound),
         }
@@ -199,6 +201,12 @@ pub fn failed(reason: Reason) -> Respond {
 fn is_same_origin(origin: &Origin, request: &Request) -> bool {
     request.provenance(Some(&origin.login.url), &[]) == Provenance::SameOrigin
         && request.headers().single("sec-fetch-site") != Some("none")
+}
+
+/// A moment as people read it, to the minute, in UTC.
+fn for_people(moment: Timestamp) -> String {
+    let text = humantime::format_rfc3339_seconds(moment.to_system_time()).to_string();
+    text.get(..16).map_or(text.clone(), |minutes| format!("{} UTC", minutes.replace('T', " ")))
 }
 
 /// A place on an origin of ours.

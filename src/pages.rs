@@ -79,7 +79,35 @@ pub struct WhoAmI<'a> {
     pub last_seen: &'a str,
     /// When the session ends at the latest.
     pub expires: &'a str,
+    /// The page of the person's own sessions.
+    pub sessions: &'a Location,
     /// The button that signs out.
+    pub logout: LogoutForm<'a>,
+}
+
+/// One session on the page of a person's own sessions. Times are texts for people.
+#[derive(Clone, Debug)]
+pub struct OwnSession<'a> {
+    /// Where the person signed in from; empty where that is not known.
+    pub source: &'a str,
+    /// When the session began.
+    pub created: &'a str,
+    /// When the session was last used.
+    pub last_seen: &'a str,
+    /// The form that ends it; the session that asks has none.
+    pub end: Option<&'a Location>,
+}
+
+/// What the page of a person's own sessions tells.
+#[derive(Clone, Debug)]
+pub struct OwnSessions<'a> {
+    /// The name that services are told.
+    pub user: &'a str,
+    /// The sessions, that of this browser first.
+    pub sessions: &'a [OwnSession<'a>],
+    /// The form that ends all but this one, where there are others.
+    pub end_others: Option<&'a Location>,
+    /// The form that ends the session that asks.
     pub logout: LogoutForm<'a>,
 }
 
@@ -130,6 +158,12 @@ pub fn who_am_i(who: &WhoAmI<'_>) -> Page {
     page(&WhoAmIPage { who }, &Policy { form: Some(who.logout), ..Policy::STRICT })
 }
 
+/// A person's own sessions, each with a button that ends it.
+#[must_use]
+pub fn own_sessions(own: &OwnSessions<'_>) -> Page {
+    page(&OwnSessionsPage { own }, &Policy { form: Some(own.logout), ..Policy::STRICT })
+}
+
 /// A page with a button that signs out, for whoever came by a link; `stay` is where the other button leads.
 #[must_use]
 pub fn confirm_logout(logout: LogoutForm<'_>, signed_in_as: Option<&str>, stay: &Location) -> Page {
@@ -163,6 +197,12 @@ struct SignInInFramePage<'a> {
 #[template(config = "src/pages/askama.toml", path = "who_am_i.html")]
 struct WhoAmIPage<'a> {
     who: &'a WhoAmI<'a>,
+}
+
+#[derive(Template)]
+#[template(config = "src/pages/askama.toml", path = "own_sessions.html")]
+struct OwnSessionsPage<'a> {
+    own: &'a OwnSessions<'a>,
 }
 
 #[derive(Template)]

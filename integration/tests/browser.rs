@@ -214,6 +214,39 @@ async fn a_spent_callback_starts_again_toward_the_original_page() {
 }
 
 #[tokio::test]
+async fn a_person_sees_and_ends_the_other_sessions() {
+    let house = House::start(|config| config).await.unwrap();
+    let browser = &house.browser;
+    let mut cookies = Vec::new();
+    for _ in 0..2 {
+        // The browser forgets the session, which lives on.
+        browser.client().delete_all_cookies().await.unwrap();
+        house.open("/").await.unwrap();
+        house.sign_in("alice").await.unwrap();
+        house.wait_for_application().await.unwrap();
+        cookies.push(browser.cookie(SESSION_COOKIE).await.unwrap().unwrap());
+    }
+    let mut forgotten = house.visitor().unwrap();
+    forgotten.cookies.insert(SESSION_COOKIE.to_owned(), cookies.swap_remove(0));
+    assert_eq!(forgotten.fetch("GET", "/").await.unwrap().status, 200);
+
+    house.open("/portcullis/whoami").await.unwrap();
+    browser.click("a.button").await.unwrap();
+    browser.wait_for_url(|url| url.path() == "/portcullis/sessions").await.unwrap();
+    browser.photograph("two-own-sessions").await.unwrap();
+    let text = browser.text().await.unwrap();
+    for told in ["This browser", "Another browser", "127.0.0.1", "alice@example.com"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    browser.click("form[action*='end=others'] button").await.unwrap();
+    let is_alone = async || (!browser.text().await.ok()?.contains("Another browser")).then_some(());
+    browser.wait_for("the list without the other session", is_alone).await.unwrap();
+    assert_eq!(forgotten.fetch("GET", "/").await.unwrap().status, 401);
+    house.open("/").await.unwrap();
+    house.wait_for_application().await.unwrap();
+}
+
+#[tokio::test]
 async fn every_page_looks_well_in_light_in_dark_and_on_a_phone() {
     let rules = json!([
         { "name": "admins", "paths": [{ "prefix": "/admin" }], "access": "authenticated", "groups": ["admins"] },
@@ -232,6 +265,7 @@ async fn every_page_looks_well_in_light_in_dark_and_on_a_phone() {
         assert_eq!(house.browser.objections().await.unwrap(), [""; 0], "{address}");
     };
     show(&house, "who-am-i", "/portcullis/whoami", "You are signed in").await;
+    show(&house, "own-sessions", "/portcullis/sessions", "Your sessions").await;
     show(&house, "confirm-logout", "/portcullis/logout", "Sign out?").await;
     show(&house, "problem-403", "/admin/users", "Not allowed").await;
     show(&house, "problem-400", "/portcullis/callback?code=x&state=not-ours", "Sign-in did not work").await;

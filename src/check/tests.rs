@@ -1,4 +1,5 @@
 mod fixture;
+mod own_sessions;
 
 use fixture::Fixture;
 

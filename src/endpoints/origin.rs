@@ -43,6 +43,8 @@ pub enum Endpoint {
     SignedOut,
     /// Tells who is signed in.
     WhoAmI,
+    /// Lists the person's own sessions, and ends them.
+    Sessions,
     /// Nothing: an address below our prefix that is none of these.
     Nothing,
 }
@@ -72,6 +74,7 @@ impl Origin {
             "/logout" => Some(Endpoint::Logout),
             "/signed-out" => Some(Endpoint::SignedOut),
             "/whoami" => Some(Endpoint::WhoAmI),
+            "/sessions" => Some(Endpoint::Sessions),
             _ => self.is_below_prefix(raw).then_some(Endpoint::Nothing),
         }
     }

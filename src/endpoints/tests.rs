@@ -33,6 +33,8 @@ fn our_addresses_are_exact_and_the_rest_below_the_prefix_is_nothing() {
         ("/oauth2/sign_out", Some(Endpoint::Logout)),
         ("/portcullis/signed-out", Some(Endpoint::SignedOut)),
         ("/portcullis/whoami", Some(Endpoint::WhoAmI)),
+        ("/portcullis/sessions", Some(Endpoint::Sessions)),
+        ("/portcullis/sessions/", Some(Endpoint::Nothing)),
         ("/portcullis", Some(Endpoint::Nothing)),
         ("/portcullis/", Some(Endpoint::Nothing)),
         ("/portcullis/callback/", Some(Endpoint::Nothing)),

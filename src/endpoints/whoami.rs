@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Endpoints, Origin, challenge, refuse_other_than_get};
+use super::{Endpoints, Origin, challenge, for_people, refuse_other_than_get};
 use crate::{
-    clock::Timestamp,
     decision::{Body, Disposition, Respond},
     oidc::ReturnTarget,
     pages::{self, LogoutForm, WhoAmI},
@@ -36,7 +35,9 @@ impl Endpoints {
     }
 
     fn who_am_i_page(&self, origin: &Origin, session: &Session) -> Respond {
-        let Ok(action) = origin.logout_url() else { return Respond::new(Reason::Internal, Disposition::Internal) };
+        let (Ok(action), Ok(sessions)) = (origin.logout_url(), origin.sessions_url()) else {
+            return Respond::new(Reason::Internal, Disposition::Internal);
+        };
         let through = self.login.end_session_endpoint(&origin.login);
         let user = session.user();
         let groups: Vec<String> = user.groups.names().iter().map(|group| group.as_str().to_owned()).collect();
@@ -48,16 +49,11 @@ impl Endpoints {
             created: &for_people(session.created_at()),
             last_seen: &for_people(session.last_seen()),
             expires: &for_people(session.expires_at()),
+            sessions: &sessions,
             logout: LogoutForm { action: &action, leads_to: Some(&origin.after_logout), through: through.as_ref() },
         });
         Respond::page(Reason::Page, Disposition::Ok, page)
     }
-}
-
-/// A moment as people read it, to the minute, in UTC.
-fn for_people(moment: Timestamp) -> String {
-    let text = humantime::format_rfc3339_seconds(moment.to_system_time()).to_string();
-    text.get(..16).map_or(text.clone(), |minutes| format!("{} UTC", minutes.replace('T', " ")))
 }
 
 fn document(session: &Session) -> Respond {

@@ -23,8 +23,12 @@ fn every_page(outside: &str) -> Vec<(&'static str, Page)> {
         created: outside,
         last_seen: outside,
         expires: outside,
+        sessions: &action,
         logout,
     };
+    let row = |end| OwnSession { source: outside, created: outside, last_seen: outside, end };
+    let rows = [row(None), row(Some(&action))];
+    let own = OwnSessions { user: outside, sessions: &rows, end_others: Some(&action), logout };
     let refusal = Problem {
         request_id: Some(outside),
         signed_in_as: Some(outside),
@@ -40,6 +44,7 @@ fn every_page(outside: &str) -> Vec<(&'static str, Page)> {
         ("signed-out", signed_out(&home())),
         ("sign-in-in-frame", sign_in_in_frame(&action)),
         ("who-am-i", who_am_i(&who)),
+        ("own-sessions", own_sessions(&own)),
         ("confirm-logout", confirm_logout(logout, Some(outside), &home())),
     ]
 }

@@ -24,13 +24,13 @@ use crate::{
     session::{self, NewSession, Sessions, StoreConfig, Tokens},
 };
 
-const ISSUER: &str = "https://idp.example.com";
+pub(super) const ISSUER: &str = "https://idp.example.com";
 const ASSERTION_ISSUER: &str = "https://portcullis.example.com";
 const HOSTS: [&str; 2] = ["kf.example.com", "second.example.com"];
 
 pub(super) struct Fixture {
     checker: Checker,
-    sessions: Arc<Sessions>,
+    pub(super) sessions: Arc<Sessions>,
     clock: Arc<ManualClock>,
 }
 

@@ -1,0 +1,136 @@
+//! A person's own sessions: a list, and a button to end each.
+
+use std::sync::Arc;
+
+use super::{Endpoints, Origin, RETRY_AFTER, challenge, for_people, is_same_origin};
+use crate::{
+    decision::{Disposition, HeaderText, Location, LocationError, Respond},
+    oidc::ReturnTarget,
+    pages::{self, LogoutForm, OwnSession, OwnSessions},
+    reason::Reason,
+    request::{Kind, Request},
+    session::{Session, SessionListing, StoreError},
+};
+
+/// The query parameters of our forms: which session ends, and the token that says that the form is ours.
+const END_PARAMETER: &str = "end";
+const TOKEN_PARAMETER: &str = "token";
+/// The value that names all sessions but the one that asks. No handle: those have 12 characters.
+const OTHERS: &str = "others";
+
+impl Endpoints {
+    /// `GET` as a navigation shows the sessions; `POST` of a form of that page ends what it names.
+    pub(super) async fn own_sessions(
+        &self,
+        origin: &Origin,
+        request: &Request,
+        session: Option<&Arc<Session>>,
+    ) -> Respond {
+        let (kind, method) = (request.kind(), request.method());
+        match (method, session) {
+            ("GET" | "HEAD", Some(session)) if kind == Kind::Navigation => self.list_own(origin, session).await,
+            ("GET" | "HEAD", None) if kind == Kind::Navigation => {
+                self.begin(origin, request, ReturnTarget::root(), 0, Reason::LoginStarted).await
+            }
+            ("GET" | "HEAD", Some(_)) => Respond::new(Reason::NotANavigation, Disposition::BadRequest),
+            ("POST", _) if !is_same_origin(origin, request) => {
+                Respond::new(Reason::CrossOrigin, Disposition::Forbidden)
+            }
+            ("POST", Some(session)) => self.end_own(origin, request, session).await,
+            ("GET" | "HEAD" | "POST", None) => Respond {
+                challenge: Some(challenge(Reason::NotSignedIn)),
+                ..Respond::new(Reason::NotSignedIn, Disposition::Unauthorized)
+            },
+            _ => Respond {
+                allow_methods: Some(HeaderText::from_static("GET, HEAD, POST")),
+                ..Respond::new(Reason::MethodNotAllowed, Disposition::MethodNotAllowed)
+            },
+        }
+    }
+
+    async fn list_own(&self, origin: &Origin, session: &Session) -> Respond {
+        let user = session.user();
+        let Ok(listed) = self.sessions.list_subject(&user.issuer, &user.subject).await else { return unavailable() };
+        let page = self.page(origin, session, &listed);
+        page.unwrap_or_else(|_| Respond::new(Reason::Internal, Disposition::Internal))
+    }
+
+    fn page(&self, origin: &Origin, session: &Session, listed: &[SessionListing]) -> Result<Respond, LocationError> {
+        let is_own = |listing: &SessionListing| listing.handle == *session.handle();
+        let form = |end: &str| origin.end_session_url(end, &self.sessions.form_token(session, end));
+        // That of this browser first, then the youngest.
+        let mut listed: Vec<_> = listed.iter().rev().collect();
+        listed.sort_by_key(|listing| !is_own(listing));
+        let texts = listed.iter().map(|listing| {
+            let end = if is_own(listing) { None } else { Some(form(listing.handle.as_str())?) };
+            Ok((listing, for_people(listing.created_at), for_people(listing.last_seen), end))
+        });
+        let texts = texts.collect::<Result<Vec<_>, LocationError>>()?;
+        let rows = texts.iter().map(|(listing, created, last_seen, end)| OwnSession {
+            source: &listing.source,
+            created,
+            last_seen,
+            end: end.as_ref(),
+        });
+        let rows: Vec<_> = rows.collect();
+        let others: Option<Location> = if rows.len() > 1 { Some(form(OTHERS)?) } else { None };
+        let action = origin.logout_url()?;
+        let through = self.login.end_session_endpoint(&origin.login);
+        let page = pages::own_sessions(&OwnSessions {
+            user: session.user().userid.as_str(),
+            sessions: &rows,
+            end_others: others.as_ref(),
+            logout: LogoutForm { action: &action, leads_to: Some(&origin.after_logout), through: through.as_ref() },
+        });
+        Ok(Respond::page(Reason::Page, Disposition::Ok, page))
+    }
+
+    async fn end_own(&self, origin: &Origin, request: &Request, session: &Arc<Session>) -> Respond {
+        let parameter = |name| request.query().parameter(name).ok().flatten();
+        let (Some(end), Some(token)) = (parameter(END_PARAMETER), parameter(TOKEN_PARAMETER)) else {
+            return Respond::new(Reason::CrossOrigin, Disposition::Forbidden);
+        };
+        if !self.sessions.is_form_token(session, &end, &token) {
+            return Respond::new(Reason::CrossOrigin, Disposition::Forbidden);
+        }
+        if self.end_chosen(session, end).await.is_err() {
+            return unavailable();
+        }
+        match origin.sessions_url() {
+            Ok(list) => Respond::redirect(Reason::SignedOut, Disposition::SeeOther, list),
+            Err(_) => Respond::new(Reason::Internal, Disposition::Internal),
+        }
+    }
+
+    /// Ends what a form names, whatever becomes of the caller.
+    async fn end_chosen(&self, session: &Arc<Session>, end: String) -> Result<(), StoreError> {
+        let (sessions, session) = (Arc::clone(&self.sessions), Arc::clone(session));
+        let ended = tokio::spawn(async move {
+            if end == OTHERS {
+                sessions.end_others_of_same_person(&session).await.map(drop)
+            } else {
+                sessions.end_one_of_same_person(&session, &end).await.map(drop)
+            }
+        });
+        ended.await.unwrap_or_else(|panic| Err(StoreError::Unavailable(panic.to_string())))
+    }
+}
+
+fn unavailable() -> Respond {
+    Respond::new(Reason::StoreUnavailable, Disposition::Unavailable).with_retry_after(RETRY_AFTER)
+}
+
+impl Origin {
+    /// The address of the page.
+    pub(super) fn sessions_url(&self) -> Result<Location, LocationError> {
+        Location::on_origin(&self.login.url, &format!("{}/sessions", self.path_prefix))
+    }
+
+    fn end_session_url(&self, end: &str, token: &str) -> Result<Location, LocationError> {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair(END_PARAMETER, end)
+            .append_pair(TOKEN_PARAMETER, token)
+            .finish();
+        Location::on_origin(&self.login.url, &format!("{}/sessions?{query}", self.path_prefix))
+    }
+}
