@@ -34,6 +34,7 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value is made in a process's life")]
 enum Command {
     /// Serve, until SIGTERM or SIGINT.
     Serve {
