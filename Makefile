@@ -6,10 +6,14 @@ demo:
 	@cargo build --locked --package portcullis --package portcullis-integration --bins
 	@exec "$${CARGO_TARGET_DIR:-target}/debug/demo"
 
-# Everything against real parts. Needs Rust, Go, Node and Python's pip; gets the rest.
+# Everything against real parts, and then a search of all that the product wrote for every secret that the run made.
+# Needs Rust, Go, Node and Python's pip; gets the rest.
+test: export PORTCULLIS_EVIDENCE = $(abspath $(or $(CARGO_TARGET_DIR),target))/evidence
 test: parts
 	cargo build --workspace --all-targets --locked --quiet
+	@rm -rf "$$PORTCULLIS_EVIDENCE" && mkdir -p "$$PORTCULLIS_EVIDENCE"
 	cargo test --workspace --locked
+	cargo run --locked --quiet --package portcullis-integration --bin search-secrets
 
 # The real parts that the tests run against, all or PARTS="envoy dex": integration/parts/README.md.
 PARTS ?= all

@@ -230,7 +230,9 @@ impl Browser {
     /// The value of a cookie of the page's origin.
     pub async fn cookie(&self, name: &str) -> Result<Option<String>> {
         let cookies = self.client.get_all_cookies().await?;
-        Ok(cookies.into_iter().find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned()))
+        let value = cookies.into_iter().find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned());
+        crate::evidence::cookie(&format!("{name}={}", value.as_deref().unwrap_or_default()));
+        Ok(value)
     }
 
     /// Goes back from a frame to the page.

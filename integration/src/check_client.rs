@@ -59,7 +59,9 @@ impl CheckClient {
     /// One call of `Check`, with the answer as it came.
     pub async fn call(&self, request: CheckRequest) -> Result<CheckResponse, Status> {
         let mut client = AuthorizationClient::new(self.channel.clone());
-        Ok(client.check(request).await?.into_inner())
+        let answer = client.check(request).await?.into_inner();
+        crate::evidence::check_answer(&answer);
+        Ok(answer)
     }
 
     /// One call of `Check`, with the answer as Envoy would understand it.
@@ -123,6 +125,7 @@ impl Check {
     /// Adds a header line.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        crate::evidence::sent(name, &String::from_utf8_lossy(value.as_ref()));
         self.lines.push((name.to_owned(), value.as_ref().to_vec()));
         self
     }

@@ -20,6 +20,7 @@ pub mod cluster;
 pub mod demo;
 pub mod dex;
 pub mod envoy;
+pub mod evidence;
 pub mod faults;
 pub mod gateway;
 pub mod http;

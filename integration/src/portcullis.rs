@@ -307,16 +307,19 @@ impl Portcullis {
 
     /// Sends SIGTERM and does not wait.
     pub fn sigterm(&self) -> Result<()> {
+        self.leave_evidence();
         self.process.signal(Signal::TERM)
     }
 
     /// Kills it without a warning.
     pub fn sigkill(&mut self) -> Result<ExitStatus> {
+        self.leave_evidence();
         self.process.kill()
     }
 
     /// Kills it, and starts it again with the same configuration, keys and store.
     pub async fn restart(&mut self) -> Result<()> {
+        self.leave_evidence();
         self.process.kill()?;
         self.process = launch(&self.config).await?;
         Ok(())
@@ -326,7 +329,9 @@ impl Portcullis {
     pub async fn metrics(&self) -> Result<String> {
         let url = format!("http://{}/metrics", self.operations_address());
         let response = crate::http::plain_client()?.get(url).send().await?;
-        Ok(response.error_for_status()?.text().await?)
+        let metrics = response.error_for_status()?.text().await?;
+        crate::evidence::metrics(&metrics);
+        Ok(metrics)
     }
 
     /// The sum of a metric's samples whose labels hold all of `labels`, each written `name="value"`.
@@ -343,6 +348,11 @@ impl Portcullis {
         Ok(sum)
     }
 
+    /// Keeps what the search for secrets looks at, before the process ends.
+    fn leave_evidence(&self) {
+        crate::evidence::portcullis_ends(self.config.folder(), self.operations_address(), self.http_address());
+    }
+
     /// The last lines of the log, for messages.
     #[must_use]
     pub fn log_tail(&self) -> String {
@@ -354,6 +364,12 @@ impl Portcullis {
         let log = self.process.log();
         let records = log.lines().filter(|line| line.starts_with('{'));
         records.map(|line| serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))).collect()
+    }
+}
+
+impl Drop for Portcullis {
+    fn drop(&mut self) {
+        self.leave_evidence();
     }
 }
 
@@ -381,6 +397,7 @@ async fn launch(config: &Config) -> Result<Process> {
     let mut process = launch.start()?;
     let ready = format!("http://{}/readyz", config.operations.address());
     process.wait_for_ok(&ready, READY_WITHIN).await?;
+    crate::evidence::portcullis_runs(config.folder());
     Ok(process)
 }
 

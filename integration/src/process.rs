@@ -87,7 +87,7 @@ impl Launch {
             bail!("{}: {} does not exist", self.name, self.program.display());
         }
         let own = TempDir::with_prefix(format!("portcullis-{}-", self.name))?;
-        let log = own.path().join("output.log");
+        let log = crate::evidence::log_file(&self.program).unwrap_or_else(|| own.path().join("output.log"));
         let output = File::options().create(true).append(true).open(&log)?;
 
         let mut command = Command::new("setpriv");

@@ -66,6 +66,7 @@ struct Log(Arc<Mutex<Vec<Received>>>);
 
 impl Log {
     fn add(&self, received: Received) {
+        crate::evidence::received(&received);
         self.0.lock().expect("no holder of this lock panics").push(received);
     }
 }

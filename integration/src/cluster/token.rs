@@ -71,7 +71,10 @@ impl<'a> TokenRequest<'a> {
             .create_token_request(self.name, &PostParams::default(), &request)
             .await
             .with_context(|| format!("no token for {}/{}", self.namespace, self.name))?;
-        answer.status.and_then(|status| status.token).context("a token request is answered with a token")
+        let token =
+            answer.status.and_then(|status| status.token).context("a token request is answered with a token")?;
+        crate::evidence::secret(crate::evidence::Kind::ServiceAccountToken, &token);
+        Ok(token)
     }
 }
 
@@ -83,7 +86,9 @@ impl Cluster {
         let header = jsonwebtoken::decode_header(token)?;
         let mut claims = jwt::claims(token)?;
         change(&mut claims);
-        Ok(jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_ec_pem(&pem)?)?)
+        let token = jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_ec_pem(&pem)?)?;
+        crate::evidence::secret(crate::evidence::Kind::ServiceAccountToken, &token);
+        Ok(token)
     }
 }
 

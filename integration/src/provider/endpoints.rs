@@ -112,7 +112,9 @@ async fn login(Extract(shared): Extract<Arc<Shared>>, Form(mut request): Form<Pa
             issued: Instant::now(),
         },
     );
-    see_other(&with_query(redirect_uri, &answer))
+    let callback = with_query(redirect_uri, &answer);
+    crate::evidence::callback(&callback);
+    see_other(&callback)
 }
 
 /// Checks an authorization request, and gives its redirect URI.
@@ -143,6 +145,8 @@ async fn token(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap, Form(r
         let lies_at_refresh = refreshes && !matches!(state.faults.refresh, Fault::None);
         if lies_at_refresh { state.faults.refresh.clone() } else { state.faults.token.clone() }
     };
+    crate::evidence::token_request(&request);
+    crate::evidence::fault(&fault);
     let answer = if refreshes { tokens::refresh } else { tokens::exchange };
     let honest = || match answer(&shared.issuer, &mut shared.state(), &headers, &request) {
         Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response(),

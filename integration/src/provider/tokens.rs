@@ -79,6 +79,7 @@ fn issue(issuer: &str, state: &mut State, grant: Grant, user: &User, nonce: Opti
         state.refresh_tokens.insert(token, grant);
     }
     apply(state.faults.edit_token.as_ref(), &mut answer);
+    crate::evidence::token_answer(&answer);
     answer
 }
 

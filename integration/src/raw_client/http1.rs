@@ -45,7 +45,9 @@ impl Connection {
                     _ => framing(&head.headers, Framing::UntilClose)?,
                 };
                 let (body, trailers) = self.reader.body(framing).await?;
-                return Ok(Response { status, headers: head.headers, body, trailers });
+                let response = Response { status, headers: head.headers, body, trailers };
+                crate::evidence::response(&response);
+                return Ok(response);
             }
         })
         .await
@@ -83,6 +85,7 @@ pub async fn get(at: &Target, host: &str, target: &str, lines: &[(&str, &str)]) 
 pub fn request(method: &str, host: &str, target: &str, lines: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
     for (name, value) in lines {
+        crate::evidence::sent(name, value);
         bytes.push_str(name);
         bytes.push_str(": ");
         bytes.push_str(value);

@@ -52,6 +52,7 @@ impl Request {
     /// Adds a header field.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        crate::evidence::sent(name, &String::from_utf8_lossy(value.as_ref()));
         self.fields.push((name.into(), value.as_ref().to_vec()));
         self
     }
@@ -147,7 +148,9 @@ fn response(blocks: Vec<HeaderLines>, body: Vec<u8>) -> Result<Response> {
     let mut headers = blocks.next().context("an answer without header fields")?;
     let status = headers.only(":status").context("an answer without a status")?.parse()?;
     headers.0.retain(|(name, _)| !name.starts_with(':'));
-    Ok(Response { status, headers, body, trailers: blocks.next().unwrap_or_default() })
+    let response = Response { status, headers, body, trailers: blocks.next().unwrap_or_default() };
+    crate::evidence::response(&response);
+    Ok(response)
 }
 
 fn code(payload: &[u8], at: usize) -> Result<u32> {

@@ -126,8 +126,10 @@ fn sign(state: &super::State, claims: &Value) -> String {
     // The API server's own tokens have no `typ`.
     let key = state.signing_key();
     let header = json!({ "alg": key.algorithm().name(), "kid": key.kid() });
-    key.sign_bytes(header.to_string().as_bytes(), claims.to_string().as_bytes())
-        .expect("a key that was made here signs")
+    let token = key.sign_bytes(header.to_string().as_bytes(), claims.to_string().as_bytes());
+    let token = token.expect("a key that was made here signs");
+    crate::evidence::secret(crate::evidence::Kind::ServiceAccountToken, &token);
+    token
 }
 
 /// `sub` of a ServiceAccount.
