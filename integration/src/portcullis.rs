@@ -276,6 +276,12 @@ impl Portcullis {
         self.config.write().map(drop)
     }
 
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The child, for signals and its log.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -1,0 +1,230 @@
+//! Strangers who send as much as they can: memory, outside calls and the cost of each request stay bounded, and whoever is
+//! signed in notices nothing.
+//!
+//! The product is asked directly, so that nothing else is measured, and logs as it does for people (`info`).
+#![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use envoy_types::ext_authz::v3::pb::CheckRequest;
+use portcullis_integration::check_client::{Answer, Check, CheckClient};
+use portcullis_integration::check_visitor::CheckVisitor;
+use portcullis_integration::jwt;
+use portcullis_integration::portcullis::{Config, HOST, Portcullis, SESSION_COOKIE, TOKEN_AUDIENCE};
+use portcullis_integration::provider::{Provider, Settings};
+use portcullis_integration::review_api::ReviewApi;
+use serde_json::json;
+
+/// How many checks are under way at once.
+const AT_ONCE: usize = 32;
+/// A flood may cost so many times what a signed-in check costs.
+const MOST_TIMES: f64 = 2.0;
+/// What the process may grow by: caches of tokens and sessions, and buffers of connections, each with its bound. 220,000
+/// requests that left 1 KiB each behind would be three times that.
+const MOST_GROWTH_KIB: u64 = 64 * 1024;
+/// How long a review of a token holds here, and the keys of the API server are not fetched again.
+const CACHE_TTL: Duration = Duration::from_mins(1);
+
+/// One kind of request, told by its number.
+struct Flood<'a> {
+    name: &'static str,
+    count: usize,
+    status: i32,
+    reason: Option<&'static str>,
+    request: Box<dyn Fn(usize) -> CheckRequest + Sync + 'a>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_strangers_costs_little_and_hurts_nobody() {
+    let provider = Provider::start(Settings::default()).await.unwrap();
+    let api = ReviewApi::start().await.unwrap();
+    let config = Config::new().unwrap().provider(&provider).unwrap().service_accounts(&api).unwrap();
+    let config = config.set("/logging/level", "info").set("/service_accounts/cache_ttl", "60s");
+    let portcullis = config.start().await.unwrap();
+    let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
+
+    let mut alice = CheckVisitor::new(&client, HOST);
+    assert!(alice.sign_in("alice", "/").await.unwrap().is_allowed());
+    let cookie = format!("{SESSION_COOKIE}={}", alice.cookies[SESSION_COOKIE]);
+    let token = api.token("ns", "robot").audience(TOKEN_AUDIENCE).issue();
+    let signed_in = with_header(&get(), "cookie", &cookie);
+    let with_token = with_header(&get(), "authorization", &format!("Bearer {token}"));
+    assert!(client.check(with_token.clone()).await.unwrap().is_allowed());
+
+    // The measure, and the warmth of all caches.
+    let honest =
+        Flood { name: "signed in", count: 20_000, status: 200, reason: None, request: Box::new(|_| signed_in.clone()) };
+    let signed_in_cost = honest.run(&client, &portcullis).await;
+    let (memory_before, calls_before, api_before, started) =
+        (resident_kib(&portcullis), provider.calls(), api.calls(), Instant::now());
+
+    let over = AtomicBool::new(false);
+    let passed = AtomicUsize::new(0);
+    let honest_people = async {
+        while !over.load(Ordering::Relaxed) {
+            for request in [&signed_in, &with_token] {
+                let answer = client.check(request.clone()).await.unwrap();
+                assert!(answer.is_allowed(), "somebody who is signed in is refused in the flood: {answer:?}");
+                passed.fetch_add(1, Ordering::Relaxed);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let flooding = async {
+        let mut costs = BTreeMap::new();
+        for flood in floods(&token) {
+            costs.insert(flood.name, flood.run(&client, &portcullis).await);
+        }
+        over.store(true, Ordering::Relaxed);
+        costs
+    };
+    let ((), costs) = tokio::join!(honest_people, flooding);
+    assert!(passed.load(Ordering::Relaxed) > 100, "too few honest checks were made meanwhile");
+
+    let dear: Vec<_> = costs.iter().filter(|(_, cost)| **cost > MOST_TIMES * signed_in_cost).collect();
+    assert!(dear.is_empty(), "a signed-in check costs {signed_in_cost:.0} µs, and these: {dear:?} (all: {costs:?})");
+    let growth = resident_kib(&portcullis).saturating_sub(memory_before);
+    assert!(growth < MOST_GROWTH_KIB, "grown by {growth} KiB");
+    let (calls, api_calls) = (provider.calls(), api.calls());
+    assert_eq!(
+        (calls.token, calls.userinfo),
+        (calls_before.token, calls_before.userinfo),
+        "no made-up code is exchanged"
+    );
+    assert_eq!((calls.discovery, calls.jwks), (calls_before.discovery, calls_before.jwks));
+    // The good token is reviewed anew at times, and an unknown key is looked for every half minute.
+    let minutes = started.elapsed().as_secs() / CACHE_TTL.as_secs() + 1;
+    assert!(api_calls.reviews - api_before.reviews <= minutes, "{api_calls:?} after {api_before:?}");
+    assert!(api_calls.jwks - api_before.jwks <= 2 * minutes + 1, "{api_calls:?} after {api_before:?}");
+}
+
+fn floods(token: &str) -> Vec<Flood<'_>> {
+    let (payload, header) = {
+        let mut parts = token.split('.');
+        let header = parts.next().unwrap();
+        (parts.next().unwrap(), header)
+    };
+    let forged = move |number: usize| format!("Bearer {header}.{payload}.{}", unique(number, 256));
+    let unknown = move |number: usize| {
+        let header = json!({ "alg": "RS256", "kid": format!("key-{number}") }).to_string();
+        format!("Bearer {}.{payload}.{}", URL_SAFE_NO_PAD.encode(header), unique(number, 256))
+    };
+    let bearer = |value: String| with_header(&get(), "authorization", &value);
+    let navigation = |path: String| Check::get(HOST, &path).navigation().build();
+    vec![
+        Flood {
+            name: "random bearers",
+            count: 60_000,
+            status: 401,
+            reason: Some("bearer_not_jwt"),
+            request: Box::new(move |number| bearer(format!("Bearer {}", unique(number, 48)))),
+        },
+        Flood {
+            name: "forged tokens",
+            count: 40_000,
+            status: 401,
+            reason: Some("token_signature"),
+            request: Box::new(move |number| bearer(forged(number))),
+        },
+        Flood {
+            name: "tokens of unknown keys",
+            count: 10_000,
+            status: 401,
+            reason: Some("token_signature"),
+            request: Box::new(move |number| bearer(unknown(number))),
+        },
+        Flood {
+            name: "navigations",
+            count: 100_000,
+            status: 302,
+            reason: None,
+            request: Box::new(move |number| navigation(format!("/page/{number}?a=b"))),
+        },
+        Flood {
+            name: "cookies of ours",
+            count: 10_000,
+            status: 401,
+            reason: Some("ticket_invalid"),
+            request: Box::new(|number| {
+                // As long as a true one.
+                with_header(&get(), "cookie", &format!("{SESSION_COOKIE}={}", unique(number, 100)))
+            }),
+        },
+        Flood {
+            name: "callbacks",
+            count: 10_000,
+            status: 400,
+            reason: Some("state_invalid"),
+            request: Box::new(move |number| {
+                navigation(format!("/portcullis/callback?code=x&state={}", unique(number, 300)))
+            }),
+        },
+    ]
+}
+
+impl Flood<'_> {
+    /// Sends all of them; gives what one cost the product, in microseconds of CPU time.
+    async fn run(&self, client: &CheckClient, portcullis: &Portcullis) -> f64 {
+        let before = cpu_time(portcullis);
+        let next = AtomicUsize::new(0);
+        let work = async || {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= self.count {
+                    return;
+                }
+                let answer = client.call((self.request)(number)).await.unwrap();
+                let answer = Answer::read(answer).unwrap();
+                assert_eq!(answer.status(), self.status, "{}: {answer:?}", self.name);
+                if let Some(reason) = self.reason {
+                    assert_eq!(answer.reason().as_deref(), Some(reason), "{}", self.name);
+                }
+            }
+        };
+        futures::future::join_all((0..AT_ONCE).map(|_| work())).await;
+        let spent = cpu_time(portcullis).saturating_sub(before);
+        #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^52 of them")]
+        let count = self.count as f64;
+        spent.as_secs_f64() * 1e6 / count
+    }
+}
+
+fn get() -> CheckRequest {
+    Check::get(HOST, "/page").build()
+}
+
+/// Adds a header to a finished request: what a flood sends is no secret that is worth a search.
+fn with_header(request: &CheckRequest, name: &str, value: &str) -> CheckRequest {
+    let mut request = request.clone();
+    let http = request.attributes.as_mut().and_then(|all| all.request.as_mut()?.http.as_mut()).unwrap();
+    http.headers.insert(name.to_owned(), value.to_owned());
+    request
+}
+
+/// So many bytes that no other number has, in base64url.
+fn unique(number: usize, bytes: usize) -> String {
+    let mut unique = jwt::random_id().into_bytes();
+    unique.extend(number.to_be_bytes());
+    URL_SAFE_NO_PAD.encode(unique.into_iter().cycle().take(bytes).collect::<Vec<u8>>())
+}
+
+/// User and system time of the product so far; the kernel counts in hundredths of a second (`CLK_TCK`).
+fn cpu_time(portcullis: &Portcullis) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", portcullis.id())).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks: u64 = [11, 12].map(|index| fields[index].parse::<u64>().unwrap()).iter().sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// The memory that the product holds, in KiB.
+fn resident_kib(portcullis: &Portcullis) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", portcullis.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
