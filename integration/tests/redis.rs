@@ -7,6 +7,9 @@ mod replicas;
 use std::time::Duration;
 
 use futures::future::join_all;
+use portcullis_integration::faults::Fault;
+use portcullis_integration::portcullis::Config;
+use portcullis_integration::provider::Settings;
 use portcullis_integration::redis::{RedisServer, Sentinels};
 use serde_json::json;
 use tokio::time::Instant;
@@ -59,6 +62,23 @@ async fn a_logout_holds_everywhere(count: usize) {
     let (median, p99) = (delays[delays.len() / 2], delays[delays.len() * 99 / 100]);
     println!("{count} replicas: a logout was known after {median:?} (p50), {p99:?} (p99); a timer woke {late:?} late");
     assert!(p99 <= KNOWN_WITHIN + late, "{p99:?}, and a timer woke {late:?} late");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_checks_at_five_replicas_after_the_access_token_are_one_call_of_the_provider() {
+    const REPLICAS: usize = 5;
+    let redis = RedisServer::start(&[]);
+    let settings = Settings { access_token_lifetime: 1, refresh_tokens: true, ..Settings::default() };
+    let refreshed = |config: Config| config.set("/providers/0/refresh", json!({ "ahead": "1s" }));
+    let replicas = Replicas::start_with(REPLICAS, &standalone(&redis), settings, refreshed).await.unwrap();
+    let alice = replicas.sign_in(0).await.unwrap();
+    replicas.provider.change(|settings| settings.access_token_lifetime = 300);
+    replicas.provider.lie(|faults| faults.refresh = Fault::Delay(Duration::from_millis(500)));
+    // Nobody uses the session while its access token ends.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let visits = join_all((0..50).map(|number| replicas.visit(number % REPLICAS, &alice))).await;
+    assert!(visits.iter().all(|visit| matches!(visit, Ok(Visit::Allowed))), "{visits:?}");
+    assert_eq!(replicas.provider.calls().refresh, 1);
 }
 
 #[tokio::test]

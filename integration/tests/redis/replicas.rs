@@ -35,7 +35,8 @@ pub(crate) type Cookies = BTreeMap<String, String>;
 pub(crate) struct Replicas {
     processes: Vec<Portcullis>,
     clients: Vec<CheckClient>,
-    _provider: Provider,
+    /// Where people sign in.
+    pub(crate) provider: Provider,
     _keys: TempDir,
 }
 
@@ -55,13 +56,23 @@ impl Replicas {
     pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 
     pub(crate) async fn start(count: usize, redis: &Value) -> Result<Self> {
+        Self::start_with(count, redis, Settings::default(), |config| config).await
+    }
+
+    /// Like [`Replicas::start`], with another provider and more configuration.
+    pub(crate) async fn start_with(
+        count: usize,
+        redis: &Value,
+        settings: Settings,
+        configure: impl Fn(Config) -> Config,
+    ) -> Result<Self> {
         let keys = TempDir::with_prefix("portcullis-keys-")?;
         let (root, assertion) = (keys.path().join("root"), keys.path().join("assertion.pem"));
         let mut bytes = [0; 32];
         aws_lc_rs::rand::fill(&mut bytes).ok().context("random bytes")?;
         fs::write(&root, bytes)?;
         fs::write(&assertion, rcgen::KeyPair::generate()?.serialize_pem())?;
-        let provider = Provider::start(Settings::default()).await?;
+        let provider = Provider::start(settings).await?;
         let (mut processes, mut clients) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let config = Config::new()?
@@ -69,11 +80,11 @@ impl Replicas {
                 .set("/keys", json!({ "root": [root], "assertion": [assertion] }))
                 .set("/logging/level", "info")
                 .set("/sessions/store", json!({ "type": "redis", "redis": redis }));
-            let process = config.start().await?;
+            let process = configure(config).start().await?;
             clients.push(CheckClient::connect(&process.check_address()).await?);
             processes.push(process);
         }
-        Ok(Self { processes, clients, _provider: provider, _keys: keys })
+        Ok(Self { processes, clients, provider, _keys: keys })
     }
 
     /// Signs somebody in at a replica; their cookies.
