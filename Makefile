@@ -13,7 +13,7 @@ test: parts
 	cargo build --workspace --all-targets --locked --quiet
 	@rm -rf "$$PORTCULLIS_EVIDENCE" && mkdir -p "$$PORTCULLIS_EVIDENCE"
 	cargo test --workspace --locked
-	cargo run --locked --quiet --package portcullis-integration --bin search-secrets
+	@"$${CARGO_TARGET_DIR:-target}/debug/search-secrets"
 
 # The real parts that the tests run against, all or PARTS="envoy dex": integration/parts/README.md.
 PARTS ?= all
