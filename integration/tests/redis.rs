@@ -7,6 +7,7 @@ mod replicas;
 use std::time::Duration;
 
 use futures::future::join_all;
+use portcullis_integration::evidence;
 use portcullis_integration::faults::Fault;
 use portcullis_integration::portcullis::Config;
 use portcullis_integration::provider::Settings;
@@ -69,7 +70,8 @@ async fn fifty_checks_at_five_replicas_after_the_access_token_are_one_call_of_th
     const REPLICAS: usize = 5;
     let redis = RedisServer::start(&[]);
     let settings = Settings { access_token_lifetime: 1, refresh_tokens: true, ..Settings::default() };
-    let refreshed = |config: Config| config.set("/providers/0/refresh", json!({ "ahead": "1s" }));
+    let refreshed =
+        |config: Config| config.set("/providers/0/refresh", json!({ "ahead": "1s" })).set("/logging/level", "trace");
     let replicas = Replicas::start_with(REPLICAS, &standalone(&redis), settings, refreshed).await.unwrap();
     let alice = replicas.sign_in(0).await.unwrap();
     replicas.provider.change(|settings| settings.access_token_lifetime = 300);
@@ -79,6 +81,17 @@ async fn fifty_checks_at_five_replicas_after_the_access_token_are_one_call_of_th
     let visits = join_all((0..50).map(|number| replicas.visit(number % REPLICAS, &alice))).await;
     assert!(visits.iter().all(|visit| matches!(visit, Ok(Visit::Allowed))), "{visits:?}");
     assert_eq!(replicas.provider.calls().refresh, 1);
+    keep_for_the_search(&redis);
+}
+
+/// Keeps a copy of all that Redis holds, to be searched for secrets with the other stores.
+fn keep_for_the_search(redis: &RedisServer) {
+    for command in [["config", "set", "rdbcompression", "no"].as_slice(), &["save"]] {
+        assert_eq!(redis.cli(command).trim(), "OK", "{command:?}");
+    }
+    let dump = std::fs::read(redis.folder().join("dump.rdb")).unwrap();
+    assert!(dump.windows(11).any(|part| part == b"{portcullis"), "the copy holds no session");
+    evidence::store(&dump);
 }
 
 #[tokio::test]
