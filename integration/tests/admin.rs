@@ -134,8 +134,6 @@ async fn an_administrator_sees_and_ends_sessions(variant: Variant) {
         assert!(!act.to_string().contains(&bob.cookies[SESSION_COOKIE]), "{act}");
         assert!(!act.to_string().contains("secret=1"), "{act}");
     }
-    let denied = portcullis.records().unwrap();
-    assert!(denied.iter().all(|record| record["path"] != "/explained"), "explaining counts no check");
 }
 
 #[tokio::test]
