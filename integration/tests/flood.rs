@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,10 +15,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use envoy_types::ext_authz::v3::pb::CheckRequest;
 use portcullis_integration::check_client::{Answer, Check, CheckClient};
 use portcullis_integration::check_visitor::CheckVisitor;
-use portcullis_integration::jwt;
 use portcullis_integration::portcullis::{Config, HOST, Portcullis, SESSION_COOKIE, TOKEN_AUDIENCE};
 use portcullis_integration::provider::{Provider, Settings};
 use portcullis_integration::review_api::ReviewApi;
+use portcullis_integration::{evidence, jwt};
 use serde_json::json;
 
 /// How many checks are under way at once.
@@ -101,6 +102,32 @@ async fn a_flood_of_strangers_costs_little_and_hurts_nobody() {
     let minutes = started.elapsed().as_secs() / CACHE_TTL.as_secs() + 1;
     assert!(api_calls.reviews - api_before.reviews <= minutes, "{api_calls:?} after {api_before:?}");
     assert!(api_calls.jwks - api_before.jwks <= 2 * minutes + 1, "{api_calls:?} after {api_before:?}");
+}
+
+/// The same at the level that tells most, and with each bearer in the ledger of what the log is searched for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_is_told_in_full_and_without_its_secrets() {
+    const OF_EACH_KIND: usize = 500;
+    let provider = Provider::start(Settings::default()).await.unwrap();
+    let api = ReviewApi::start().await.unwrap();
+    let config = Config::new().unwrap().provider(&provider).unwrap().service_accounts(&api).unwrap();
+    let portcullis = config.start().await.unwrap();
+    let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
+    let token = api.token("ns", "robot").audience(TOKEN_AUDIENCE).issue();
+    let told_before = portcullis.records().unwrap().len();
+    let mut sent = 0;
+    for flood in floods(&token) {
+        let flood = Flood { count: OF_EACH_KIND, ..flood };
+        for number in 0..flood.count {
+            if let Some(value) = header(&(flood.request)(number), "authorization") {
+                evidence::sent("authorization", value);
+            }
+        }
+        flood.run(&client, &portcullis).await;
+        sent += flood.count;
+    }
+    let told = portcullis.records().unwrap().len() - told_before;
+    assert!(told >= sent, "{told} records of {sent} checks");
 }
 
 fn floods(token: &str) -> Vec<Flood<'_>> {
@@ -206,9 +233,17 @@ fn with_header(request: &CheckRequest, name: &str, value: &str) -> CheckRequest 
     request
 }
 
-/// So many bytes that no other number has, in base64url.
+/// What a request holds under a header's name.
+fn header<'a>(request: &'a CheckRequest, name: &str) -> Option<&'a str> {
+    let http = request.attributes.as_ref()?.request.as_ref()?.http.as_ref()?;
+    http.headers.get(name).map(String::as_str)
+}
+
+/// So many bytes that no other number and no other run has, in base64url; the same for the same number.
 fn unique(number: usize, bytes: usize) -> String {
-    let mut unique = jwt::random_id().into_bytes();
+    static RUN: OnceLock<String> = OnceLock::new();
+
+    let mut unique = RUN.get_or_init(jwt::random_id).clone().into_bytes();
     unique.extend(number.to_be_bytes());
     URL_SAFE_NO_PAD.encode(unique.into_iter().cycle().take(bytes).collect::<Vec<u8>>())
 }
