@@ -32,8 +32,8 @@ const MAX_TARGET_BYTES: usize = 16 * 1024;
 /// The longest request id that is taken over.
 const MAX_REQUEST_ID_BYTES: usize = 64;
 
-/// What `ext_authz` read from the wire, before anything of it is believed.
-#[derive(Clone, Debug, Default)]
+/// What `ext_authz` read from the wire, before anything of it is believed. Of what may be a credential nothing prints.
+#[derive(Clone, Default)]
 pub struct RawRequest {
     /// The method, as it came.
     pub method: String,
@@ -45,6 +45,18 @@ pub struct RawRequest {
     pub headers: Vec<(String, String)>,
     /// The peer's address, never from `X-Forwarded-For`.
     pub source: Option<String>,
+}
+
+impl fmt::Debug for RawRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        formatter
+            .debug_struct("RawRequest")
+            .field("method", &self.method)
+            .field("headers", &names)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a request cannot be judged.
@@ -251,6 +263,28 @@ mod tests {
 
     fn raw(method: &str, host: &str, path: &str) -> RawRequest {
         RawRequest { method: method.into(), host: host.into(), path: path.into(), ..RawRequest::default() }
+    }
+
+    #[test]
+    fn no_credential_of_a_request_prints() {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = vec![
+            header("authorization", "Bearer hunter2"),
+            header("cookie", "__Host-portcullis=hunter2; application=hunter2"),
+            header("x-api-key", "hunter2"),
+        ];
+        let raw = RawRequest { headers, ..raw("GET", "kf", "/callback?code=hunter2") };
+        let unreadable = RawRequest { host: "me:hunter2@kf".into(), ..raw.clone() };
+        let printed = |raw: &RawRequest| format!("{raw:?} {:?}", Request::parse(raw.clone()));
+        assert!(!printed(&unreadable).contains("hunter2"), "{}", printed(&unreadable));
+        assert!(!printed(&raw).contains("hunter2"), "{}", printed(&raw));
+
+        let request = Request::parse(raw).unwrap();
+        let (cookies, query) = (request.cookies(), &request.query);
+        let stripped = cookies.without(&["__Host-portcullis"]);
+        let printed = format!("{:?} {cookies:?} {stripped:?} {query:?}", request.authorization());
+        assert!(!printed.contains("hunter2"), "{printed}");
+        assert!(format!("{request:?}").contains("x-api-key"), "what is no secret prints");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The query of a callback: the provider's answer, as the browser brings it (RFC 6749 section 4.1.2).
 
+use std::fmt;
+
 use url::form_urlencoded;
 
 /// The longest query that is read, in bytes.
@@ -7,8 +9,8 @@ const MAX_QUERY_BYTES: usize = 16 * 1024;
 /// The longest code or error, in bytes.
 const MAX_VALUE_BYTES: usize = 4 * 1024;
 
-/// The parameters that decide, each of which came at most once.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// The parameters that decide, each of which came at most once. They do not print.
+#[derive(Default, PartialEq, Eq)]
 pub(super) struct CallbackQuery {
     /// The sealed state.
     pub(super) state: Option<String>,
@@ -18,6 +20,12 @@ pub(super) struct CallbackQuery {
     pub(super) issuer: Option<String>,
     /// What went wrong (RFC 6749 section 4.1.2.1).
     pub(super) error: Option<String>,
+}
+
+impl fmt::Debug for CallbackQuery {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("CallbackQuery [redacted]")
+    }
 }
 
 impl CallbackQuery {

@@ -1,6 +1,6 @@
 //! A login: to the provider and back.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
@@ -74,8 +74,8 @@ pub struct LoginError {
     pub reason: Reason,
 }
 
-/// A browser came back from the provider.
-#[derive(Clone, Copy, Debug)]
+/// A browser came back from the provider. What it brought does not print.
+#[derive(Clone, Copy)]
 pub struct CallbackRequest<'a> {
     /// The origin that it came to.
     pub origin: &'a LoginOrigin,
@@ -87,6 +87,17 @@ pub struct CallbackRequest<'a> {
     pub previous_ticket: Option<&'a str>,
     /// Where the browser is, for the list of sessions.
     pub source: Option<IpAddr>,
+}
+
+impl fmt::Debug for CallbackRequest<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, source, .. } = self;
+        formatter
+            .debug_struct("CallbackRequest")
+            .field("origin", &origin.url)
+            .field("source", source)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What came of a callback.

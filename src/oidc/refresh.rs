@@ -7,6 +7,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -45,8 +46,8 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// A session's cookie as it was presented.
-#[derive(Clone, Copy, Debug)]
+/// A session's cookie as it was presented. The ticket does not print.
+#[derive(Clone, Copy)]
 pub struct Presented<'a> {
     /// The ticket.
     pub ticket: &'a str,
@@ -54,6 +55,13 @@ pub struct Presented<'a> {
     pub origin: &'a str,
     /// The provider that its people sign in at.
     pub provider: &'a ProviderName,
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, provider, .. } = self;
+        formatter.debug_struct("Presented").field("origin", origin).field("provider", provider).finish_non_exhaustive()
+    }
 }
 
 /// Why a session does not count, although it is there.

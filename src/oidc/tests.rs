@@ -7,6 +7,7 @@ mod flow;
 mod limits;
 mod logout;
 mod refresh;
+mod secrets;
 mod strict;
 pub(super) mod support;
 

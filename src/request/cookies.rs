@@ -1,15 +1,23 @@
 //! The `cookie` header (RFC 6265 section 4.2): ours are read and cut out, the others stay byte for byte.
 
+use std::fmt;
+
 use super::Headers;
 
-/// The cookies of a request.
-#[derive(Clone, Debug)]
+/// The cookies of a request. They do not print.
+#[derive(Clone)]
 pub struct CookieHeader<'a> {
     lines: Vec<&'a str>,
 }
 
-/// What is left of the `cookie` header without our cookies.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl fmt::Debug for CookieHeader<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} lines [redacted]", self.lines.len())
+    }
+}
+
+/// What is left of the `cookie` header without our cookies. An application's cookies do not print either.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Stripped {
     /// None of ours was there: the header stays as it is.
     Unchanged,
@@ -17,6 +25,16 @@ pub enum Stripped {
     Replaced(String),
     /// The header goes: nothing is left, or a name of ours still stands somewhere in it.
     Removed,
+}
+
+impl fmt::Debug for Stripped {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Unchanged => "Unchanged",
+            Self::Replaced(_) => "Replaced [redacted]",
+            Self::Removed => "Removed",
+        })
+    }
 }
 
 impl<'a> CookieHeader<'a> {

@@ -1,10 +1,18 @@
 //! Header lines as the client sent them, and the names that a server behind may fold into one another.
 
+use std::fmt;
+
 /// The header lines of a request, names in lower case, in the order in which they came.
 ///
-/// Where Envoy joined several lines of one name with a comma, they are one line here.
-#[derive(Clone, Debug, Default)]
+/// Where Envoy joined several lines of one name with a comma, they are one line here. Only the names print.
+#[derive(Clone, Default)]
 pub struct Headers(Vec<(String, String)>);
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.names()).finish()
+    }
+}
 
 impl Headers {
     /// Takes lines; folds the names to lower case and leaves pseudo-headers out.

@@ -1,5 +1,7 @@
 //! The query, which only our own endpoints read.
 
+use std::fmt;
+
 use thiserror::Error;
 
 /// Why a parameter cannot be read.
@@ -7,9 +9,15 @@ use thiserror::Error;
 #[error("the parameter occurs more than once")]
 pub struct QueryError;
 
-/// The query of a request, without the `?`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The query of a request, without the `?`. It may hold a code or an application's token, and does not print.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Query(Option<String>);
+
+impl fmt::Debug for Query {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.0.is_some() { "[redacted]" } else { "none" })
+    }
+}
 
 impl Query {
     /// Takes a query as it came.
