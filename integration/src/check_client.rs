@@ -58,10 +58,15 @@ impl CheckClient {
 
     /// One call of `Check`, with the answer as it came.
     pub async fn call(&self, request: CheckRequest) -> Result<CheckResponse, Status> {
-        let mut client = AuthorizationClient::new(self.channel.clone());
-        let answer = client.check(request).await?.into_inner();
+        let answer = self.call_in_a_flood(request).await?;
         crate::evidence::check_answer(&answer);
         Ok(answer)
+    }
+
+    /// Like [`CheckClient::call`], but the answer is not kept for the search for secrets: floods bring too many.
+    pub async fn call_in_a_flood(&self, request: CheckRequest) -> Result<CheckResponse, Status> {
+        let mut client = AuthorizationClient::new(self.channel.clone());
+        Ok(client.check(request).await?.into_inner())
     }
 
     /// One call of `Check`, with the answer as Envoy would understand it.
