@@ -60,8 +60,9 @@ impl<'a> CookieHeader<'a> {
         if !self.lines.iter().any(|line| holds_ours(line)) {
             return Stripped::Unchanged;
         }
+        // Wider than what `values` believes: a server that forgives the space before `=` would still read it as ours.
         let is_ours = |pair: &str| {
-            let name = pair.trim_matches([' ', '\t']).split('=').next().unwrap_or_default();
+            let name = pair.split('=').next().unwrap_or_default().trim_matches([' ', '\t']);
             names.iter().any(|ours| ours.as_ref() == name)
         };
         let kept: Vec<&str> = self.pairs().filter(|pair| !is_ours(pair)).collect();
@@ -101,6 +102,7 @@ mod tests {
         assert_eq!(strip(&["a=1; __Host-portcullis=t; b=\"x y\" ;c"]), Stripped::Replaced("a=1; b=\"x y\" ;c".into()));
         assert_eq!(strip(&["__Host-portcullis=t; a=1"]), Stripped::Replaced("a=1".into()));
         assert_eq!(strip(&["__Host-portcullis=t"]), Stripped::Removed);
+        assert_eq!(strip(&["__Host-portcullis =t; a=1"]), Stripped::Replaced("a=1".into()), "a space before `=`");
         assert_eq!(strip(&["__host-portcullis=t"]), Stripped::Unchanged, "a cookie is ours by its bytes only");
     }
 
