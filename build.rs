@@ -15,5 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The API for administrators.
-const ADMINISTRATION: [&str; 2] =
-    ["portcullis/admin/v1/decision_service.proto", "portcullis/admin/v1/session_service.proto"];
+const ADMINISTRATION: [&str; 3] = [
+    "portcullis/admin/v1/decision_service.proto",
+    "portcullis/admin/v1/revocation_service.proto",
+    "portcullis/admin/v1/session_service.proto",
+];

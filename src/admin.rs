@@ -7,6 +7,7 @@
 mod audit;
 mod caller;
 mod decisions;
+mod revocations;
 mod sessions;
 mod wire;
 
@@ -19,16 +20,22 @@ pub use caller::Caller;
 pub use wire::*;
 
 use self::{
-    decision_service_server::DecisionServiceServer, decisions::Decisions, session_service_server::SessionServiceServer,
-    sessions::PeopleSessions,
+    decision_service_server::DecisionServiceServer, decisions::Decisions,
+    revocation_service_server::RevocationServiceServer, revocations::TokenRevocations,
+    session_service_server::SessionServiceServer, sessions::PeopleSessions,
 };
-use crate::{check::Checker, session::Sessions};
+use crate::{
+    check::Checker,
+    session::{Revocations, Sessions},
+};
 
 /// What administrators act upon; a reload may replace each.
 #[derive(Clone, Debug)]
 pub struct Administered {
     /// The sessions of people.
     pub sessions: Arc<ArcSwap<Sessions>>,
+    /// The revocations of ServiceAccount tokens.
+    pub revocations: Arc<Revocations>,
     /// What decides checks.
     pub checker: Arc<ArcSwap<Checker>>,
 }
@@ -36,8 +43,9 @@ pub struct Administered {
 /// The services of the listener for administrators. Each call must bring its [`Caller`] as an extension.
 #[must_use]
 pub fn routes(administered: Administered) -> Routes {
-    let Administered { sessions, checker } = administered;
+    let Administered { sessions, revocations, checker } = administered;
     Routes::new(SessionServiceServer::new(PeopleSessions::new(sessions)))
+        .add_service(RevocationServiceServer::new(TokenRevocations::new(revocations)))
         .add_service(DecisionServiceServer::new(Decisions::new(checker)))
 }
 

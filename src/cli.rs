@@ -3,6 +3,7 @@
 mod administration;
 mod connection;
 mod explain;
+mod revocations;
 mod table;
 
 use std::{io, path::PathBuf, process::ExitCode};
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 use self::administration::{AdministrationCommand, Fault};
 use crate::{
     app::{self, AppError},
+    clock::Timestamp,
     config,
 };
 
@@ -105,4 +107,9 @@ fn command(command: Command) -> ExitCode {
 fn print(stream: &mut dyn io::Write, text: &str) -> ExitCode {
     let written = writeln!(stream, "{text}").and_then(|()| stream.flush());
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INTERNAL) }
+}
+
+/// A moment in RFC 3339, to the second.
+fn moment(unix_millis: u64) -> String {
+    humantime::format_rfc3339_seconds(Timestamp::from_unix_millis(unix_millis).to_system_time()).to_string()
 }

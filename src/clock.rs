@@ -55,6 +55,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
+    /// The first moment that is later than this one.
+    #[must_use]
+    pub fn just_after(self) -> Self {
+        self.plus(Duration::from_millis(1))
+    }
+
     /// How long after `earlier` this is; zero where `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {

@@ -3,8 +3,10 @@
 //! What a provider says never lands in a namespace that is not its own: `system:` is Kubernetes' in any case.
 
 mod names;
+mod service_account;
 
 pub use names::{Email, Group, Groups, NameError, ProviderName, Userid};
+pub use service_account::{KubernetesNameError, Namespace, ServiceAccountName};
 
 use serde::{Deserialize, Serialize};
 

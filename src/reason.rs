@@ -103,6 +103,8 @@ reasons! {
     TokenSignature => "token_signature",
     /// The API server does not accept the token.
     TokenRejected => "token_rejected",
+    /// An administrator revoked the token, or closed its account.
+    TokenRevoked => "token_revoked",
 
     // Not allowed.
     /// A rule denies this request.
@@ -133,6 +135,8 @@ reasons! {
     ProviderUnavailable => "provider_unavailable",
     /// The session store cannot be reached.
     StoreUnavailable => "store_unavailable",
+    /// The list of revoked tokens cannot be read.
+    RevocationsUnknown => "revocations_unknown",
     /// The Kubernetes API server cannot be reached.
     ApiServerUnavailable => "api_server_unavailable",
     /// Too many token reviews at once.

@@ -21,6 +21,7 @@ mod model;
 mod observers;
 mod record;
 mod redis;
+mod revocation;
 mod selection;
 mod service;
 mod store;
@@ -38,6 +39,10 @@ pub use embedded::EmbeddedStore;
 pub use memory::MemoryStore;
 pub use metrics::Metrics;
 pub use record::{AccessTokenLife, NewSession, Renewal, Session, SessionListing, Tokens};
+pub use revocation::{
+    ISSUE_MARGIN, MARK_LIFE, Measure, NotRevoked, PodUid, Reopening, Revocation, RevocationMetrics, RevocationTarget,
+    RevocationTargetError, Revocations, RevokeError, STALE_AFTER, TokenId, TokenRefusal,
+};
 pub use service::{CreateError, Current, OpenError, Renewed, Sessions};
 pub use store::{
     CLOCK_TOLERANCE, Generation, IndexKey, IndexKeys, Inserted, LeaseHolder, LeaseKey, MARK_GRACE, MAX_REVOCATIONS,

@@ -21,7 +21,7 @@ use crate::{
     identity::{self, Identity},
     kubernetes::{self, KubeReviews, ServiceAccountTokens},
     oidc::{self, ClaimsConfig, Limits, Login, ProviderConfig, SharedLogin},
-    session::{self, SessionStore, Sessions, StoreOpenError},
+    session::{self, RevocationMetrics, Revocations, SessionStore, Sessions, StoreOpenError},
 };
 
 /// Issuers of ServiceAccount tokens: the usual ones of a cluster, and the one of the tokens in Secrets, which never
@@ -66,6 +66,7 @@ impl AssembleError {
 pub(super) struct Metrics {
     pub(super) config: config::Metrics,
     sessions: session::Metrics,
+    revocations: RevocationMetrics,
     kubernetes: kubernetes::Metrics,
     login: oidc::Metrics,
     check: check::Metrics,
@@ -76,6 +77,7 @@ impl Metrics {
         Self {
             config: config::Metrics::register(registry),
             sessions: session::Metrics::register(registry),
+            revocations: RevocationMetrics::register(registry),
             kubernetes: kubernetes::Metrics::register(registry),
             login: oidc::Metrics::register(registry),
             check: check::Metrics::register(registry),
@@ -97,6 +99,7 @@ pub(super) struct Assembly {
 /// What a rebuild may keep.
 struct Built {
     sessions: Arc<Sessions>,
+    revocations: Arc<Revocations>,
     login: Login,
     accounts: Option<Accounts>,
 }
@@ -118,12 +121,20 @@ impl Assembly {
     ) -> Result<Self, AssembleError> {
         let store = session::open_store(&settings.sessions, clock).await?;
         let sessions = sessions(settings, &store, keyrings, metrics, clock);
+        let revocations = Arc::new(Revocations::new(
+            Arc::clone(&store),
+            keyrings.root(),
+            Arc::clone(clock),
+            &settings.sessions.store,
+            metrics.revocations.clone(),
+        ));
+        revocations.begin().await;
         let accounts = match &settings.service_accounts {
             Some(accounts) => Some(Accounts::new(accounts, keyrings, metrics, clock).await?),
             None => None,
         };
         let login = login(settings, &sessions, keyrings, metrics, clock, None)?;
-        let built = Built { sessions, login, accounts };
+        let built = Built { sessions, revocations, login, accounts };
         let (checker, dependencies) = built.wire(settings, keyrings, metrics, clock);
         Ok(Self {
             checker: Arc::new(ArcSwap::from_pointee(checker)),
@@ -159,7 +170,8 @@ impl Assembly {
             (None, _, _) => None,
         };
         let login = login(settings, &sessions, keyrings, metrics, clock, Some(&self.built.login))?;
-        let built = Built { sessions, login, accounts };
+        let revocations = Arc::clone(&self.built.revocations);
+        let built = Built { sessions, revocations, login, accounts };
         let (checker, dependencies) = built.wire(settings, keyrings, metrics, clock);
         self.checker.store(Arc::new(checker));
         self.dependencies.store(Arc::new(dependencies));
@@ -180,7 +192,11 @@ impl Assembly {
 
     /// What administrators act upon.
     pub(super) fn administered(&self) -> Administered {
-        Administered { sessions: Arc::clone(&self.sessions), checker: self.checker() }
+        Administered {
+            sessions: Arc::clone(&self.sessions),
+            revocations: Arc::clone(&self.built.revocations),
+            checker: self.checker(),
+        }
     }
 
     pub(super) fn dependencies(&self) -> Arc<ArcSwap<Vec<Dependency>>> {
@@ -189,8 +205,10 @@ impl Assembly {
 
     /// What runs beside the checks as long as the process lives.
     pub(super) fn maintain(&self) -> impl Future<Output = ()> + use<> {
-        let sessions = Arc::clone(&self.built.sessions);
-        async move { sessions.maintain().await }
+        let (sessions, revocations) = (Arc::clone(&self.built.sessions), Arc::clone(&self.built.revocations));
+        async move {
+            tokio::join!(sessions.maintain(), revocations.keep_current());
+        }
     }
 }
 
@@ -301,7 +319,7 @@ impl Built {
             assertion: settings.assertion.clone(),
         };
         let checker = Checker::new(Parts {
-            bearer: BearerAuthenticator::new(tokens, not_accepted),
+            bearer: BearerAuthenticator::new(tokens, Arc::clone(&self.revocations), not_accepted),
             session: SessionAuthenticator::new(Arc::clone(&self.sessions), self.login.clone(), origins),
             identity: Identity::new(identity, keyrings.assertion(), Arc::clone(clock)),
             endpoints: Endpoints::new(
@@ -328,6 +346,11 @@ impl Built {
             let tokens = accounts.tokens.clone();
             Dependency { name: "API server".to_owned(), state: Arc::new(move || state(tokens.is_answered())) }
         });
-        providers.chain(api_server).collect()
+        let revocations = Arc::clone(&self.revocations);
+        let revocations = Dependency {
+            name: "list of revocations".to_owned(),
+            state: Arc::new(move || state(revocations.is_current())),
+        };
+        providers.chain(api_server).chain([revocations]).collect()
     }
 }

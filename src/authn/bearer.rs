@@ -1,6 +1,6 @@
 //! Bearer tokens: whose they are to judge, and the judgement of ServiceAccount tokens.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -12,7 +12,11 @@ use crate::{
     reason::Reason,
     request::{Authorization, Request},
     secret::sha256,
+    session::{NotRevoked, Revocations, TokenRefusal},
 };
+
+/// When to come back after the list of revocations could not be read.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Whose the `authorization` header is to judge. Told by the unverified issuer alone: it decides who judges, never what
 /// the judgement is.
@@ -46,15 +50,20 @@ impl BearerClass {
 #[derive(Debug)]
 pub struct BearerAuthenticator {
     service_accounts: Option<ServiceAccountTokens>,
+    revocations: Arc<Revocations>,
     not_accepted: HashSet<String>,
 }
 
 impl BearerAuthenticator {
-    /// Judges ServiceAccount tokens where `service_accounts` are configured. Tokens of the issuers that are
-    /// `not_accepted` (the identity providers and our own assertion's) are refused.
+    /// Judges ServiceAccount tokens where `service_accounts` are configured, those that `revocations` name excepted.
+    /// Tokens of the issuers that are `not_accepted` (the identity providers and our own assertion's) are refused.
     #[must_use]
-    pub fn new(service_accounts: Option<ServiceAccountTokens>, not_accepted: impl IntoIterator<Item = String>) -> Self {
-        Self { service_accounts, not_accepted: not_accepted.into_iter().collect() }
+    pub fn new(
+        service_accounts: Option<ServiceAccountTokens>,
+        revocations: Arc<Revocations>,
+        not_accepted: impl IntoIterator<Item = String>,
+    ) -> Self {
+        Self { service_accounts, revocations, not_accepted: not_accepted.into_iter().collect() }
     }
 
     /// Whose the header is to judge.
@@ -81,15 +90,26 @@ impl BearerAuthenticator {
         }
     }
 
-    fn accepted(token: &str, reviewed: &ReviewedServiceAccount) -> Outcome {
-        Outcome::Authenticated(Authenticated {
-            principal: Principal::ServiceAccount(reviewed.account().clone()),
-            method: Method::Bearer,
-            reason: Reason::ServiceAccount,
-            credential: sha256(token.as_bytes()).to_vec(),
-            version: 0,
-            session: None,
-        })
+    /// The outcome for a token that the API server accepted, now or a moment ago: a revocation counts at once.
+    fn accepted(&self, token: &str, reviewed: &ReviewedServiceAccount) -> Outcome {
+        match self.revocations.judge(reviewed.account(), reviewed.issued_at()) {
+            Ok(not_revoked) => Outcome::Authenticated(authenticated(token, reviewed, not_revoked)),
+            Err(TokenRefusal::Revoked) => Outcome::rejected(Reason::TokenRevoked),
+            Err(TokenRefusal::Unknown) => {
+                Outcome::Rejected(Rejected { reason: Reason::RevocationsUnknown, retry_after: Some(RETRY_AFTER) })
+            }
+        }
+    }
+}
+
+fn authenticated(token: &str, reviewed: &ReviewedServiceAccount, _: NotRevoked) -> Authenticated {
+    Authenticated {
+        principal: Principal::ServiceAccount(reviewed.account().clone()),
+        method: Method::Bearer,
+        reason: Reason::ServiceAccount,
+        credential: sha256(token.as_bytes()).to_vec(),
+        version: 0,
+        session: None,
     }
 }
 
@@ -101,7 +121,7 @@ impl Authenticator for BearerAuthenticator {
         if let (Some(accounts), Authorization::Bearer(token)) = (&self.service_accounts, authorization)
             && let Some(reviewed) = accounts.cached(token.expose())
         {
-            return Self::accepted(token.expose(), &reviewed);
+            return self.accepted(token.expose(), &reviewed);
         }
         match self.classify(authorization) {
             BearerClass::None => Outcome::nothing(),
@@ -121,7 +141,7 @@ impl BearerAuthenticator {
             return Outcome::rejected(Reason::BearerNotAccepted);
         };
         match accounts.judge(token.expose()).await {
-            Ok(reviewed) => Self::accepted(token.expose(), &reviewed),
+            Ok(reviewed) => self.accepted(token.expose(), &reviewed),
             Err(refusal) => Outcome::Rejected(Rejected { reason: refusal.reason, retry_after: refusal.retry_after }),
         }
     }
@@ -130,7 +150,12 @@ impl BearerAuthenticator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::RawRequest;
+    use crate::{
+        clock::{ManualClock, SharedClock, Timestamp},
+        request::RawRequest,
+        secret::{RootKeyRing, SecretBytes},
+        session::{MemoryStore, RevocationMetrics, StoreConfig},
+    };
 
     fn jwt(claims: &serde_json::Value) -> String {
         let part = |value: &serde_json::Value| crate::secret::encode(value.to_string().as_bytes());
@@ -138,7 +163,12 @@ mod tests {
     }
 
     fn classify(value: &str) -> BearerClass {
-        let authenticator = BearerAuthenticator::new(None, ["https://idp.example.com".to_owned()]);
+        let clock: SharedClock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
+        let ring = RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).unwrap().shared();
+        let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+        let revocations = Revocations::new(store, ring, clock, &StoreConfig::Memory, RevocationMetrics::default());
+        let authenticator =
+            BearerAuthenticator::new(None, Arc::new(revocations), ["https://idp.example.com".to_owned()]);
         let headers = vec![("authorization".to_owned(), value.to_owned())];
         let raw = RawRequest { method: "GET".into(), host: "kf".into(), path: "/".into(), headers, source: None };
         authenticator.classify(Request::parse(raw).unwrap().authorization())

@@ -39,6 +39,7 @@ impl Refusal {
         let Rejected { reason, retry_after } = rejected;
         let disposition = match reason {
             Reason::StoreUnavailable
+            | Reason::RevocationsUnknown
             | Reason::ApiServerUnavailable
             | Reason::TooManyReviews
             | Reason::ProviderUnavailable => Disposition::Unavailable,

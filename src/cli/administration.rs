@@ -10,14 +10,13 @@ use tonic::{Code, Status};
 use super::{
     connection::{ConnectError, Connection},
     explain::{Explain, ExplainError},
+    moment,
+    revocations::{RevocationsCommand, Revoke as RevokeTokens},
     table,
 };
-use crate::{
-    admin::{
-        ListSessionsRequest, ProviderSession, RevokeSessionsRequest, Session, SessionOfUser,
-        revoke_sessions_request::Target, session_service_client::SessionServiceClient,
-    },
-    clock::Timestamp,
+use crate::admin::{
+    ListSessionsRequest, ProviderSession, RevokeSessionsRequest, Session, SessionOfUser,
+    revoke_sessions_request::Target, session_service_client::SessionServiceClient,
 };
 
 /// How a command of an administrator is told where to go and what to print.
@@ -46,6 +45,20 @@ pub(super) enum AdministrationCommand {
     Sessions {
         #[command(subcommand)]
         command: SessionsCommand,
+        #[command(flatten)]
+        administration: Administration,
+    },
+    /// Refuse ServiceAccount tokens that the API server still accepts.
+    Revoke {
+        #[command(subcommand)]
+        tokens: RevokeTokens,
+        #[command(flatten)]
+        administration: Administration,
+    },
+    /// What is revoked of ServiceAccount tokens.
+    Revocations {
+        #[command(subcommand)]
+        command: RevocationsCommand,
         #[command(flatten)]
         administration: Administration,
     },
@@ -128,7 +141,7 @@ impl AdministrationError {
             Self::Explain(_) => Fault::Usage,
             Self::Connect(_) | Self::Closed => Fault::Unavailable,
             Self::Refused(status) => match status.code() {
-                Code::InvalidArgument => Fault::Usage,
+                Code::InvalidArgument | Code::NotFound => Fault::Usage,
                 Code::Unavailable | Code::DeadlineExceeded => Fault::Unavailable,
                 _ => Fault::Internal,
             },
@@ -144,6 +157,14 @@ impl AdministrationCommand {
         runtime.block_on(async {
             match self {
                 Self::Sessions { command, administration } => sessions(command, &administration).await,
+                Self::Revoke { tokens, administration } => {
+                    let (document, text) = tokens.run(administration.connection.open().await?).await?;
+                    Ok(administration.print(&document, || text))
+                }
+                Self::Revocations { command, administration } => {
+                    let (document, text) = command.run(administration.connection.open().await?).await?;
+                    Ok(administration.print(&document, || text))
+                }
                 Self::Explain { explain, administration } => {
                     let request = explain.request()?;
                     let answer = explain.ask(administration.connection.open().await?, request).await?;
@@ -221,9 +242,4 @@ fn listed(sessions: &[Session]) -> String {
         ]
     };
     table::render(["SESSION", "SIGNED IN", "LAST SEEN", "FROM", "PROVIDER"], sessions.iter().map(row))
-}
-
-/// A moment in RFC 3339, to the second.
-fn moment(unix_millis: u64) -> String {
-    humantime::format_rfc3339_seconds(Timestamp::from_unix_millis(unix_millis).to_system_time()).to_string()
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     clock::Timestamp,
     jose::{Expectation, UnverifiedToken},
-    principal::BoundPod,
+    principal::{BoundPod, ServiceAccountName},
     reason::Reason,
 };
 
@@ -49,7 +49,8 @@ impl Claims {
 
     fn read_account(token: &UnverifiedToken, expires_at: Timestamp) -> Option<Self> {
         let subject = token.subject()?;
-        let (namespace, name) = split_username(subject)?;
+        let account_name = ServiceAccountName::from_username(subject)?;
+        let (namespace, name) = (account_name.namespace().as_str(), account_name.name());
         let kubernetes = token.claim("kubernetes.io")?;
         let account = kubernetes.get("serviceaccount")?;
         let uid = text(account, "uid")?;
@@ -72,61 +73,6 @@ impl Claims {
     }
 }
 
-/// The namespace and the name in `system:serviceaccount:<namespace>:<name>`.
-fn split_username(username: &str) -> Option<(&str, &str)> {
-    let (namespace, name) = username.strip_prefix("system:serviceaccount:")?.split_once(':')?;
-    (is_label(namespace) && is_subdomain(name)).then_some((namespace, name))
-}
-
-/// Whether this is a DNS label (RFC 1123), as a namespace's name is.
-fn is_label(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-') && !text.ends_with('-')
-}
-
-/// Whether this is a DNS subdomain as Kubernetes means it (labels of any length, 253 bytes in all), as a service
-/// account's name is.
-fn is_subdomain(text: &str) -> bool {
-    let label = |label: &str| {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        !label.is_empty() && label.bytes().all(plain) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    text.len() <= 253 && text.split('.').all(label)
-}
-
 fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
     value.get(field)?.as_str()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn user_names_have_one_spelling() {
-        assert_eq!(split_username("system:serviceaccount:team-a:ci.bot"), Some(("team-a", "ci.bot")));
-        for wrong in [
-            "",
-            "system:serviceaccount:",
-            "system:serviceaccount:a",
-            "system:serviceaccount:a:",
-            "system:serviceaccount::b",
-            "system:serviceaccount:a:b:c",
-            "system:serviceaccount:a.b:c",
-            "system:serviceaccount:A:b",
-            "system:serviceaccount:a:B",
-            "system:serviceaccount:-a:b",
-            "system:serviceaccount:a:b-",
-            "system:serviceaccount:a:b..c",
-            "system:serviceaccount:a:b\n",
-            "system:serviceaccount:a:b ",
-            " system:serviceaccount:a:b",
-            "System:serviceaccount:a:b",
-            "system:node:a:b",
-        ] {
-            assert_eq!(split_username(wrong), None, "{wrong:?}");
-        }
-        assert_eq!(split_username(&format!("system:serviceaccount:{}:b", "a".repeat(64))), None);
-        assert_eq!(split_username(&format!("system:serviceaccount:a:{}", "b".repeat(254))), None);
-    }
 }

@@ -27,7 +27,7 @@ use crate::{
     oidc::{self, Limits, Login, LoginOrigin},
     principal::{Email, Groups, User, Userid},
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing, encode},
-    session::{self, NewSession, Sessions, StoreConfig, Tokens},
+    session::{self, NewSession, RevocationMetrics, Revocations, Sessions, StoreConfig, Tokens},
 };
 
 /// The host that the browser is signed in at, and its origin.
@@ -93,7 +93,7 @@ async fn build() -> (Checker, String) {
     let clock: SharedClock = ManualClock::at(NOW);
     let ring = root_keys();
     let mut registry = Registry::default();
-    let sessions = sessions(&ring, &clock, &mut registry).await;
+    let (sessions, revocations) = sessions(&ring, &clock, &mut registry).await;
     let ticket = sign_in(&sessions, &clock).await;
     let provider = Provider::new(Arc::clone(&clock));
     let oidc = oidc::Config { providers: vec![provider.config()], limits: Limits::default() };
@@ -104,7 +104,7 @@ async fn build() -> (Checker, String) {
     let not_accepted = [provider::ISSUER.to_owned(), ASSERTION_ISSUER.to_owned()];
     let checker = Checker::new(Parts {
         rules: rules(),
-        bearer: BearerAuthenticator::new(Some(accounts), not_accepted),
+        bearer: BearerAuthenticator::new(Some(accounts), revocations, not_accepted),
         session: SessionAuthenticator::new(Arc::clone(&sessions), login.clone(), ORIGINS.map(session_origin)),
         identity: identity(&clock),
         endpoints: Endpoints::new(ORIGINS.map(origin), login, sessions, Arc::clone(&clock)),
@@ -118,15 +118,25 @@ fn root_keys() -> SharedRootKeyRing {
     RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).expect("the key is long and varied enough").shared()
 }
 
-async fn sessions(ring: &SharedRootKeyRing, clock: &SharedClock, registry: &mut Registry) -> Arc<Sessions> {
+async fn sessions(
+    ring: &SharedRootKeyRing,
+    clock: &SharedClock,
+    registry: &mut Registry,
+) -> (Arc<Sessions>, Arc<Revocations>) {
     let config = session::Config {
         store: StoreConfig::Memory,
         absolute_lifetime: Duration::from_hours(24),
         idle_lifetime: Duration::from_hours(8),
     };
     let store = session::open_store(&config, clock).await.expect("memory is there");
+    let revocations = {
+        let (store, clock) = (Arc::clone(&store), Arc::clone(clock));
+        Revocations::new(store, ring.clone(), clock, &config.store, RevocationMetrics::register(registry))
+    };
+    revocations.begin().await;
     let metrics = session::Metrics::register(registry);
-    Arc::new(Sessions::new(store, ring.clone(), Arc::clone(clock), &config, metrics))
+    let sessions = Sessions::new(store, ring.clone(), Arc::clone(clock), &config, metrics);
+    (Arc::new(sessions), Arc::new(revocations))
 }
 
 async fn sign_in(sessions: &Sessions, clock: &SharedClock) -> String {

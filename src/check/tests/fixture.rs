@@ -21,7 +21,7 @@ use crate::{
     principal::{Email, Groups, ProviderName, User, Userid},
     request::RawRequest,
     secret::{RootKeyRing, SecretBytes, SecretString, random_bytes},
-    session::{self, NewSession, Sessions, StoreConfig, Tokens},
+    session::{self, NewSession, RevocationMetrics, Revocations, SessionStore, Sessions, StoreConfig, Tokens},
 };
 
 pub(super) const ISSUER: &str = "https://idp.example.com";
@@ -53,7 +53,14 @@ impl Fixture {
             absolute_lifetime: Duration::from_hours(24),
             idle_lifetime: Duration::from_hours(8),
         };
-        let store = Arc::new(session::MemoryStore::new(Arc::clone(&shared)));
+        let store: Arc<dyn SessionStore> = Arc::new(session::MemoryStore::new(Arc::clone(&shared)));
+        let revocations = Revocations::new(
+            Arc::clone(&store),
+            ring.clone(),
+            shared.clone(),
+            &config.store,
+            RevocationMetrics::default(),
+        );
         let metrics = session::Metrics::register(&mut registry);
         let sessions = Arc::new(Sessions::new(store, ring.clone(), shared.clone(), &config, metrics));
         let oidc = oidc::Config { providers: vec![provider(http)], limits: Limits::default() };
@@ -61,7 +68,11 @@ impl Fixture {
         let login = Login::new(oidc, ring, Arc::clone(&sessions), shared.clone(), metrics, None).unwrap();
         let checker = Checker::new(Parts {
             rules: rules(),
-            bearer: BearerAuthenticator::new(None, [ISSUER.to_owned(), ASSERTION_ISSUER.to_owned()]),
+            bearer: BearerAuthenticator::new(
+                None,
+                Arc::new(revocations),
+                [ISSUER.to_owned(), ASSERTION_ISSUER.to_owned()],
+            ),
             session: SessionAuthenticator::new(Arc::clone(&sessions), login.clone(), HOSTS.map(session_origin)),
             identity: identity(shared.clone()),
             endpoints: Endpoints::new(HOSTS.map(origin), login, Arc::clone(&sessions), shared.clone()),
