@@ -12,6 +12,7 @@
 )]
 #![expect(clippy::missing_panics_doc, reason = "a panic here fails a test, and its message says why")]
 
+pub mod administrator;
 pub mod attack;
 pub mod browser;
 pub mod check_client;

@@ -5,6 +5,7 @@ mod tokens {
     pub(crate) mod flood;
     pub(crate) mod ground;
     pub(crate) mod outage;
+    pub(crate) mod revocation;
 }
 
 use std::time::{Duration, Instant};
