@@ -219,11 +219,19 @@ fn listed_table(listed: &[Revocation]) -> String {
 fn sentence(revocation: &Revocation) -> String {
     let name = name(revocation.target.as_ref());
     match (revocation.denied, revocation.not_before_ms) {
-        (true, _) => format!("{name}: every token is refused, until `portcullis revocations remove {name}`"),
+        (true, _) => format!("{name}: {} refused, until `portcullis revocations remove {name}`", what(revocation)),
         (false, Some(not_before)) => {
             format!("{name}: tokens issued before {} are refused, and those of the minute after it", moment(not_before))
         }
         (false, None) => format!("{name}: nothing is revoked"),
+    }
+}
+
+fn what(revocation: &Revocation) -> &'static str {
+    match revocation.target.as_ref().and_then(|target| target.target.as_ref()) {
+        Some(Target::TokenId(_)) => "it is",
+        Some(Target::PodUid(_)) => "every token that is bound to it is",
+        _ => "every token is",
     }
 }
 
@@ -232,7 +240,7 @@ fn advice(revocation: &Revocation) -> String {
     let makers = match revocation.target.as_ref().and_then(|target| target.target.as_ref()) {
         Some(Target::PodUid(_)) => "Whoever may exec into the pod, or start another one, gets a token that passes.",
         Some(Target::TokenId(_)) => "Whoever got this token may have others, or may be able to make new ones.",
-        _ if revocation.denied => "Its pods get no answer either, whoever they work for.",
+        _ if revocation.denied => "What its own pods send is refused as well.",
         _ => {
             "Whoever may create tokens or pods there (`edit` may) makes new ones that pass: take their RoleBinding \
               first, or close it with --deny."

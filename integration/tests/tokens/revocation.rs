@@ -12,7 +12,7 @@ use portcullis_integration::envoy::Variant;
 use portcullis_integration::jwt;
 use portcullis_integration::lateness::Lateness;
 use portcullis_integration::portcullis::{Config, HOST, Portcullis, TOKEN_AUDIENCE};
-use portcullis_integration::redis::RedisServer;
+use portcullis_integration::redis::{RedisServer, Sentinels};
 use serde_json::{Value, json};
 
 use super::ground::{Door, bearer, shared_cluster, unique};
@@ -157,7 +157,7 @@ async fn every_replica_refuses_within_a_second_also_when_redis_loses_all_and_one
     const ROUNDS: usize = 10;
     let cluster = shared_cluster().await;
     let redis = RedisServer::start(&[]);
-    let mut gates = replicas(&cluster, &redis).await;
+    let mut gates = replicas(&cluster, &standalone(&redis)).await;
     let lateness = Lateness::watch();
     let mut slowest = Duration::ZERO;
     let mut tokens = Vec::new();
@@ -193,12 +193,59 @@ async fn every_replica_refuses_within_a_second_also_when_redis_loses_all_and_one
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_undoes_no_acknowledged_revocation() {
+    let cluster = shared_cluster().await;
+    let mut sentinels = Sentinels::start(2);
+    let urls: Vec<_> = sentinels.sentinels.iter().map(url).collect();
+    let redis = json!({ "mode": "sentinel", "urls": urls, "master_name": Sentinels::NAME, "replicas": 1 });
+    let mut gates = replicas(&cluster, &redis).await;
+    let primary = sentinels.primary();
+    let position = sentinels.servers.iter().position(|server| server.port() == primary).unwrap();
+    let begun = Instant::now();
+    let administrator = gates[0].administrator.clone();
+    let load = async {
+        let (mut acknowledged, mut failures) = (Vec::new(), 0);
+        for number in 0.. {
+            if begun.elapsed() > Duration::from_secs(12) {
+                break;
+            }
+            let target = format!("team-{number}");
+            let output = administrator.run(&["revoke", "namespace", &target, "--deny"], "").await.unwrap();
+            match output.status.code() {
+                Some(0) => acknowledged.push(format!("namespace {target}")),
+                Some(69) => failures += 1,
+                other => panic!("{other:?}: {}", String::from_utf8_lossy(&output.stderr)),
+            }
+        }
+        (acknowledged, failures)
+    };
+    let failover = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::task::block_in_place(|| sentinels.servers[position].kill());
+    };
+    let ((acknowledged, failures), ()) = tokio::join!(load, failover);
+    assert_ne!(sentinels.primary(), primary, "there was no failover");
+    assert!(acknowledged.len() > 10, "{} acknowledged, {failures} failures", acknowledged.len());
+
+    // No process remembers anything: what counts is what the new primary has.
+    for gate in &mut gates {
+        gate.portcullis.sigkill().unwrap();
+    }
+    gates[1].portcullis.restart().await.unwrap();
+    let listed = gates[1].administrator.told_json(&["revocations", "list"]).await.unwrap();
+    let listed: Vec<_> = listed["revocations"].as_array().unwrap().iter().map(|entry| &entry["target"]).collect();
+    for target in acknowledged {
+        assert!(listed.iter().any(|listed| **listed == target), "{target} is lost");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_that_cannot_be_read_for_long_refuses_every_token_and_comes_back() {
     let cluster = shared_cluster().await;
     let namespace = robots(&cluster, &["robot"]).await;
     let token = issue(&cluster, &namespace, "robot").await;
     let redis = RedisServer::start(&[]);
-    let gates = replicas(&cluster, &redis).await;
+    let gates = replicas(&cluster, &standalone(&redis)).await;
     let gate = &gates[0];
     assert_eq!(gate.check(&token).await, None);
     redis.pause();
@@ -303,9 +350,17 @@ async fn check(client: &CheckClient, token: &str) -> Option<String> {
     if answer.is_allowed() { None } else { Some(answer.reason().unwrap()) }
 }
 
+fn url(server: &RedisServer) -> String {
+    format!("redis://127.0.0.1:{}", server.port())
+}
+
+fn standalone(server: &RedisServer) -> Value {
+    json!({ "urls": [url(server)] })
+}
+
 /// Two processes that share their keys and a Redis.
-async fn replicas(cluster: &Cluster, redis: &RedisServer) -> Vec<Gate> {
-    let store = json!({ "type": "redis", "redis": { "urls": [format!("redis://127.0.0.1:{}", redis.port())] } });
+async fn replicas(cluster: &Cluster, redis: &Value) -> Vec<Gate> {
+    let store = json!({ "type": "redis", "redis": redis });
     let (mut gates, mut keys) = (Vec::new(), None);
     for _ in 0..2 {
         let config = config_of(cluster).await.set("/sessions/store", store.clone());
