@@ -94,11 +94,25 @@ async fn an_administrator_sees_and_ends_sessions(variant: Variant) {
     assert!(table.starts_with("SESSION ") && table.lines().nth(1).unwrap().starts_with(handle), "{table}");
 
     // One session, by its handle; under another person's name it is not found.
-    let revoke = |user: &'static str| ["sessions", "revoke", "--user", user, "--session", handle];
-    assert_eq!(told(portcullis, &revoke("bob@example.com")).await, "0 sessions ended\n");
+    let address = format!("unix:{}", socket(portcullis).display());
+    let of_bob = ["sessions", "revoke", "--user", "bob@example.com", "--session", handle];
+    let output = run(address.clone(), &of_bob, "").await;
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(64), ""));
+    assert!(text(&output.stderr).contains("there is no such session"), "{}", text(&output.stderr));
     assert_eq!((status(first).await, status(second).await), (200, 200));
-    assert_eq!(told(portcullis, &revoke("alice@example.com")).await, "1 session ended\n");
+    let of_alice = ["sessions", "revoke", "--user", "alice@example.com", "--session", handle];
+    assert_eq!(told(portcullis, &of_alice).await, "1 session ended\n");
     assert_eq!((status(first).await, status(second).await), (401, 200));
+
+    // The handle alone is enough.
+    first.sign_in("alice", "/").await.unwrap();
+    let listed = told_json(portcullis, &list).await;
+    let newest = listed["sessions"][1]["handle"].as_str().unwrap();
+    let by_handle = ["sessions", "revoke", "--session", newest];
+    assert_eq!(told(portcullis, &by_handle).await, "1 session ended\n");
+    assert_eq!((status(first).await, status(second).await, status(bob).await), (401, 200, 200));
+    let output = run(address.clone(), &by_handle, "").await;
+    assert_eq!(output.status.code(), Some(64), "{}", text(&output.stderr));
 
     let all = ["sessions", "revoke", "--user", "alice@example.com"];
     assert_eq!(told_json(portcullis, &all).await, json!({ "ended": 1 }));
@@ -107,7 +121,7 @@ async fn an_administrator_sees_and_ends_sessions(variant: Variant) {
     // What a check would be decided as, with a credential that the command line does not show.
     let cookie = format!("{SESSION_COOKIE}={}", bob.cookies[SESSION_COOKIE]);
     let arguments = ["explain", "https://kubeflow.test/page?secret=1", "--cookie-file", "-", "--output", "json"];
-    let output = run(format!("unix:{}", socket(portcullis).display()), &arguments, &cookie).await;
+    let output = run(address, &arguments, &cookie).await;
     let explained: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(explained["verdict"], "allowed", "{explained}");
     assert_eq!(explained["reason"], "session");
@@ -121,16 +135,22 @@ async fn an_administrator_sees_and_ends_sessions(variant: Variant) {
         [
             ("list_sessions", "2 listed"),
             ("list_sessions", "2 listed"),
-            ("revoke_sessions", "0 ended"),
+            ("revoke_sessions", "there is no such session: it has ended, or is another person's"),
             ("revoke_sessions", "1 ended"),
+            ("list_sessions", "2 listed"),
+            ("revoke_sessions", "1 ended"),
+            ("revoke_sessions", "there is no such session: it has ended, or is another person's"),
             ("revoke_sessions", "1 ended"),
             ("explain", "allowed: session"),
         ]
     );
     let caller = format!("uid:{}", std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()));
+    assert_eq!(acts[3]["about"], format!("\"session {handle} of user alice@example.com\""));
+    assert_eq!(acts[5]["about"], format!("\"session {newest}\""));
     for act in &acts {
         assert_eq!(act["caller"], caller.as_str(), "{act}");
-        assert_eq!(act["outcome"], "done", "{act}");
+        let failed = act["detail"].as_str().unwrap().starts_with("there is no such session");
+        assert_eq!(act["outcome"], if failed { "failed" } else { "done" }, "{act}");
         assert!(!act.to_string().contains(&bob.cookies[SESSION_COOKIE]), "{act}");
         assert!(!act.to_string().contains("secret=1"), "{act}");
     }
@@ -182,7 +202,9 @@ async fn what_is_wrong_is_told_with_its_exit_code() {
         ("https://127.0.0.1:1", &list[..], "--ca, --certificate and --key are needed"),
         (&address, &["sessions", "list", "--user", ""][..], "Portcullis refused: the user id"),
         (&address, &["sessions", "revoke"][..], "required"),
-        (&address, &["sessions", "revoke", "--session", "x"][..], "--user"),
+        (&address, &["sessions", "revoke", "--session", "x"][..], "it is no handle"),
+        (&address, &["sessions", "revoke", "--session", "0J3cLZ6yT1qk"][..], "there is no such session"),
+        (&address, &["sessions", "revoke", "--user", "", "--session", "0J3cLZ6yT1qk"][..], "the user id"),
         (&address, &["sessions", "revoke", "--provider-sid", "x"][..], "--issuer"),
         (&address, &["explain", ORIGIN, "--header", "Cookie: a=b"][..], "does not belong on the command line"),
     ] {
@@ -192,8 +214,9 @@ async fn what_is_wrong_is_told_with_its_exit_code() {
         assert!(message.contains(wanted), "{arguments:?}: {message}");
     }
     let refused = audited(&portcullis);
-    assert_eq!(refused.len(), 1, "{refused:?}");
-    assert_eq!((&refused[0]["act"], &refused[0]["outcome"]), (&json!("list_sessions"), &json!("failed")));
+    let acts: Vec<_> = refused.iter().map(|act| act["act"].as_str().unwrap()).collect();
+    assert_eq!(acts, ["list_sessions", "revoke_sessions", "revoke_sessions", "revoke_sessions"]);
+    assert!(refused.iter().all(|act| act["outcome"] == "failed"), "{refused:?}");
 }
 
 #[tokio::test]

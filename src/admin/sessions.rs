@@ -6,12 +6,12 @@ use arc_swap::ArcSwap;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Caller, ListSessionsRequest, ListSessionsResponse, ProviderSession, RevokeSessionsRequest, RevokeSessionsResponse,
-    Session, SessionOfUser, audit::Act, revoke_sessions_request::Target, session_service_server::SessionService,
+    Caller, ListSessionsRequest, ListSessionsResponse, OneSession, ProviderSession, RevokeSessionsRequest, RevokeSessionsResponse,
+    Session, audit::Act, revoke_sessions_request::Target, session_service_server::SessionService,
 };
 use crate::{
     principal::Userid,
-    session::{SessionListing, Sessions, StoreError},
+    session::{Handle, SessionListing, Sessions, StoreError},
 };
 
 /// Lists and ends the sessions of people.
@@ -38,8 +38,16 @@ impl PeopleSessions {
 async fn end(sessions: &Sessions, target: Target) -> Result<usize, Status> {
     let ended = match target {
         Target::Userid(userid) => sessions.end_userid(&parse_userid(&userid)?).await,
-        Target::Session(SessionOfUser { userid, handle }) => {
-            sessions.end_one_of_userid(&parse_userid(&userid)?, &handle).await.map(usize::from)
+        Target::Session(OneSession { userid, handle }) => {
+            let handle = parse_handle(&handle)?;
+            let ended = match userid {
+                Some(userid) => sessions.end_one_of_userid(&parse_userid(&userid)?, &handle).await,
+                None => sessions.end_one(&handle).await,
+            };
+            if let Ok(false) = ended {
+                return Err(Status::not_found("there is no such session: it has ended, or is another person's"));
+            }
+            ended.map(usize::from)
         }
         Target::ProviderSession(ProviderSession { issuer, sid }) if issuer.is_empty() || sid.is_empty() => {
             return Err(Status::invalid_argument("the issuer or the sid is empty"));
@@ -96,13 +104,18 @@ impl From<SessionListing> for Session {
 fn describe(target: &Target) -> String {
     match target {
         Target::Userid(userid) => format!("user {userid}"),
-        Target::Session(SessionOfUser { userid, handle }) => format!("session {handle} of user {userid}"),
+        Target::Session(OneSession { userid: Some(userid), handle }) => format!("session {handle} of user {userid}"),
+        Target::Session(OneSession { userid: None, handle }) => format!("session {handle}"),
         Target::ProviderSession(ProviderSession { issuer, sid }) => format!("sid {sid} of {issuer}"),
     }
 }
 
 fn parse_userid(text: &str) -> Result<Userid, Status> {
     Userid::parse(text).map_err(|error| Status::invalid_argument(format!("the user id: {error}")))
+}
+
+fn parse_handle(text: &str) -> Result<Handle, Status> {
+    Handle::parse(text).ok_or_else(|| Status::invalid_argument("the session: it is no handle, as lists show it"))
 }
 
 /// The store's failure: nothing is known of what it kept.

@@ -15,8 +15,8 @@ use super::{
     table,
 };
 use crate::admin::{
-    ListSessionsRequest, ProviderSession, RevokeSessionsRequest, Session, SessionOfUser,
-    revoke_sessions_request::Target, session_service_client::SessionServiceClient,
+    ListSessionsRequest, OneSession, ProviderSession, RevokeSessionsRequest, Session, revoke_sessions_request::Target,
+    session_service_client::SessionServiceClient,
 };
 
 /// How a command of an administrator is told where to go and what to print.
@@ -79,8 +79,8 @@ pub(super) enum SessionsCommand {
         #[arg(long, value_name = "USERID")]
         user: String,
     },
-    /// End sessions: all of a person (--user), one of them (--user and --session), or all of one session at the
-    /// provider (--issuer and --provider-sid).
+    /// End sessions: one (--session), all of a person (--user), or all of one session at the provider (--issuer and
+    /// --provider-sid).
     Revoke(Revoke),
 }
 
@@ -90,8 +90,8 @@ pub(super) struct Revoke {
     /// The name that services know the person by.
     #[arg(long, value_name = "USERID")]
     user: Option<String>,
-    /// One session of that person: its handle, as the list shows it.
-    #[arg(long, value_name = "HANDLE", requires = "user")]
+    /// One session: its handle, as lists and logs show it. With --user only where it is that person's.
+    #[arg(long, value_name = "HANDLE")]
     session: Option<String>,
     /// The provider's session, `sid`.
     #[arg(long, value_name = "SID", requires = "issuer", conflicts_with_all = ["user", "session"])]
@@ -206,9 +206,7 @@ async fn sessions(command: SessionsCommand, administration: &Administration) -> 
 impl Revoke {
     fn target(self) -> Option<Target> {
         match self {
-            Self { user: Some(userid), session: Some(handle), .. } => {
-                Some(Target::Session(SessionOfUser { userid, handle }))
-            }
+            Self { user: userid, session: Some(handle), .. } => Some(Target::Session(OneSession { userid, handle })),
             Self { user: Some(userid), .. } => Some(Target::Userid(userid)),
             Self { provider_sid: Some(sid), issuer: Some(issuer), .. } => {
                 Some(Target::ProviderSession(ProviderSession { issuer, sid }))

@@ -9,7 +9,7 @@ use crate::{
     pages::{self, LogoutForm, OwnSession, OwnSessions},
     reason::Reason,
     request::{Kind, Request},
-    session::{Session, SessionListing, StoreError},
+    session::{Handle, Session, SessionListing, StoreError},
 };
 
 /// The query parameters of our forms: which session ends, and the token that says that the form is ours.
@@ -108,8 +108,10 @@ impl Endpoints {
         let ended = tokio::spawn(async move {
             if end == OTHERS {
                 sessions.end_others_of_same_person(&session).await.map(drop)
+            } else if let Some(handle) = Handle::parse(&end) {
+                sessions.end_one_of_same_person(&session, &handle).await.map(drop)
             } else {
-                sessions.end_one_of_same_person(&session, &end).await.map(drop)
+                Ok(())
             }
         });
         ended.await.unwrap_or_else(|panic| Err(StoreError::Unavailable(panic.to_string())))

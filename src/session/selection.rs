@@ -1,9 +1,10 @@
-//! Ends single sessions of a person, by what lists show of them.
+//! Ends single sessions, by what lists show of them.
 
 use super::{
     record::{Session, SessionListing},
     service::Sessions,
     store::{RecordName, StoreError},
+    ticket::Handle,
 };
 use crate::{
     principal::Userid,
@@ -11,25 +12,34 @@ use crate::{
 };
 
 impl Sessions {
-    /// Ends the session that `handle` names among those of whoever services know by this name; whether there was one.
-    /// Another person's handle names none.
+    /// Ends the session of this handle, whoever's it is; whether there was one.
     ///
     /// # Errors
     /// Where the store did not delete it: the session may live.
-    pub async fn end_one_of_userid(&self, userid: &Userid, handle: &str) -> Result<bool, StoreError> {
-        let listed = self.named_of_userid(userid).await?;
-        Ok(self.end_named(listed, |listing| listing.handle.as_str() == handle).await? > 0)
+    pub async fn end_one(&self, handle: &Handle) -> Result<bool, StoreError> {
+        let mut ended = false;
+        for name in handle.names(&self.ring.load_full()) {
+            ended |= self.end_name(&name).await?;
+        }
+        Ok(ended)
     }
 
-    /// Ends the session that `handle` names among those of the person of `session`; whether there was one. Another
-    /// person's handle names none.
+    /// Ends the session of this handle where services know its person by this name; whether there was one.
     ///
     /// # Errors
     /// Where the store did not delete it: the session may live.
-    pub async fn end_one_of_same_person(&self, session: &Session, handle: &str) -> Result<bool, StoreError> {
+    pub async fn end_one_of_userid(&self, userid: &Userid, handle: &Handle) -> Result<bool, StoreError> {
+        self.end_one_where(handle, |listing| listing.userid == *userid).await
+    }
+
+    /// Ends the session of this handle where it is one of the person of `session`; whether there was one.
+    ///
+    /// # Errors
+    /// Where the store did not delete it: the session may live.
+    pub async fn end_one_of_same_person(&self, session: &Session, handle: &Handle) -> Result<bool, StoreError> {
         let user = session.user();
-        let listed = self.named_of_subject(&user.issuer, &user.subject).await?;
-        Ok(self.end_named(listed, |listing| listing.handle.as_str() == handle).await? > 0)
+        let is_theirs = |listing: &SessionListing| listing.issuer == user.issuer && listing.subject == user.subject;
+        self.end_one_where(handle, is_theirs).await
     }
 
     /// Ends every other session of the person of `session`; how many ended.
@@ -58,6 +68,25 @@ impl Sessions {
         self.ring.load().verify_mac(session.key(), Label::Forms, &fields, &tag)
     }
 
+    /// Deletes the session of a handle where its listing is as wanted. The listing is sealed for the record's name: one that
+    /// was planted or moved does not open, and is nobody's.
+    async fn end_one_where(
+        &self,
+        handle: &Handle,
+        wanted: impl Fn(&SessionListing) -> bool,
+    ) -> Result<bool, StoreError> {
+        let ring = self.ring.load_full();
+        let mut ended = false;
+        for name in handle.names(&ring) {
+            let stored = self.store.get(&name).await.inspect_err(|error| self.note_failure(error))?;
+            let listing = stored.and_then(|stored| SessionListing::open(&ring, &name, &stored.listing).ok());
+            if listing.is_some_and(|listing| wanted(&listing)) {
+                ended |= self.end_name(&name).await?;
+            }
+        }
+        Ok(ended)
+    }
+
     /// Deletes those of a list that are chosen; how many were there.
     async fn end_named(
         &self,
@@ -66,11 +95,15 @@ impl Sessions {
     ) -> Result<usize, StoreError> {
         let mut ended = 0;
         for (name, _) in listed.iter().filter(|(_, listing)| chosen(listing)) {
-            // The store tells whoever remembers the session before this returns.
-            let existed = self.store.remove(name).await.inspect_err(|error| self.note_failure(error))?;
-            ended += usize::from(existed);
-            self.metrics.ended.inc_by(u64::from(existed));
+            ended += usize::from(self.end_name(name).await?);
         }
         Ok(ended)
+    }
+
+    /// Deletes a session; whether it was there. The store tells whoever remembers it before this returns.
+    async fn end_name(&self, name: &RecordName) -> Result<bool, StoreError> {
+        let existed = self.store.remove(name).await.inspect_err(|error| self.note_failure(error))?;
+        self.metrics.ended.inc_by(u64::from(existed));
+        Ok(existed)
     }
 }

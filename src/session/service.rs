@@ -362,18 +362,9 @@ impl Sessions {
     /// # Errors
     /// Where the store does not answer.
     pub async fn list_userid(&self, userid: &Userid) -> Result<Vec<SessionListing>, StoreError> {
-        Ok(self.named_of_userid(userid).await?.into_iter().map(|(_, listing)| listing).collect())
-    }
-
-    /// As [`Sessions::list_userid`], with the names of the records.
-    pub(super) async fn named_of_userid(
-        &self,
-        userid: &Userid,
-    ) -> Result<Vec<(RecordName, SessionListing)>, StoreError> {
         let ring = self.ring.load_full();
-        let mut listings = self.list(&ring, &index::userid(&ring, userid.as_str())).await?;
-        listings.retain(|(_, listing)| listing.userid == *userid);
-        Ok(listings)
+        let listings = self.list(&ring, &index::userid(&ring, userid.as_str())).await?;
+        Ok(listings.into_iter().map(|(_, listing)| listing).filter(|listing| listing.userid == *userid).collect())
     }
 
     async fn list(

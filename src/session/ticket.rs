@@ -12,13 +12,17 @@ const TAG_BYTES: usize = 32;
 const TICKET_BYTES: usize = KeyId::BYTES + 2 * PART_BYTES + TAG_BYTES;
 /// The length of a ticket as text: base64url without padding.
 const TICKET_CHARS: usize = (TICKET_BYTES * 4).div_ceil(3);
-/// How much of its MAC a handle shows, in bytes: enough that no two sessions share one by chance.
+/// How much of its MAC a handle shows, in bytes: enough that no two sessions share one by chance. Of a million sessions a
+/// new one meets another's handle once in 10^15 times, and then does not begin: a store never replaces a record so.
 const HANDLE_BYTES: usize = 9;
+/// The length of a handle as text: base64url without padding.
+const HANDLE_CHARS: usize = HANDLE_BYTES * 4 / 3;
 
 /// A ticket that we made: a key's name, an id and a secret of 32 random bytes each, and a tag over all of it under the
 /// server's key. Whoever made a ticket without that key costs us one MAC and no call to a store.
 ///
-/// The id names the session's record, the secret opens it; only the browser has both.
+/// The id leads to the session's handle and from there to its record's name, the secret opens the record; only the browser
+/// has both.
 pub(super) struct Ticket {
     key: KeyId,
     id: Zeroizing<[u8; PART_BYTES]>,
@@ -28,7 +32,8 @@ pub(super) struct Ticket {
     handle: Handle,
 }
 
-/// The name of a session that people and logs see; it neither is nor reveals any part of the ticket.
+/// The name of a session that people and logs see; it neither is nor reveals any part of the ticket. With the root keys it
+/// leads to the record's name, so that a session is ended by its handle alone; without them it leads nowhere.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Handle(String);
 
@@ -39,8 +44,26 @@ impl Handle {
         &self.0
     }
 
+    /// Reads a handle as lists show it; `None` where it is spelled in any other way.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == HANDLE_CHARS && decode(text).is_some()).then(|| Self(text.to_owned()))
+    }
+
     pub(super) fn from_stored(text: String) -> Self {
         Self(text)
+    }
+
+    /// The names that the session's record may have: one for each key of the ring, the sealing one first, since a handle
+    /// does not say which key its session began under.
+    pub(super) fn names(&self, ring: &RootKeyRing) -> Vec<RecordName> {
+        ring.key_ids().filter_map(|key| self.name(ring, key).ok()).collect()
+    }
+
+    /// The name of the record of a session that began under this key. A MAC under the root key: who knows the handle, and
+    /// even reads the store, does not learn it, and a ticket is not made from it.
+    fn name(&self, ring: &RootKeyRing, key: KeyId) -> Result<RecordName, UnsealError> {
+        Ok(RecordName::from_bytes(ring.mac(key, Label::RecordName, &[self.0.as_bytes()])?))
     }
 }
 
@@ -92,9 +115,10 @@ impl Ticket {
         secret: Zeroizing<[u8; PART_BYTES]>,
         tag: [u8; TAG_BYTES],
     ) -> Result<Self, UnsealError> {
-        let name = RecordName::from_bytes(ring.mac(key, Label::RecordName, &[id.as_slice()])?);
         let handle = ring.mac(key, Label::Handle, &[id.as_slice()])?;
-        Ok(Self { key, id, secret, tag, name, handle: Handle(encode(&handle[..HANDLE_BYTES])) })
+        let handle = Handle(encode(&handle[..HANDLE_BYTES]));
+        let name = handle.name(ring, key)?;
+        Ok(Self { key, id, secret, tag, name, handle })
     }
 
     /// The cookie's value: `[A-Za-z0-9_-]{134}`.
@@ -157,6 +181,26 @@ mod tests {
         let text = Ticket::issue(&ring(&[1])).to_cookie_value();
         assert!(Ticket::parse(&ring(&[2, 1]), text.expose()).is_some());
         assert!(Ticket::parse(&ring(&[2]), text.expose()).is_none());
+    }
+
+    #[test]
+    fn a_handle_leads_to_its_record_under_every_key_of_the_ring_and_no_other() {
+        let ticket = Ticket::issue(&ring(&[1]));
+        let handle = Handle::parse(ticket.handle().as_str()).unwrap();
+        assert_eq!(handle, *ticket.handle());
+        assert_eq!(handle.names(&ring(&[1])), [*ticket.name()]);
+        let names = handle.names(&ring(&[2, 1]));
+        assert_eq!((names.len(), &names[1]), (2, ticket.name()));
+        assert_ne!(names[0], names[1]);
+        assert!(!handle.names(&ring(&[2, 3])).contains(ticket.name()));
+        assert_ne!(Ticket::issue(&ring(&[1])).handle(), ticket.handle());
+    }
+
+    #[test]
+    fn what_is_no_handle_is_not_read_as_one() {
+        for text in ["", "0J3cLZ6yT1q", "0J3cLZ6yT1qkk", "0J3cLZ6yT1q=", "0J3cLZ6yT1q+", "0J3cLZ6yT1q ", "0J3cLZ6yT1é"] {
+            assert!(Handle::parse(text).is_none(), "{text:?}");
+        }
     }
 
     #[test]
