@@ -7,6 +7,7 @@
 mod audit;
 mod caller;
 mod decisions;
+mod metrics;
 mod revocations;
 mod sessions;
 mod wire;
@@ -14,9 +15,11 @@ mod wire;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use axum::Extension;
 use tonic::service::Routes;
 
 pub use caller::Caller;
+pub use metrics::Metrics;
 pub use wire::*;
 
 use self::{
@@ -38,15 +41,18 @@ pub struct Administered {
     pub revocations: Arc<Revocations>,
     /// What decides checks.
     pub checker: Arc<ArcSwap<Checker>>,
+    /// Where their acts are counted.
+    pub metrics: Metrics,
 }
 
 /// The services of the listener for administrators. Each call must bring its [`Caller`] as an extension.
 #[must_use]
 pub fn routes(administered: Administered) -> Routes {
-    let Administered { sessions, revocations, checker } = administered;
-    Routes::new(SessionServiceServer::new(PeopleSessions::new(sessions)))
+    let Administered { sessions, revocations, checker, metrics } = administered;
+    let routes = Routes::new(SessionServiceServer::new(PeopleSessions::new(sessions)))
         .add_service(RevocationServiceServer::new(TokenRevocations::new(revocations)))
-        .add_service(DecisionServiceServer::new(Decisions::new(checker)))
+        .add_service(DecisionServiceServer::new(Decisions::new(checker)));
+    routes.into_axum_router().layer(Extension(metrics)).into()
 }
 
 #[cfg(test)]

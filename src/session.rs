@@ -47,8 +47,8 @@ pub use service::{CreateError, Current, OpenError, Renewed, Sessions};
 pub use store::{
     CLOCK_TOLERANCE, Generation, IndexKey, IndexKeys, Inserted, LeaseHolder, LeaseKey, MARK_GRACE, MAX_REVOCATIONS,
     MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement, RevocationEntry,
-    RevocationId, RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver, StoreOpenError, StoredListing,
-    StoredRecord,
+    RevocationId, RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver, StoreOpenError, StoreReach,
+    StoredListing, StoredRecord,
 };
 pub use ticket::Handle;
 
@@ -83,10 +83,17 @@ pub enum StoreConfig {
 ///
 /// # Errors
 /// Where it cannot be opened as it stands; never is an empty store put in the place of one that was found.
-pub async fn open_store(config: &Config, clock: &SharedClock) -> Result<Arc<dyn SessionStore>, StoreOpenError> {
+pub async fn open_store(
+    config: &Config,
+    clock: &SharedClock,
+    metrics: &Metrics,
+) -> Result<Arc<dyn SessionStore>, StoreOpenError> {
+    let (clock, up) = (Arc::clone(clock), metrics.store_up.clone());
+    // What is within this process is reached.
+    up.set(1);
     Ok(match &config.store {
-        StoreConfig::Memory => Arc::new(MemoryStore::new(Arc::clone(clock))),
-        StoreConfig::Embedded { path } => Arc::new(EmbeddedStore::open(path, Arc::clone(clock))?),
-        StoreConfig::Redis(redis) => Arc::new(RedisStore::open(redis.clone(), Arc::clone(clock)).await?),
+        StoreConfig::Memory => Arc::new(MemoryStore::new(clock)),
+        StoreConfig::Embedded { path } => Arc::new(EmbeddedStore::open(path, clock)?),
+        StoreConfig::Redis(redis) => Arc::new(RedisStore::open(redis.clone(), clock, up).await?),
     })
 }

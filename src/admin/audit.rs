@@ -14,7 +14,7 @@ pub(super) struct Act {
 }
 
 impl Act {
-    /// Writes the record of an act that ended so, and hands the outcome on. `found` is what came of it.
+    /// Writes the record of an act that ended so, counts it, and hands the outcome on. `found` is what came of it.
     pub(super) fn record<T>(
         self,
         caller: &Caller,
@@ -25,6 +25,7 @@ impl Act {
             Ok(answer) => ("done", found(answer)),
             Err(status) => ("failed", status.message().to_owned()),
         };
+        caller.metrics().count(self.act, word);
         tracing::info!(
             target: "portcullis::audit",
             caller = %caller,

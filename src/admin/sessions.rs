@@ -6,8 +6,9 @@ use arc_swap::ArcSwap;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Caller, ListSessionsRequest, ListSessionsResponse, OneSession, ProviderSession, RevokeSessionsRequest, RevokeSessionsResponse,
-    Session, audit::Act, revoke_sessions_request::Target, session_service_server::SessionService,
+    Caller, ListSessionsRequest, ListSessionsResponse, OneSession, ProviderSession, RevokeSessionsRequest,
+    RevokeSessionsResponse, Session, audit::Act, revoke_sessions_request::Target,
+    session_service_server::SessionService,
 };
 use crate::{
     principal::Userid,

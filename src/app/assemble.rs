@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::keys::Keyrings;
 use crate::{
-    admin::Administered,
+    admin::{self, Administered},
     authn::{BearerAuthenticator, SessionAuthenticator, SessionOrigin},
     authz::RuleSet,
     check::{self, Checker, Parts},
@@ -21,7 +21,7 @@ use crate::{
     identity::{self, Identity},
     kubernetes::{self, KubeReviews, ServiceAccountTokens},
     oidc::{self, ClaimsConfig, Limits, Login, ProviderConfig, SharedLogin},
-    session::{self, RevocationMetrics, Revocations, SessionStore, Sessions, StoreOpenError},
+    session::{self, RevocationMetrics, Revocations, SessionStore, Sessions, StoreOpenError, StoreReach},
 };
 
 /// Issuers of ServiceAccount tokens: the usual ones of a cluster, and the one of the tokens in Secrets, which never
@@ -70,6 +70,7 @@ pub(super) struct Metrics {
     kubernetes: kubernetes::Metrics,
     login: oidc::Metrics,
     check: check::Metrics,
+    admin: admin::Metrics,
 }
 
 impl Metrics {
@@ -81,6 +82,7 @@ impl Metrics {
             kubernetes: kubernetes::Metrics::register(registry),
             login: oidc::Metrics::register(registry),
             check: check::Metrics::register(registry),
+            admin: admin::Metrics::register(registry),
         }
     }
 }
@@ -90,6 +92,8 @@ pub(super) struct Assembly {
     checker: SharedChecker,
     dependencies: Arc<ArcSwap<Vec<Dependency>>>,
     login: SharedLogin,
+    /// The metrics of administrators' acts.
+    admin_metrics: admin::Metrics,
     /// The sessions in force, for administrators.
     sessions: Arc<ArcSwap<Sessions>>,
     store: Arc<dyn SessionStore>,
@@ -119,7 +123,7 @@ impl Assembly {
         metrics: &Metrics,
         clock: &SharedClock,
     ) -> Result<Self, AssembleError> {
-        let store = session::open_store(&settings.sessions, clock).await?;
+        let store = session::open_store(&settings.sessions, clock, &metrics.sessions).await?;
         let sessions = sessions(settings, &store, keyrings, metrics, clock);
         let revocations = Arc::new(Revocations::new(
             Arc::clone(&store),
@@ -141,6 +145,7 @@ impl Assembly {
             dependencies: Arc::new(ArcSwap::from_pointee(dependencies)),
             login: Arc::new(ArcSwap::from_pointee(built.login.clone())),
             sessions: Arc::new(ArcSwap::new(Arc::clone(&built.sessions))),
+            admin_metrics: metrics.admin.clone(),
             store,
             built,
         })
@@ -196,6 +201,7 @@ impl Assembly {
             sessions: Arc::clone(&self.sessions),
             revocations: Arc::clone(&self.built.revocations),
             checker: self.checker(),
+            metrics: self.admin_metrics.clone(),
         }
     }
 
@@ -346,11 +352,19 @@ impl Built {
             let tokens = accounts.tokens.clone();
             Dependency { name: "API server".to_owned(), state: Arc::new(move || state(tokens.is_answered())) }
         });
+        let store = self.sessions.store_reach().map(|_| {
+            let sessions = Arc::clone(&self.sessions);
+            let state = move || match sessions.store_reach() {
+                Some(StoreReach::Lost { since, problem }) => DependencyState::FailingSince { since, problem },
+                Some(StoreReach::Reached) | None => DependencyState::Answering,
+            };
+            Dependency { name: "session store".to_owned(), state: Arc::new(state) }
+        });
         let revocations = Arc::clone(&self.revocations);
         let revocations = Dependency {
             name: "list of revocations".to_owned(),
             state: Arc::new(move || state(revocations.is_current())),
         };
-        providers.chain(api_server).chain([revocations]).collect()
+        providers.chain(api_server).chain(store).chain([revocations]).collect()
     }
 }

@@ -20,6 +20,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::guarded;
+use crate::clock::Timestamp;
 
 /// Whether this process wants to be asked: it has its configuration, keys and store, and is not draining. What it
 /// depends on elsewhere never changes this, else one outage would take down every replica.
@@ -46,6 +47,13 @@ pub enum DependencyState {
     Answering,
     /// It did not.
     Failing,
+    /// There is no connection to it.
+    FailingSince {
+        /// Since when.
+        since: Timestamp,
+        /// Why, in one word.
+        problem: &'static str,
+    },
 }
 
 /// Something that this process needs elsewhere, such as a provider.
@@ -85,11 +93,14 @@ async fn ready(State(operations): State<Operations>, RawQuery(query): RawQuery) 
     let mut text = format!("{word}\n");
     if query.is_some_and(|query| query.split('&').any(|word| word == "verbose" || word.starts_with("verbose="))) {
         for dependency in operations.dependencies.load().iter() {
-            let state = match (dependency.state)() {
-                DependencyState::Answering => "answering",
-                DependencyState::Failing => "failing",
+            let _ = match (dependency.state)() {
+                DependencyState::Answering => writeln!(text, "{}: answering", dependency.name),
+                DependencyState::Failing => writeln!(text, "{}: failing", dependency.name),
+                DependencyState::FailingSince { since, problem } => {
+                    let since = humantime::format_rfc3339_seconds(since.to_system_time());
+                    writeln!(text, "{}: failing since {since} ({problem})", dependency.name)
+                }
             };
-            let _ = writeln!(text, "{}: {state}", dependency.name);
         }
     }
     (status, text)

@@ -114,7 +114,10 @@ async fn only_reading_methods_are_answered() {
 }
 
 fn operated(readiness: &Readiness, failing: bool) -> Router {
-    let state = if failing { DependencyState::Failing } else { DependencyState::Answering };
+    operated_with(readiness, if failing { DependencyState::Failing } else { DependencyState::Answering })
+}
+
+fn operated_with(readiness: &Readiness, state: DependencyState) -> Router {
     let dependency = Dependency { name: "provider dex".to_owned(), state: Arc::new(move || state) };
     let mut registry = Registry::default();
     let counter: Counter = Counter::default();
@@ -134,6 +137,10 @@ async fn readiness_speaks_of_this_process_alone() {
     assert_eq!((response.status().as_u16(), text.as_str()), (200, "ready\nprovider dex: failing\n"));
     let (_, text) = ask(operated(&readiness, false), Method::GET, "/readyz?verbose=1").await;
     assert_eq!(text, "ready\nprovider dex: answering\n");
+    let since = Timestamp::from_unix_seconds(1_800_000_000);
+    let lost = DependencyState::FailingSince { since, problem: "unreachable" };
+    let (_, text) = ask(operated_with(&readiness, lost), Method::GET, "/readyz?verbose").await;
+    assert_eq!(text, "ready\nprovider dex: failing since 2027-01-15T08:00:00Z (unreachable)\n");
     let (response, _) = ask(operated(&Readiness::default(), true), Method::GET, "/healthz").await;
     assert_eq!(response.status(), 200, "a process that is not ready lives");
 }

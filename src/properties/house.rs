@@ -128,13 +128,13 @@ async fn sessions(
         absolute_lifetime: Duration::from_hours(24),
         idle_lifetime: Duration::from_hours(8),
     };
-    let store = session::open_store(&config, clock).await.expect("memory is there");
+    let metrics = session::Metrics::register(registry);
+    let store = session::open_store(&config, clock, &metrics).await.expect("memory is there");
     let revocations = {
         let (store, clock) = (Arc::clone(&store), Arc::clone(clock));
         Revocations::new(store, ring.clone(), clock, &config.store, RevocationMetrics::register(registry))
     };
     revocations.begin().await;
-    let metrics = session::Metrics::register(registry);
     let sessions = Sessions::new(store, ring.clone(), Arc::clone(clock), &config, metrics);
     (Arc::new(sessions), Arc::new(revocations))
 }

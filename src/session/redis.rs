@@ -29,6 +29,7 @@ mod config;
 mod failure;
 mod keeper;
 mod link;
+mod reach;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use prometheus_client::metrics::gauge::Gauge;
 use redis::{FromRedisValue as _, Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::{sync::Semaphore, task::JoinHandle};
 
@@ -51,12 +53,13 @@ use self::{
     failure::{call, is_elsewhere, no_link},
     keeper::{Hearing, Keeper},
     link::{Link, LinkError},
+    reach::Reach,
     steps::{Answer, Steps, bytes_of, name as read_name, number, unreadable},
 };
 use super::store::{
     CLOCK_TOLERANCE, Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, NewRecord, RecordName, Replaced,
     Replacement, RevocationEntry, RevocationId, RevocationList, SessionStore, StoreError, StoreObserver,
-    StoreOpenError, StoredListing, StoredRecord, newest_of_each, too_many_revocations,
+    StoreOpenError, StoreReach, StoredListing, StoredRecord, newest_of_each, too_many_revocations,
 };
 use crate::clock::{SharedClock, Timestamp};
 
@@ -89,14 +92,16 @@ enum Durability {
 }
 
 impl RedisStore {
-    /// Connects. Where nobody answers the store is opened all the same, and fails every call until somebody does.
+    /// Connects. Where nobody answers the store is opened all the same, and fails every call until somebody does. `up` is
+    /// 1 while the primary is reached.
     ///
     /// # Errors
     /// Where waiting mends nothing: a wrong password or certificate file, or a server that may forget what it holds.
-    pub async fn open(config: RedisConfig, clock: SharedClock) -> Result<Self, StoreOpenError> {
+    pub async fn open(config: RedisConfig, clock: SharedClock, up: Gauge) -> Result<Self, StoreOpenError> {
         let steps = Steps::new(&config.prefix);
         let hearing = Arc::new(Hearing::new(Arc::clone(&clock)));
-        let keeper = Keeper::new(config.clone(), steps.clone(), Arc::clone(&hearing));
+        let reach = Reach::new(Arc::clone(&clock), up);
+        let keeper = Keeper::new(config.clone(), steps.clone(), Arc::clone(&hearing), reach);
         match keeper.connect().await {
             Ok(()) => {}
             Err(LinkError::Refused(problem)) => return Err(StoreOpenError::Refused { problem }),
@@ -229,6 +234,10 @@ impl SessionStore for RedisStore {
             Some(b"name_taken") => Ok(Inserted::NameTaken),
             _ => Err(unreadable("no outcome of an insert")),
         }
+    }
+
+    fn reach(&self) -> Option<StoreReach> {
+        Some(self.keeper.reach().state())
     }
 
     async fn get(&self, name: &RecordName) -> Result<Option<StoredRecord>, StoreError> {

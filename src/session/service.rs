@@ -13,7 +13,7 @@ use super::{
     record::{self, NewSession, Opened, Renewal, Session, SessionListing, Tokens},
     store::{
         CLOCK_TOLERANCE, IndexKeys, Inserted, LeaseHolder, NewRecord, RecordName, Replaced, Replacement, SWEEP_BATCH,
-        SessionStore, StoreError, StoredListing,
+        SessionStore, StoreError, StoreReach, StoredListing,
     },
     ticket::Ticket,
 };
@@ -450,6 +450,12 @@ impl Sessions {
         let expires_at = session.ends_at(self.idle_lifetime);
         let (store, name, metrics) = (Arc::clone(&self.store), *session.name(), self.metrics.clone());
         tokio::spawn(async move { touch(store.as_ref(), &name, listing, expires_at, &metrics).await });
+    }
+
+    /// How the store's servers are reached; `None` where it is within this process.
+    #[must_use]
+    pub fn store_reach(&self) -> Option<StoreReach> {
+        self.store.reach()
     }
 
     fn unavailable(&self, error: &StoreError) -> OpenError {

@@ -423,6 +423,21 @@ pub trait StoreObserver: fmt::Debug + Send + Sync {
     fn all_changed(&self);
 }
 
+/// How the servers of a store are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreReach {
+    /// There is a connection.
+    Reached,
+    /// There is none.
+    Lost {
+        /// Since when.
+        since: Timestamp,
+        /// Why, in one word of a closed set: `unreachable` (nobody answers), `refused` (somebody must change the
+        /// configuration or the server).
+        problem: &'static str,
+    },
+}
+
 /// Where sessions are kept. Shared by every check of a process, and by several processes where the backend allows it.
 ///
 /// # The contract
@@ -452,6 +467,11 @@ pub trait StoreObserver: fmt::Debug + Send + Sync {
 /// Another backend is held to all this by running the `contract` tests of this module.
 #[async_trait]
 pub trait SessionStore: fmt::Debug + Send + Sync {
+    /// How the store's servers are reached; `None` where it is within this process. Asks nobody.
+    fn reach(&self) -> Option<StoreReach> {
+        None
+    }
+
     /// Stores a new session, unless a mark of [`end_all`](Self::end_all) refuses it.
     async fn insert(&self, record: NewRecord) -> Result<Inserted, StoreError>;
 

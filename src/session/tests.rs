@@ -449,7 +449,7 @@ async fn a_store_is_opened_as_it_is_configured() {
     let clock: crate::clock::SharedClock = ManualClock::at(now());
     let path = folder.path().join("sessions/sessions.redb");
     for store in [StoreConfig::Memory, StoreConfig::Embedded { path: path.clone() }] {
-        super::open_store(&super::testing::config(store), &clock).await.unwrap();
+        super::open_store(&super::testing::config(store), &clock, &Metrics::default()).await.unwrap();
     }
     assert!(path.is_file());
 }

@@ -198,7 +198,8 @@ mod tests {
 
     #[test]
     fn what_is_no_handle_is_not_read_as_one() {
-        for text in ["", "0J3cLZ6yT1q", "0J3cLZ6yT1qkk", "0J3cLZ6yT1q=", "0J3cLZ6yT1q+", "0J3cLZ6yT1q ", "0J3cLZ6yT1é"] {
+        for text in ["", "0J3cLZ6yT1q", "0J3cLZ6yT1qkk", "0J3cLZ6yT1q=", "0J3cLZ6yT1q+", "0J3cLZ6yT1q ", "0J3cLZ6yT1é"]
+        {
             assert!(Handle::parse(text).is_none(), "{text:?}");
         }
     }

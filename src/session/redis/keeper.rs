@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use super::{
     config::RedisConfig,
     link::{Link, LinkError},
+    reach::{Reach, UNREACHABLE},
     steps::Steps,
 };
 use crate::{clock::SharedClock, session::observers::Observers};
@@ -92,6 +93,7 @@ pub(super) struct Keeper {
     config: RedisConfig,
     steps: Steps,
     hearing: Arc<Hearing>,
+    reach: Reach,
     link: watch::Sender<Option<Arc<Link>>>,
     /// Told by a call that found the link broken.
     broken: Notify,
@@ -99,9 +101,14 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(config: RedisConfig, steps: Steps, hearing: Arc<Hearing>) -> Arc<Self> {
+    pub(super) fn new(config: RedisConfig, steps: Steps, hearing: Arc<Hearing>, reach: Reach) -> Arc<Self> {
         let (link, _) = watch::channel(None);
-        Arc::new(Self { config, steps, hearing, link, broken: Notify::new(), last: AtomicU64::new(0) })
+        Arc::new(Self { config, steps, hearing, reach, link, broken: Notify::new(), last: AtomicU64::new(0) })
+    }
+
+    /// Whether the primary is reached.
+    pub(super) const fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// The link, as soon as there is one.
@@ -121,6 +128,8 @@ impl Keeper {
             let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, link));
             if is_current {
                 *current = None;
+                // Here, so that a next link is not told of before.
+                self.reach.lost(UNREACHABLE);
             }
             is_current
         });
@@ -147,13 +156,17 @@ impl Keeper {
             Ok(())
         };
         // Several servers may be asked in turn, and each has its own bound.
-        let link = Link::connect(&self.config, &self.steps, pushed).await?;
+        let connected = Link::connect(&self.config, &self.steps, pushed).await;
+        let link = connected.inspect_err(|error| self.reach.lost(error.word()))?;
         info!(address = %link.address, replicas = link.replicas(), "connected to Redis");
         self.hearing.begin(number, asked_at);
         if lost.load(Ordering::Acquire) != 0 {
             self.hearing.end(number);
         }
-        self.link.send_replace(Some(Arc::new(link)));
+        self.link.send_modify(|current| {
+            *current = Some(Arc::new(link));
+            self.reach.found();
+        });
         Ok(())
     }
 

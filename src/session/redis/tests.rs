@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+use prometheus_client::metrics::gauge::Gauge;
+
 use self::server::{Cluster, RedisServer, Sentinels};
 use super::{RedisAddress, RedisConfig, RedisServers, RedisStore};
 use crate::{
@@ -60,12 +62,12 @@ fn config(servers: RedisServers) -> RedisConfig {
 
 async fn open(config: &RedisConfig) -> World {
     let clock = ManualClock::at(now());
-    let store = RedisStore::open(config.clone(), clock.clone()).await.unwrap();
+    let store = RedisStore::open(config.clone(), clock.clone(), Gauge::default()).await.unwrap();
     World::over_with(&clock, Arc::new(store))
 }
 
 async fn refused(config: RedisConfig) -> String {
-    match RedisStore::open(config, ManualClock::at(now())).await {
+    match RedisStore::open(config, ManualClock::at(now()), Gauge::default()).await {
         Err(StoreOpenError::Refused { problem }) => problem,
         other => panic!("{other:?}"),
     }
