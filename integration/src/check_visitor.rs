@@ -24,6 +24,12 @@ impl CheckVisitor {
         Self { client: client.clone(), host: host.to_owned(), cookies: BTreeMap::new() }
     }
 
+    /// The same browser at another replica of the check service. Its cookies are a copy.
+    #[must_use]
+    pub fn at(&self, client: &CheckClient) -> Self {
+        Self { client: client.clone(), ..self.clone() }
+    }
+
     /// Opens a page as a browser does when its address is typed.
     pub async fn navigate(&mut self, path: &str) -> Result<Answer> {
         self.ask(Check::get(&self.host, path).navigation()).await

@@ -144,6 +144,17 @@ async fn an_administrator_sees_and_ends_sessions(variant: Variant) {
             ("explain", "allowed: session"),
         ]
     );
+    for (act, outcome, count) in [
+        ("list_sessions", "done", 3),
+        ("revoke_sessions", "done", 3),
+        ("revoke_sessions", "failed", 2),
+        ("explain", "done", 1),
+    ] {
+        let labels = [format!("act=\"{act}\""), format!("outcome=\"{outcome}\"")];
+        let labels: Vec<_> = labels.iter().map(String::as_str).collect();
+        let counted = portcullis.metric("portcullis_administrative_acts_total", &labels).await.unwrap();
+        assert_eq!(counted, count, "{act} {outcome}");
+    }
     let caller = format!("uid:{}", std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()));
     assert_eq!(acts[3]["about"], format!("\"session {handle} of user alice@example.com\""));
     assert_eq!(acts[5]["about"], format!("\"session {newest}\""));

@@ -1,6 +1,8 @@
 //! Several replicas that share their sessions in a real Redis.
 #![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
 
+#[path = "redis/deployments.rs"]
+mod deployments;
 #[path = "redis/replicas.rs"]
 mod replicas;
 
@@ -11,7 +13,7 @@ use portcullis_integration::evidence;
 use portcullis_integration::faults::Fault;
 use portcullis_integration::portcullis::Config;
 use portcullis_integration::provider::Settings;
-use portcullis_integration::redis::{RedisServer, Sentinels};
+use portcullis_integration::redis::{Cluster, RedisServer, Sentinels};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -44,11 +46,11 @@ async fn a_logout_holds_everywhere(count: usize) {
             let mut delays = Vec::new();
             for round in 0..LOGOUTS / PEOPLE {
                 let here = (person + round) % count;
-                let mut visitor = replicas.sign_in(here).await.unwrap();
+                let visitor = replicas.sign_in(here).await.unwrap();
                 for replica in 0..count {
                     assert_eq!(replicas.visit(replica, &visitor).await.unwrap(), Visit::Allowed);
                 }
-                replicas.log_out((here + 1) % count, &mut visitor).await.unwrap();
+                replicas.log_out((here + 1) % count, &visitor).await.unwrap();
                 let begun = Instant::now();
                 let others = (0..count).map(|replica| replicas.until_refused(replica, &visitor, begun));
                 delays.extend(join_all(others).await);
@@ -99,11 +101,11 @@ async fn a_replica_that_no_longer_hears_serves_no_dead_session() {
     let redis = RedisServer::start(&[]);
     let replicas = Replicas::start(2, &standalone(&redis)).await.unwrap();
     for _ in 0..20 {
-        let mut visitor = replicas.sign_in(0).await.unwrap();
+        let visitor = replicas.sign_in(0).await.unwrap();
         assert_eq!(replicas.visit(1, &visitor).await.unwrap(), Visit::Allowed);
         let killed = redis.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         assert!(killed.trim().parse::<u32>().unwrap() >= 2, "{killed}");
-        while replicas.log_out(0, &mut visitor).await.is_err() {}
+        while replicas.log_out(0, &visitor).await.is_err() {}
         replicas.until_refused(1, &visitor, Instant::now()).await;
         for _ in 0..20 {
             assert_ne!(replicas.visit(1, &visitor).await.unwrap(), Visit::Allowed);
@@ -115,7 +117,7 @@ async fn a_replica_that_no_longer_hears_serves_no_dead_session() {
 async fn a_redis_that_hangs_is_503_within_the_deadline_and_then_serves_again() {
     let redis = RedisServer::start(&[]);
     let replicas = Replicas::start(2, &standalone(&redis)).await.unwrap();
-    let (visitor, mut other) = (replicas.sign_in(0).await.unwrap(), replicas.sign_in(0).await.unwrap());
+    let (visitor, other) = (replicas.sign_in(0).await.unwrap(), replicas.sign_in(0).await.unwrap());
     redis.pause();
     let control = Control::start();
     // The second replica has not seen the session, and must ask.
@@ -127,7 +129,7 @@ async fn a_redis_that_hangs_is_503_within_the_deadline_and_then_serves_again() {
     let took = begun.elapsed();
     let late = control.p99().await;
     assert!(took <= Replicas::TIMEOUT + KNOWN_WITHIN * 5 + late, "{took:?}, and a timer woke {late:?} late");
-    assert!(replicas.log_out(0, &mut other).await.is_err(), "a logout that nobody keeps");
+    assert!(replicas.log_out(0, &other).await.is_err(), "a logout that nobody keeps");
     // The first one has it in memory, and may not use it for long.
     while replicas.visit(0, &visitor).await.unwrap() == Visit::Allowed {
         assert!(begun.elapsed() < Duration::from_mins(1), "a session is served from memory while nothing is heard");
@@ -149,22 +151,47 @@ async fn a_failover_loses_nothing_that_was_acknowledged() {
     let replicas = Replicas::start(2, &store).await.unwrap();
     let primary = sentinels.primary();
     let position = sentinels.servers.iter().position(|server| server.port() == primary).unwrap();
+    let kill = || sentinels.servers[position].kill();
+    nothing_acknowledged_is_lost(&replicas, kill, Duration::from_secs(10)).await;
+    assert_ne!(sentinels.primary(), primary, "there was no failover");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_in_a_cluster_loses_nothing_that_was_acknowledged() {
+    let mut cluster = Cluster::start();
+    let urls: Vec<_> = cluster.nodes.iter().map(url).collect();
+    let replicas = Replicas::start(2, &json!({ "mode": "cluster", "urls": urls })).await.unwrap();
+    // All our keys lie on one primary.
+    replicas.sign_in(0).await.unwrap();
+    let primary = cluster.nodes.iter().position(has_keys).unwrap();
+    let kill = || cluster.nodes[primary].kill();
+    nothing_acknowledged_is_lost(&replicas, kill, Duration::from_secs(12)).await;
+    let alive = cluster.nodes.iter().enumerate().filter(|(node, _)| *node != primary);
+    assert!(alive.map(|(_, node)| node).any(has_keys), "there was no failover");
+}
+
+fn has_keys(node: &RedisServer) -> bool {
+    node.cli(&["ROLE"]).starts_with("master") && node.cli(&["DBSIZE"]).trim() != "0"
+}
+
+/// People sign in and out all the time while `kill` ends the primary; within `settled` it is over.
+async fn nothing_acknowledged_is_lost(replicas: &Replicas, kill: impl FnOnce(), settled: Duration) {
     let begun = Instant::now();
-    // Under load: people sign in and out all the time, and two look in again and again.
-    let load = replicas.sign_in_and_out_for(Duration::from_secs(15));
+    let control = Control::start();
+    let load = replicas.sign_in_and_out_for(settled + Duration::from_secs(5));
     let failover = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let killed_at = begun.elapsed();
-        tokio::task::block_in_place(|| sentinels.servers[position].kill());
+        tokio::task::block_in_place(kill);
         killed_at
     };
     let (load, killed_at) = tokio::join!(load, failover);
-    assert_ne!(sentinels.primary(), primary, "there was no failover");
+    let late = control.p99().await;
     assert!(load.acknowledged_sign_ins > 20 && load.acknowledged_logouts > 10, "{load:?}");
     let window = load.failures.iter().map(|(at, _)| at.duration_since(begun));
     let (first, last) = (window.clone().min(), window.max());
     assert!(first.is_none_or(|first| first + KNOWN_WITHIN >= killed_at), "{first:?} before {killed_at:?}");
-    assert!(last.is_none_or(|last| last < killed_at + Duration::from_secs(10)), "{last:?} after {killed_at:?}");
+    assert!(last.is_none_or(|last| last < killed_at + settled + late), "{last:?} after {killed_at:?}");
     for (_, failure) in &load.failures {
         assert_eq!(failure, "503", "another failure than a 503 with Retry-After");
     }

@@ -1,16 +1,16 @@
 //! Replicas that are asked directly, and the browsers that ask them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use portcullis_integration::check_client::{Answer, Check, CheckClient};
-use portcullis_integration::portcullis::{Config, HOST, ORIGIN, Portcullis};
+use portcullis_integration::check_client::{Answer, CheckClient};
+use portcullis_integration::check_visitor::{CheckVisitor, location};
+use portcullis_integration::portcullis::{Config, HOST, Portcullis, SESSION_COOKIE};
 use portcullis_integration::provider::{Provider, Settings};
-use portcullis_integration::visitor::log_in;
+use portcullis_integration::visitor::{log_in, path_and_query};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -28,8 +28,30 @@ pub(crate) enum Visit {
     Unavailable,
 }
 
-/// A browser's cookies.
-pub(crate) type Cookies = BTreeMap<String, String>;
+/// Keys that processes share.
+pub(crate) struct Keys {
+    folder: TempDir,
+}
+
+impl Keys {
+    pub(crate) fn new() -> Result<Self> {
+        let folder = TempDir::with_prefix("portcullis-keys-")?;
+        let mut bytes = [0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).ok().context("random bytes")?;
+        fs::write(folder.path().join("root"), bytes)?;
+        fs::write(folder.path().join("assertion.pem"), rcgen::KeyPair::generate()?.serialize_pem())?;
+        Ok(Self { folder })
+    }
+
+    /// The configuration of a process with these keys, whose sessions are in Redis.
+    pub(crate) fn shared_with(&self, redis: &Value) -> Result<Config> {
+        let (root, assertion) = (self.folder.path().join("root"), self.folder.path().join("assertion.pem"));
+        Ok(Config::new()?
+            .set("/keys", json!({ "root": [root], "assertion": [assertion] }))
+            .set("/logging/level", "info")
+            .set("/sessions/store", json!({ "type": "redis", "redis": redis })))
+    }
+}
 
 /// Processes that share keys, a provider and a Redis.
 pub(crate) struct Replicas {
@@ -37,14 +59,14 @@ pub(crate) struct Replicas {
     clients: Vec<CheckClient>,
     /// Where people sign in.
     pub(crate) provider: Provider,
-    _keys: TempDir,
+    _keys: Keys,
 }
 
 /// What people did, and what failed.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
-    pub(crate) signed_in: Vec<Cookies>,
-    pub(crate) signed_out: Vec<Cookies>,
+    pub(crate) signed_in: Vec<CheckVisitor>,
+    pub(crate) signed_out: Vec<CheckVisitor>,
     pub(crate) acknowledged_sign_ins: usize,
     pub(crate) acknowledged_logouts: usize,
     /// When, and how.
@@ -66,20 +88,11 @@ impl Replicas {
         settings: Settings,
         configure: impl Fn(Config) -> Config,
     ) -> Result<Self> {
-        let keys = TempDir::with_prefix("portcullis-keys-")?;
-        let (root, assertion) = (keys.path().join("root"), keys.path().join("assertion.pem"));
-        let mut bytes = [0; 32];
-        aws_lc_rs::rand::fill(&mut bytes).ok().context("random bytes")?;
-        fs::write(&root, bytes)?;
-        fs::write(&assertion, rcgen::KeyPair::generate()?.serialize_pem())?;
+        let keys = Keys::new()?;
         let provider = Provider::start(settings).await?;
         let (mut processes, mut clients) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            let config = Config::new()?
-                .provider(&provider)?
-                .set("/keys", json!({ "root": [root], "assertion": [assertion] }))
-                .set("/logging/level", "info")
-                .set("/sessions/store", json!({ "type": "redis", "redis": redis }));
+            let config = keys.shared_with(redis)?.provider(&provider)?;
             let process = configure(config).start().await?;
             clients.push(CheckClient::connect(&process.check_address()).await?);
             processes.push(process);
@@ -87,65 +100,54 @@ impl Replicas {
         Ok(Self { processes, clients, provider, _keys: keys })
     }
 
-    /// Signs somebody in at a replica; their cookies.
-    pub(crate) async fn sign_in(&self, replica: usize) -> Result<Cookies> {
-        let mut cookies = Cookies::new();
-        let to_provider = self.navigate(replica, "/", &mut cookies).await?;
-        let back = log_in(&Url::parse(&to_provider)?, "alice").await?;
-        let path = format!("{}?{}", back.path(), back.query().unwrap_or_default());
-        self.navigate(replica, &path, &mut cookies).await?;
-        ensure!(cookies.keys().any(|name| name == "__Host-portcullis"), "there is no session");
-        Ok(cookies)
+    /// Signs somebody in at a replica; their browser.
+    pub(crate) async fn sign_in(&self, replica: usize) -> Result<CheckVisitor> {
+        let mut visitor = CheckVisitor::new(&self.clients[replica], HOST);
+        let to_provider = self.redirect(replica, &visitor.navigate("/").await?)?;
+        let back = log_in(&to_provider, "alice").await?;
+        self.redirect(replica, &visitor.navigate(&path_and_query(&back)).await?)?;
+        ensure!(visitor.cookies.contains_key(SESSION_COOKIE), "there is no session");
+        Ok(visitor)
     }
 
-    /// Opens a page that redirects; where to.
-    async fn navigate(&self, replica: usize, path: &str, cookies: &mut Cookies) -> Result<String> {
-        let check = with_cookies(Check::get(HOST, path).scheme("https").navigation(), cookies);
-        let Answer::Deny { status, headers, body } = self.clients[replica].check(check.build()).await? else {
-            bail!("{path} is allowed");
-        };
-        if status == 503 {
-            ensure!(headers.only("retry-after").is_some(), "503 without Retry-After");
+    /// Where an answer redirects.
+    fn redirect(&self, replica: usize, answer: &Answer) -> Result<Url> {
+        if is_unavailable(answer)? {
             bail!("503");
         }
-        ensure!((300..400).contains(&status), "{status}: {body}\n{}", self.processes[replica].log_tail());
-        keep(headers.all("set-cookie"), cookies)?;
-        Ok(headers.only("location").context("a redirect says where to")?.to_owned())
+        location(answer).with_context(|| self.processes[replica].log_tail())
     }
 
     /// A call of a script.
-    pub(crate) async fn visit(&self, replica: usize, cookies: &Cookies) -> Result<Visit> {
-        let check = Check::get(HOST, "/page").scheme("https").header("sec-fetch-site", "same-origin");
-        let check = with_cookies(check.header("sec-fetch-mode", "cors"), cookies);
-        match self.clients[replica].check(check.build()).await? {
-            Answer::Allow { .. } => Ok(Visit::Allowed),
-            Answer::Deny { status: 401, .. } => Ok(Visit::Refused),
-            Answer::Deny { status: 503, headers, .. } => {
-                ensure!(headers.only("retry-after").is_some(), "503 without Retry-After");
-                Ok(Visit::Unavailable)
-            }
-            other @ Answer::Deny { .. } => bail!("{other:?}"),
+    pub(crate) async fn visit(&self, replica: usize, visitor: &CheckVisitor) -> Result<Visit> {
+        let answer = visitor.at(&self.clients[replica]).fetch("GET", "/page").await?;
+        match answer.status() {
+            200 => Ok(Visit::Allowed),
+            401 => Ok(Visit::Refused),
+            _ if is_unavailable(&answer)? => Ok(Visit::Unavailable),
+            _ => bail!("{answer:?}"),
         }
     }
 
-    /// Signs out at a replica; fails where that is not acknowledged.
-    pub(crate) async fn log_out(&self, replica: usize, cookies: &mut Cookies) -> Result<()> {
-        let check = Check::new("POST", HOST, "/portcullis/logout").scheme("https").header("origin", ORIGIN);
-        let check = with_cookies(check.header("sec-fetch-site", "same-origin"), cookies);
-        match self.clients[replica].check(check.build()).await? {
-            Answer::Deny { status: 201 | 303, .. } => Ok(()),
-            Answer::Deny { status: 503, headers, .. } => {
-                ensure!(headers.only("retry-after").is_some(), "503 without Retry-After");
-                bail!("503")
-            }
-            other => bail!("{other:?}"),
+    /// Signs out at a replica; fails where that is not acknowledged. The visitor keeps the dead cookie.
+    pub(crate) async fn log_out(&self, replica: usize, visitor: &CheckVisitor) -> Result<()> {
+        let answer = visitor.at(&self.clients[replica]).fetch("POST", "/portcullis/logout").await?;
+        match answer.status() {
+            201 | 303 => Ok(()),
+            _ if is_unavailable(&answer)? => bail!("503"),
+            _ => bail!("{answer:?}"),
         }
+    }
+
+    /// A process.
+    pub(crate) fn process(&self, replica: usize) -> &Portcullis {
+        &self.processes[replica]
     }
 
     /// How long after `begun` a session is refused at a replica.
-    pub(crate) async fn until_refused(&self, replica: usize, cookies: &Cookies, begun: Instant) -> Duration {
+    pub(crate) async fn until_refused(&self, replica: usize, visitor: &CheckVisitor, begun: Instant) -> Duration {
         loop {
-            match self.visit(replica, cookies).await.expect("an answer") {
+            match self.visit(replica, visitor).await.expect("an answer") {
                 Visit::Refused => return begun.elapsed(),
                 Visit::Allowed | Visit::Unavailable => {
                     assert!(begun.elapsed() < Duration::from_mins(1), "a dead session lives at replica {replica}");
@@ -160,8 +162,8 @@ impl Replicas {
         let mut number = 0;
         while begun.elapsed() < lasts {
             number += 1;
-            let mut cookies = match self.sign_in(number % 2).await {
-                Ok(cookies) => cookies,
+            let visitor = match self.sign_in(number % 2).await {
+                Ok(visitor) => visitor,
                 Err(error) => {
                     load.failures.push((Instant::now(), format!("{error:#}")));
                     continue;
@@ -169,20 +171,20 @@ impl Replicas {
             };
             load.acknowledged_sign_ins += 1;
             if number % 3 != 0 {
-                load.signed_in.push(cookies);
+                load.signed_in.push(visitor);
                 // No person has more than a hundred sessions.
                 if load.signed_in.len() > 60 {
-                    let mut oldest = load.signed_in.remove(0);
-                    if let Err(error) = self.log_out(0, &mut oldest).await {
+                    let oldest = load.signed_in.remove(0);
+                    if let Err(error) = self.log_out(0, &oldest).await {
                         load.failures.push((Instant::now(), format!("{error:#}")));
                     }
                 }
                 continue;
             }
-            match self.log_out((number + 1) % 2, &mut cookies).await {
+            match self.log_out((number + 1) % 2, &visitor).await {
                 Ok(()) => {
                     load.acknowledged_logouts += 1;
-                    load.signed_out.push(cookies);
+                    load.signed_out.push(visitor);
                 }
                 // Nobody knows then whether the session lives.
                 Err(error) => load.failures.push((Instant::now(), format!("{error:#}"))),
@@ -192,17 +194,11 @@ impl Replicas {
     }
 }
 
-fn with_cookies(check: Check, cookies: &Cookies) -> Check {
-    let pairs: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    if pairs.is_empty() { check } else { check.header("cookie", pairs.join("; ")) }
-}
-
-fn keep<'a>(lines: impl IntoIterator<Item = &'a str>, cookies: &mut Cookies) -> Result<()> {
-    for line in lines {
-        let (name, value) = line.split(';').next().and_then(|pair| pair.split_once('=')).context("no cookie")?;
-        cookies.insert(name.trim().to_owned(), value.trim().to_owned());
-    }
-    Ok(())
+/// Whether an answer is 503; fails where it does not say when to come back.
+fn is_unavailable(answer: &Answer) -> Result<bool> {
+    let unavailable = answer.status() == 503;
+    ensure!(!unavailable || answer.told("retry-after").len() == 1, "503 without Retry-After");
+    Ok(unavailable)
 }
 
 /// A timer that notes how late it wakes: what this machine adds to every time that is measured beside it.
