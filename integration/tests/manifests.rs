@@ -10,9 +10,10 @@ use std::time::Duration;
 use k8s_openapi::api::authentication::v1::TokenReview;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
-use kube::api::{ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use portcullis_integration::cluster::{Cluster, kustomize};
 use portcullis_integration::jwt::random_id;
+use portcullis_integration::pki::Authority;
 use portcullis_integration::portcullis::binary;
 use serde_json::{Value, json};
 
@@ -66,11 +67,25 @@ fn installations() -> Vec<PathBuf> {
 
 /// A kustomization that puts a component into a namespace, as its comment tells people to write.
 async fn component_in(namespace: &str, component: &str) -> String {
+    built(|manifests| json!({ "namespace": namespace, "components": [manifests.join("components").join(component)] }))
+        .await
+}
+
+/// The base with both components.
+async fn kubeflow_with_redis() -> String {
+    let kustomization = |manifests: &Path| {
+        let components = ["kubeflow", "redis"].map(|name| manifests.join("components").join(name));
+        json!({ "resources": [manifests.join("base")], "components": components })
+    };
+    built(kustomization).await
+}
+
+/// What becomes of a kustomization that is told where the manifests are.
+async fn built(kustomization: impl Fn(&Path) -> Value) -> String {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     // kustomize takes relative paths only.
     let up: PathBuf = folder.path().canonicalize().unwrap().components().skip(1).map(|_| "..").collect();
-    let path = up.join(manifests().strip_prefix("/").unwrap()).join("components").join(component);
-    let kustomization = json!({ "namespace": namespace, "components": [path] });
+    let kustomization = kustomization(&up.join(manifests().strip_prefix("/").unwrap()));
     fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string()).unwrap();
     kustomize(folder.path()).await.unwrap()
 }
@@ -99,12 +114,15 @@ async fn a_real_api_server_takes_every_manifest_and_holds_the_pod_to_them() {
     for folder in installations() {
         let text = kustomize(&folder).await.unwrap();
         cluster.apply(&text).await.unwrap_or_else(|error| panic!("{}: {error:#}", folder.display()));
+        the_pod_is_admitted_and_a_bolder_one_is_not(&cluster).await;
     }
+    let together = kubeflow_with_redis().await;
+    cluster.apply(&together).await.unwrap();
+    the_pod_is_admitted_and_a_bolder_one_is_not(&cluster).await;
     let verify = component_in("team-a", "verify-assertion").await;
     assert!(Objects::parse(&verify).0.iter().all(|object| object["metadata"]["namespace"] == "team-a"));
     cluster.apply(&verify).await.unwrap();
 
-    the_pod_is_admitted_and_a_bolder_one_is_not(&cluster).await;
     the_account_may_review_tokens_and_nothing_else(&cluster).await;
 }
 
@@ -119,6 +137,7 @@ async fn the_pod_is_admitted_and_a_bolder_one_is_not(cluster: &Cluster) {
     let create =
         async |pod: &Value| pods.create(&PostParams::default(), &serde_json::from_value(pod.clone()).unwrap()).await;
     create(&pod).await.unwrap();
+    pods.delete("portcullis-0", &DeleteParams::default().grace_period(0)).await.unwrap();
 
     pod["metadata"]["name"] = json!("portcullis-1");
     pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(true);
@@ -263,12 +282,11 @@ async fn every_request_at_the_gateways_is_checked_and_a_lost_check_is_refused() 
 }
 
 #[tokio::test]
-async fn one_writer_drains_before_it_is_killed() {
+async fn a_pod_drains_before_it_is_killed() {
     for folder in installations() {
         let objects = Objects::of(&folder).await;
         let configuration = objects.configuration();
         let deployment = &objects.get("Deployment", "portcullis")["spec"];
-        assert_eq!((&deployment["replicas"], &deployment["strategy"]), (&json!(1), &json!({ "type": "Recreate" })));
         let pod = &deployment["template"]["spec"];
         let drain = seconds(&configuration, "/drain/delay") + seconds(&configuration, "/drain/timeout");
         let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
@@ -279,18 +297,71 @@ async fn one_writer_drains_before_it_is_killed() {
         .unwrap();
         let sidecar = Duration::from_secs(seconds(&proxy, "/terminationDrainDuration"));
         assert!(sidecar.as_secs() >= drain && sidecar.as_secs() <= grace, "{sidecar:?}");
+        // A subPath would freeze what it mounts.
+        let mounts = objects.container()["volumeMounts"].as_array().unwrap();
+        assert!(mounts.iter().all(|mount| mount.get("subPath").is_none()));
+    }
+}
 
+#[tokio::test]
+async fn an_embedded_store_has_one_writer_and_a_claim() {
+    for folder in [manifests().join("base"), manifests().join("overlays/kubeflow")] {
+        let objects = Objects::of(&folder).await;
+        let configuration = objects.configuration();
+        let deployment = &objects.get("Deployment", "portcullis")["spec"];
+        assert_eq!((&deployment["replicas"], &deployment["strategy"]), (&json!(1), &json!({ "type": "Recreate" })));
+        let pod = &deployment["template"]["spec"];
         // Keys and store on the claim, in folders apart.
-        let container = objects.container();
-        let mounts = container["volumeMounts"].as_array().unwrap();
+        let mounts = objects.container()["volumeMounts"].as_array().unwrap();
         let data = mounts.iter().find(|mount| mount["name"] == "data").unwrap()["mountPath"].as_str().unwrap();
         let keys = Path::new(configuration["keys"]["directory"].as_str().unwrap());
         let store = Path::new(configuration["sessions"]["store"]["path"].as_str().unwrap()).parent().unwrap();
         assert!(keys.starts_with(data) && store.starts_with(data) && keys != store);
-        // A subPath would freeze what it mounts.
-        assert!(mounts.iter().all(|mount| mount.get("subPath").is_none()));
         let claim = pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "data").unwrap();
         objects.get("PersistentVolumeClaim", claim["persistentVolumeClaim"]["claimName"].as_str().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn with_redis_several_replicas_share_their_keys_and_no_disk() {
+    let alone = Objects::of(&manifests().join("overlays/redis")).await;
+    let with_kubeflow = Objects::parse(&kubeflow_with_redis().await);
+    for objects in [&alone, &with_kubeflow] {
+        let deployment = &objects.get("Deployment", "portcullis")["spec"];
+        assert!(deployment["replicas"].as_u64().unwrap() >= 2);
+        let rolling = json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } });
+        assert_eq!(deployment["strategy"], rolling);
+        let budget = &objects.get("PodDisruptionBudget", "portcullis")["spec"];
+        assert_eq!((&budget["maxUnavailable"], &budget["selector"]), (&json!(1), &deployment["selector"]));
+
+        assert_eq!(objects.all("PersistentVolumeClaim").count(), 0);
+        let volumes = deployment["template"]["spec"]["volumes"].as_array().unwrap();
+        assert!(volumes.iter().all(|volume| volume.get("persistentVolumeClaim").is_none()), "{volumes:?}");
+        let mounts = objects.container()["volumeMounts"].as_array().unwrap();
+        let configuration = objects.configuration();
+        let store = &configuration["sessions"]["store"];
+        assert_eq!(store["type"], "redis");
+        // Every file that is named is on a Secret that is mounted.
+        let keys = &configuration["keys"];
+        let redis = &store["redis"];
+        for (file, secret) in [
+            (&keys["root"][0], "portcullis-keys"),
+            (&keys["assertion"][0], "portcullis-keys"),
+            (&redis["password_file"], "portcullis-redis"),
+            (&redis["ca_file"], "portcullis-redis"),
+        ] {
+            let folder = Path::new(file.as_str().unwrap()).parent().unwrap().to_str().unwrap();
+            let mount = mounts.iter().find(|mount| mount["mountPath"] == folder).unwrap();
+            let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
+            assert_eq!(volume["secret"]["secretName"], secret, "{file}");
+        }
+        // The way to Redis is open.
+        let url = redis["urls"][0].as_str().unwrap();
+        let port: u64 = url.rsplit(':').next().unwrap().parse().unwrap();
+        assert!(url.starts_with("rediss://"), "{url}");
+        let egress = objects.get("NetworkPolicy", "portcullis")["spec"]["egress"].as_array().unwrap();
+        let opens = |rule: &Value| rule["ports"].as_array().unwrap().iter().any(|opened| opened["port"] == port);
+        assert!(egress.iter().any(opens), "{egress:?}");
     }
 }
 
@@ -339,7 +410,23 @@ async fn the_product_accepts_every_configuration() {
         let here = tempfile::tempdir().unwrap();
         fs::write(here.path().join("client-secret"), random_id()).unwrap();
         let file = here.path().join("portcullis.yaml");
-        fs::write(&file, text.replace(mount, here.path().to_str().unwrap())).unwrap();
+        let mut text = text.replace(mount, here.path().to_str().unwrap());
+        if objects.configuration()["sessions"]["store"]["type"] == "redis" {
+            let pem = rcgen::KeyPair::generate().unwrap().serialize_pem();
+            let (root, authority) = ([7; 32], Authority::new("redis").unwrap().pem());
+            for (name, content) in [
+                ("keys/root", root.as_slice()),
+                ("keys/assertion.pem", pem.as_bytes()),
+                ("redis/password", b"a password"),
+                ("redis/ca.pem", authority.as_bytes()),
+            ] {
+                let file = here.path().join(name);
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(&file, content).unwrap();
+                text = text.replace(&format!("/secrets/{name}"), file.to_str().unwrap());
+            }
+        }
+        fs::write(&file, text).unwrap();
         let output = Command::new(binary().unwrap()).arg("check-config").arg(&file).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {said}", folder.display());
