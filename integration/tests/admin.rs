@@ -1,57 +1,19 @@
 //! The commands of administrators: the real command against the real process.
 #![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
 
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
 
+use portcullis_integration::administrator::{Administrator, administered};
 use portcullis_integration::envoy::Variant;
 use portcullis_integration::gateway::Gateway;
 use portcullis_integration::on_each_envoy;
 use portcullis_integration::pki::Authority;
-use portcullis_integration::portcullis::{Config, ORIGIN, Portcullis, SESSION_COOKIE, binary};
+use portcullis_integration::portcullis::{Config, ORIGIN, Portcullis, SESSION_COOKIE};
 use portcullis_integration::ports::Port;
 use portcullis_integration::visitor::Visitor;
 use serde_json::{Value, json};
 
 on_each_envoy!(an_administrator_sees_and_ends_sessions);
-
-/// With a socket for administrators.
-fn administered(config: Config) -> Config {
-    let bind = format!("unix:{}", config.folder().join("admin.sock").display());
-    config.set("/listeners/admin", json!({ "bind": bind }))
-}
-
-fn socket(portcullis: &Portcullis) -> PathBuf {
-    portcullis.config().folder().join("admin.sock")
-}
-
-async fn run(address: String, arguments: &[&str], input: &str) -> Output {
-    let mut command = Command::new(binary().unwrap());
-    command.args(arguments).args(["--address", &address]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let input = input.to_owned();
-    let run = move || {
-        let mut child = command.spawn().unwrap();
-        // A command that reads nothing may be gone already.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
-    };
-    tokio::task::spawn_blocking(run).await.unwrap()
-}
-
-/// What a command prints that is to succeed.
-async fn told(portcullis: &Portcullis, arguments: &[&str]) -> String {
-    let output = run(format!("unix:{}", socket(portcullis).display()), arguments, "").await;
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-async fn told_json(portcullis: &Portcullis, arguments: &[&str]) -> Value {
-    let arguments: Vec<&str> = arguments.iter().copied().chain(["--output", "json"]).collect();
-    serde_json::from_str(&told(portcullis, &arguments).await).unwrap()
-}
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -70,7 +32,7 @@ async fn status(visitor: &mut Visitor) -> u16 {
 async fn an_administrator_sees_and_ends_sessions(variant: Variant) {
     let gateway = Gateway::start(variant, administered).await.unwrap();
     let portcullis = &gateway.portcullis;
-    let mode = std::fs::metadata(socket(portcullis)).unwrap().permissions().mode();
+    let mode = std::fs::metadata(Administrator::socket(portcullis)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
     let mut browsers = Vec::new();
@@ -83,45 +45,45 @@ async fn an_administrator_sees_and_ends_sessions(variant: Variant) {
     let [first, second, bob] = &mut browsers[..] else { panic!("three signed in") };
 
     let list = ["sessions", "list", "--user", "alice@example.com"];
-    let listed = told_json(portcullis, &list).await;
+    let listed = Administrator::of(portcullis).told_json(&list).await.unwrap();
     let sessions = listed["sessions"].as_array().unwrap();
     assert_eq!(sessions.len(), 2, "{listed}");
     for session in sessions {
         assert_eq!((&session["userid"], &session["source"]), (&json!("alice@example.com"), &json!("127.0.0.1")));
     }
-    let table = told(portcullis, &list).await;
+    let table = Administrator::of(portcullis).told(&list).await.unwrap();
     let handle = sessions[0]["handle"].as_str().unwrap();
     assert!(table.starts_with("SESSION ") && table.lines().nth(1).unwrap().starts_with(handle), "{table}");
 
     // One session, by its handle; under another person's name it is not found.
-    let address = format!("unix:{}", socket(portcullis).display());
+    let address = format!("unix:{}", Administrator::socket(portcullis).display());
     let of_bob = ["sessions", "revoke", "--user", "bob@example.com", "--session", handle];
-    let output = run(address.clone(), &of_bob, "").await;
+    let output = Administrator::at(address.clone()).run(&of_bob, "").await.unwrap();
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(64), ""));
     assert!(text(&output.stderr).contains("there is no such session"), "{}", text(&output.stderr));
     assert_eq!((status(first).await, status(second).await), (200, 200));
     let of_alice = ["sessions", "revoke", "--user", "alice@example.com", "--session", handle];
-    assert_eq!(told(portcullis, &of_alice).await, "1 session ended\n");
+    assert_eq!(Administrator::of(portcullis).told(&of_alice).await.unwrap(), "1 session ended\n");
     assert_eq!((status(first).await, status(second).await), (401, 200));
 
     // The handle alone is enough.
     first.sign_in("alice", "/").await.unwrap();
-    let listed = told_json(portcullis, &list).await;
+    let listed = Administrator::of(portcullis).told_json(&list).await.unwrap();
     let newest = listed["sessions"][1]["handle"].as_str().unwrap();
     let by_handle = ["sessions", "revoke", "--session", newest];
-    assert_eq!(told(portcullis, &by_handle).await, "1 session ended\n");
+    assert_eq!(Administrator::of(portcullis).told(&by_handle).await.unwrap(), "1 session ended\n");
     assert_eq!((status(first).await, status(second).await, status(bob).await), (401, 200, 200));
-    let output = run(address.clone(), &by_handle, "").await;
+    let output = Administrator::at(address.clone()).run(&by_handle, "").await.unwrap();
     assert_eq!(output.status.code(), Some(64), "{}", text(&output.stderr));
 
     let all = ["sessions", "revoke", "--user", "alice@example.com"];
-    assert_eq!(told_json(portcullis, &all).await, json!({ "ended": 1 }));
+    assert_eq!(Administrator::of(portcullis).told_json(&all).await.unwrap(), json!({ "ended": 1 }));
     assert_eq!((status(second).await, status(bob).await), (401, 200));
 
     // What a check would be decided as, with a credential that the command line does not show.
     let cookie = format!("{SESSION_COOKIE}={}", bob.cookies[SESSION_COOKIE]);
     let arguments = ["explain", "https://kubeflow.test/page?secret=1", "--cookie-file", "-", "--output", "json"];
-    let output = run(address, &arguments, &cookie).await;
+    let output = Administrator::at(address).run(&arguments, &cookie).await.unwrap();
     let explained: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(explained["verdict"], "allowed", "{explained}");
     assert_eq!(explained["reason"], "session");
@@ -180,11 +142,12 @@ async fn an_explanation_names_the_rule_and_starts_no_sign_in() {
         ("/", json!(["refused", "not_signed_in", "default", null])),
         ("/public%2f..%2fdenied", json!(["refused", "ambiguous_path", null, null])),
     ] {
-        let explained = told_json(&portcullis, &["explain", &format!("{ORIGIN}{path}")]).await;
+        let explained =
+            Administrator::of(&portcullis).told_json(&["explain", &format!("{ORIGIN}{path}")]).await.unwrap();
         let told = json!([explained["verdict"], explained["reason"], explained["rule"], explained["userid"]]);
         assert_eq!(told, wanted, "{path}");
     }
-    let unknown = told(&portcullis, &["explain", "https://elsewhere.test/"]).await;
+    let unknown = Administrator::of(&portcullis).told(&["explain", "https://elsewhere.test/"]).await.unwrap();
     assert!(unknown.starts_with("verdict        refused\nreason         unknown_host ("), "{unknown}");
     let checks = portcullis.records().unwrap();
     assert!(checks.iter().all(|record| record["target"] != "portcullis::check"), "explaining is no check");
@@ -193,18 +156,18 @@ async fn an_explanation_names_the_rule_and_starts_no_sign_in() {
 #[tokio::test]
 async fn what_is_wrong_is_told_with_its_exit_code() {
     let portcullis = administered(Config::new().unwrap()).start().await.unwrap();
-    let address = format!("unix:{}", socket(&portcullis).display());
+    let address = format!("unix:{}", Administrator::socket(&portcullis).display());
     let list = ["sessions", "list", "--user", "alice@example.com"];
 
     let missing = portcullis.config().folder().join("none.sock");
-    let output = run(format!("unix:{}", missing.display()), &list, "").await;
+    let output = Administrator::at(format!("unix:{}", missing.display())).run(&list, "").await.unwrap();
     assert_eq!(output.status.code(), Some(69));
     let message = text(&output.stderr);
     assert!(message.contains(missing.to_str().unwrap()) && message.contains("listeners: {admin: {bind:"), "{message}");
 
     let abandoned = portcullis.config().folder().join("abandoned.sock");
     drop(std::os::unix::net::UnixListener::bind(&abandoned).unwrap());
-    let output = run(format!("unix:{}", abandoned.display()), &list, "").await;
+    let output = Administrator::at(format!("unix:{}", abandoned.display())).run(&list, "").await.unwrap();
     assert_eq!(output.status.code(), Some(69));
     assert!(text(&output.stderr).contains("nothing answers at this socket"), "{}", text(&output.stderr));
 
@@ -219,7 +182,7 @@ async fn what_is_wrong_is_told_with_its_exit_code() {
         (&address, &["sessions", "revoke", "--provider-sid", "x"][..], "--issuer"),
         (&address, &["explain", ORIGIN, "--header", "Cookie: a=b"][..], "does not belong on the command line"),
     ] {
-        let output = run(address.to_owned(), arguments, "").await;
+        let output = Administrator::at(address.to_owned()).run(arguments, "").await.unwrap();
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {message}");
         assert!(message.contains(wanted), "{arguments:?}: {message}");
@@ -251,7 +214,7 @@ async fn over_tcp_only_a_named_certificate_is_an_administrator() {
         for (option, file) in credentials {
             arguments.extend([option, file.to_str().unwrap()]);
         }
-        let output = run(format!("https://{}", port.address()), &arguments, "").await;
+        let output = Administrator::at(format!("https://{}", port.address())).run(&arguments, "").await.unwrap();
         assert_eq!(output.status.code(), Some(code), "{name}: {}", text(&output.stderr));
     }
     let acts = audited(&portcullis);
