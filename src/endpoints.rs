@@ -4,6 +4,7 @@
 //! below the prefix is our 404.
 
 mod callback;
+mod front_channel;
 mod logout;
 mod origin;
 mod own_sessions;
@@ -84,6 +85,7 @@ impl Endpoints {
             Endpoint::Login => self.login(origin, request).await,
             Endpoint::Callback => self.callback(origin, request).await,
             Endpoint::Logout => self.logout(origin, request, session).await,
+            Endpoint::FrontChannelLogout => self.front_channel_logout(origin, request).await,
             Endpoint::SignedOut => get(request, || self.signed_out(origin, request)),
             Endpoint::Sessions => self.own_sessions(origin, request, session).await,
             Endpoint::WhoAmI => self.who_am_i(origin, request, session).await,

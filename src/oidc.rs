@@ -14,6 +14,7 @@ mod client_request;
 mod config;
 mod discovery;
 mod exchange;
+mod front_channel;
 mod http;
 mod keys;
 mod limits;
@@ -38,6 +39,7 @@ pub use config::{
     ClaimsConfig, Config, ConfigError, Limits, LoginOrigin, LogoutConfig, ProviderConfig, RefreshConfig,
     SharedClientSecret, StrictAsk, StrictConfig,
 };
+pub use front_channel::FrontChannelError;
 pub use login::{CallbackOutcome, CallbackRequest, Login, LoginError, LoginStart, MAX_ATTEMPTS, SharedLogin};
 pub use metrics::Metrics;
 pub use refresh::{NotFresh, Presented};

@@ -152,6 +152,14 @@ pub fn sign_in_in_frame(sign_in: &Location) -> Page {
     page(&SignInInFramePage { sign_in }, &Policy { frame_ancestors: "'self'", ..Policy::STRICT })
 }
 
+/// The provider ended the session from a page of its own: only pages of these origins may frame it.
+#[must_use]
+pub fn signed_out_by_provider(origins: &[String]) -> Page {
+    let none = origins.is_empty();
+    let frame_ancestors = if none { Policy::STRICT.frame_ancestors.to_owned() } else { origins.join(" ") };
+    page(&SignedOutByProviderPage, &Policy { frame_ancestors: &frame_ancestors, ..Policy::STRICT })
+}
+
 /// Who is signed in, as services are told.
 #[must_use]
 pub fn who_am_i(who: &WhoAmI<'_>) -> Page {
@@ -188,6 +196,10 @@ struct SignedOutPage<'a> {
 }
 
 #[derive(Template)]
+#[template(config = "src/pages/askama.toml", path = "signed_out_by_provider.html")]
+struct SignedOutByProviderPage;
+
+#[derive(Template)]
 #[template(config = "src/pages/askama.toml", path = "sign_in_in_frame.html")]
 struct SignInInFramePage<'a> {
     sign_in: &'a Location,
@@ -215,7 +227,7 @@ struct ConfirmLogoutPage<'a> {
 
 /// What a page's Content-Security-Policy allows beyond its own style.
 struct Policy<'a> {
-    frame_ancestors: &'static str,
+    frame_ancestors: &'a str,
     form: Option<LogoutForm<'a>>,
 }
 

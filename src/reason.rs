@@ -55,6 +55,8 @@ reasons! {
     LoginRestarted => "login_restarted",
     /// The session ended.
     SignedOut => "signed_out",
+    /// The provider's page told us that a session there ended.
+    FrontChannelLogout => "front_channel_logout",
     /// One of our own pages.
     Page => "page",
 

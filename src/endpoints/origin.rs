@@ -39,7 +39,9 @@ pub enum Endpoint {
     Callback,
     /// Ends the session.
     Logout,
-    /// The page after that.
+    /// Ends the sessions that the provider's page names.
+    FrontChannelLogout,
+    /// The page after a logout.
     SignedOut,
     /// Tells who is signed in.
     WhoAmI,
@@ -72,6 +74,7 @@ impl Origin {
             "/login" => Some(Endpoint::Login),
             "/callback" => Some(Endpoint::Callback),
             "/logout" => Some(Endpoint::Logout),
+            "/frontchannel-logout" => Some(Endpoint::FrontChannelLogout),
             "/signed-out" => Some(Endpoint::SignedOut),
             "/whoami" => Some(Endpoint::WhoAmI),
             "/sessions" => Some(Endpoint::Sessions),

@@ -85,11 +85,13 @@ pub struct LogoutConfig {
     pub revoke_tokens: bool,
     /// Whether the provider may end sessions here (OpenID Connect Back-Channel Logout 1.0).
     pub back_channel: bool,
+    /// Whether it may do so through browsers, unsigned (OpenID Connect Front-Channel Logout 1.0).
+    pub front_channel: bool,
 }
 
 impl Default for LogoutConfig {
     fn default() -> Self {
-        Self { at_provider: true, revoke_tokens: true, back_channel: true }
+        Self { at_provider: true, revoke_tokens: true, back_channel: true, front_channel: false }
     }
 }
 

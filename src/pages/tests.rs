@@ -46,6 +46,7 @@ fn every_page(outside: &str) -> Vec<(&'static str, Page)> {
         ("who-am-i", who_am_i(&who)),
         ("own-sessions", own_sessions(&own)),
         ("confirm-logout", confirm_logout(logout, Some(outside), &home())),
+        ("signed-out-by-provider", signed_out_by_provider(&["https://idp.example.com".to_owned()])),
     ]
 }
 
@@ -111,7 +112,11 @@ fn the_policy_allows_exactly_the_style_that_stands_in_the_page() {
         assert!(policy(&page).starts_with("default-src 'none';"), "{name}");
         assert!(policy(&page).ends_with("base-uri 'none'"), "{name}");
         assert!(!policy(&page).contains("unsafe"), "{name}");
-        let frames = if name == "sign-in-in-frame" { "'self'" } else { "'none'" };
+        let frames = match name {
+            "sign-in-in-frame" => "'self'",
+            "signed-out-by-provider" => "https://idp.example.com",
+            _ => "'none'",
+        };
         assert!(policy(&page).contains(&format!("frame-ancestors {frames};")), "{name}");
     }
 }

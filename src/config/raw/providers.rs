@@ -106,11 +106,14 @@ pub(crate) struct ProviderLogout {
     pub(crate) revoke_tokens: bool,
     /// Lets the provider end sessions: `POST /backchannel-logout/<name>` on the `http` listener.
     pub(crate) back_channel: bool,
+    /// Lets the provider's own page end sessions through the browser: `<origin>/portcullis/frontchannel-logout` in a frame.
+    /// Nothing is signed there, so that back-channel logout is better where both sides have it.
+    pub(crate) front_channel: bool,
 }
 
 impl Default for ProviderLogout {
     fn default() -> Self {
-        Self { at_provider: true, revoke_tokens: true, back_channel: true }
+        Self { at_provider: true, revoke_tokens: true, back_channel: true, front_channel: false }
     }
 }
 

@@ -113,6 +113,7 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> O
             at_provider: raw.logout.at_provider,
             revoke_tokens: raw.logout.revoke_tokens,
             back_channel: raw.logout.back_channel,
+            front_channel: raw.logout.front_channel,
         },
     })
 }

@@ -1,0 +1,42 @@
+//! The frame of a provider's page that signs people out here, where that is switched on.
+
+use super::{Endpoints, Origin, RETRY_AFTER};
+use crate::{
+    decision::{Disposition, HeaderText, Respond},
+    oidc::FrontChannelError,
+    pages,
+    reason::Reason,
+    request::Request,
+};
+
+impl Endpoints {
+    /// `GET …/frontchannel-logout?iss=…&sid=…` (OpenID Connect Front-Channel Logout 1.0 section 2). The answer is the same
+    /// whether there was such a session or not.
+    pub(super) async fn front_channel_logout(&self, origin: &Origin, request: &Request) -> Respond {
+        if !self.login.has_front_channel(&origin.login) {
+            return Respond::new(Reason::NotFound, Disposition::NotFound);
+        }
+        if request.method() != "GET" {
+            let refusal = Respond::new(Reason::MethodNotAllowed, Disposition::MethodNotAllowed);
+            return Respond { allow_methods: Some(HeaderText::from_static("GET")), ..refusal };
+        }
+        let query = request.query();
+        // A parameter that occurs twice means nothing.
+        let parameter = |name| query.parameter(name).ok().flatten();
+        if let (Some(iss), Some(sid)) = (parameter("iss"), parameter("sid")) {
+            match self.login.front_channel_logout(&origin.login, &iss, &sid).await {
+                Ok(()) => {}
+                Err(FrontChannelError::Busy) => {
+                    let refusal = Respond::new(Reason::TooManyLogins, Disposition::TooManyRequests);
+                    return refusal.with_retry_after(RETRY_AFTER);
+                }
+                Err(FrontChannelError::StoreUnavailable) => {
+                    let refusal = Respond::new(Reason::StoreUnavailable, Disposition::Unavailable);
+                    return refusal.with_retry_after(RETRY_AFTER);
+                }
+            }
+        }
+        let page = pages::signed_out_by_provider(&self.login.front_channel_pages(&origin.login));
+        Respond::page(Reason::FrontChannelLogout, Disposition::Ok, page)
+    }
+}
