@@ -1,10 +1,12 @@
-.PHONY: demo test parts
+.PHONY: demo test growth parts
 
-# A whole gateway with everything embedded, to sign in to with a browser. Needs Rust, make and Python's pip.
+# A whole gateway with everything embedded, to sign in to with a browser. Needs Rust, make and Python's pip; with
+# STORE=redis it has a Redis of its own, which needs Debian.
+STORE ?= embedded
 demo:
-	@integration/parts/get envoy-1.40.0
+	@integration/parts/get envoy-1.40.0 $(filter redis,$(STORE))
 	@cargo build --locked --package portcullis --package portcullis-integration --bins
-	@exec "$${CARGO_TARGET_DIR:-target}/debug/demo"
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/demo" --store "$(STORE)"
 
 # Everything against real parts, and then a search of all that the product wrote for every secret that the run made.
 # Needs Rust, Go, Node and Python's pip; gets the rest.
@@ -14,6 +16,12 @@ test: parts
 	@rm -rf "$$PORTCULLIS_EVIDENCE" && mkdir -p "$$PORTCULLIS_EVIDENCE"
 	cargo test --workspace --locked
 	@"$${CARGO_TARGET_DIR:-target}/debug/search-secrets"
+
+# What a million sessions in Redis cost beside a thousand: docs/benchmarks.md. Needs Rust, Debian and 5 GiB of memory.
+growth:
+	@integration/parts/get redis
+	@cargo build --release --locked --package portcullis --package portcullis-integration --bin portcullis --bin growth
+	@exec "$${CARGO_TARGET_DIR:-target}/release/growth"
 
 # The real parts that the tests run against, all or PARTS="envoy dex": integration/parts/README.md.
 PARTS ?= all

@@ -8,16 +8,45 @@ mod page;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
 use crate::envoy::{Envoy, Variant};
 use crate::pki::Authority;
 use crate::portcullis::{Config, Portcullis, TOKEN_AUDIENCE};
 use crate::provider::{Provider, Settings, User};
+use crate::redis::RedisServer;
 use crate::review_api::ReviewApi;
 use crate::upstream::Protocol;
+use crate::visitor::Visitor;
+
+/// Where the demonstration keeps its sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Store {
+    /// In the process's memory.
+    Memory,
+    /// In a file.
+    #[default]
+    Embedded,
+    /// In a Redis of its own.
+    Redis,
+}
+
+impl FromStr for Store {
+    type Err = anyhow::Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        match word {
+            "memory" => Ok(Self::Memory),
+            "embedded" => Ok(Self::Embedded),
+            "redis" => Ok(Self::Redis),
+            _ => bail!("{word:?} is no store: memory, embedded or redis"),
+        }
+    }
+}
 
 /// A running demonstration. All of it stops when it is dropped.
 #[derive(Debug)]
@@ -27,10 +56,11 @@ pub struct Demo {
     token: PathBuf,
     provider: String,
     // Dropped in this order: the gateway first.
-    _envoy: Envoy,
-    _portcullis: Portcullis,
+    envoy: Envoy,
+    portcullis: Portcullis,
     _provider: Provider,
     _review_api: ReviewApi,
+    redis: Option<RedisServer>,
 }
 
 /// A line to try, and what it should show.
@@ -48,7 +78,8 @@ pub struct Line {
 
 impl Demo {
     /// Starts all of it.
-    pub async fn start() -> Result<Self> {
+    pub async fn start(store: Store) -> Result<Self> {
+        let redis = if store == Store::Redis { Some(start_redis()?) } else { None };
         let users = vec![User::new("alice", &["team-a", "everyone"]), User::new("bob", &["team-b", "everyone"])];
         let provider = Provider::start(Settings { users, ..Settings::default() }).await?;
         let review_api = ReviewApi::start().await?;
@@ -60,7 +91,12 @@ impl Demo {
             .tls(authority.server(&["localhost"])?);
         let origin = format!("https://localhost:{}", envoy.tls_address().port());
 
-        let config = Config::new()?.provider(&provider)?.service_accounts(&review_api)?.embedded_store();
+        let config = Config::new()?.provider(&provider)?.service_accounts(&review_api)?;
+        let config = match &redis {
+            Some(redis) => config.redis_store(redis)?,
+            None if store == Store::Embedded => config.embedded_store(),
+            None => config,
+        };
         let config = config
             .set("/origins", json!([{ "url": origin, "provider": "test" }]))
             .set("/logging/level", "info")
@@ -80,11 +116,28 @@ impl Demo {
             authority: authority_file,
             token: token_file,
             provider: provider.issuer().to_owned(),
-            _envoy: envoy,
-            _portcullis: portcullis,
+            envoy,
+            portcullis,
             _provider: provider,
             _review_api: review_api,
+            redis,
         })
+    }
+
+    /// The Redis that holds the sessions, where one does.
+    #[must_use]
+    pub const fn redis(&self) -> Option<&RedisServer> {
+        self.redis.as_ref()
+    }
+
+    /// The product's process.
+    pub const fn portcullis(&mut self) -> &mut Portcullis {
+        &mut self.portcullis
+    }
+
+    /// A browser before the gateway.
+    pub fn visitor(&self) -> Result<Visitor> {
+        Visitor::new(self.envoy.to_http1(), &self.origin)
     }
 
     /// Where to go with a browser.
@@ -135,6 +188,16 @@ impl Demo {
     }
 }
 
+/// Starts a Redis, or says what is missing.
+fn start_redis() -> Result<RedisServer> {
+    for program in ["redis-server", "redis-cli"] {
+        let missing = || format!("{program} is missing: get it with `make parts PARTS=redis`");
+        let status = Command::new(program).arg("--version").stdout(Stdio::null()).status().with_context(missing)?;
+        ensure!(status.success(), "{program} does not run: {status}");
+    }
+    Ok(RedisServer::start(&[]))
+}
+
 impl fmt::Display for Demo {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "\nPortcullis stands before a demonstration service.\n")?;
@@ -144,6 +207,13 @@ impl fmt::Display for Demo {
         writeln!(formatter, "  Then       {}/portcullis/whoami shows who you are, and signs you out\n", self.origin)?;
         for line in self.lines() {
             writeln!(formatter, "{}\n  $ {}\n  expect {} and {}\n", line.title, line.command, line.status, line.shows)?;
+        }
+        if let Some(redis) = &self.redis {
+            let port = redis.port();
+            writeln!(
+                formatter,
+                "The sessions are in Redis, sealed: redis-cli -p {port} monitor shows what is asked of it.\n"
+            )?;
         }
         writeln!(formatter, "The identity provider is at {}. Ctrl-C stops everything.", self.provider)
     }

@@ -5,7 +5,8 @@
 //! that hangs, is played by the small scripted servers [`provider`] and [`review_api`]; their honest
 //! mode also serves the demo.
 //!
-//! The product is always a child process: nothing here links against it.
+//! The product is always a child process. [`growth`] alone links against it too, to store more sessions than people
+//! could sign in for.
 #![expect(
     clippy::missing_errors_doc,
     reason = "every error here is the failure of a test, told in full by its own message"
@@ -24,6 +25,7 @@ pub mod envoy;
 pub mod evidence;
 pub mod faults;
 pub mod gateway;
+pub mod growth;
 pub mod http;
 pub mod jwt;
 pub mod lateness;

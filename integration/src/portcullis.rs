@@ -17,6 +17,7 @@ use crate::movable_clock::MovableClock;
 use crate::ports::Port;
 use crate::process::{Launch, Process, Signal};
 use crate::provider::Provider;
+use crate::redis::RedisServer;
 use crate::registration::Registration;
 use crate::review_api::ReviewApi;
 
@@ -154,6 +155,18 @@ impl Config {
     pub fn embedded_store(self) -> Self {
         let path = self.folder.path().join("sessions/sessions.redb");
         self.set("/sessions/store", json!({ "type": "embedded", "path": path }))
+    }
+
+    /// Keeps sessions in this Redis, under keys of this configuration's own: `root` and `assertion.pem` in its folder.
+    pub fn redis_store(self, redis: &RedisServer) -> Result<Self> {
+        let (root, assertion) = (self.folder.path().join("root"), self.folder.path().join("assertion.pem"));
+        let mut key = [0; 32];
+        aws_lc_rs::rand::fill(&mut key).ok().context("random bytes")?;
+        fs::write(&root, key)?;
+        fs::write(&assertion, rcgen::KeyPair::generate()?.serialize_pem())?;
+        let url = format!("redis://127.0.0.1:{}", redis.port());
+        let store = json!({ "type": "redis", "redis": { "urls": [url] } });
+        Ok(self.set("/keys", json!({ "root": [root], "assertion": [assertion] })).set("/sessions/store", store))
     }
 
     /// Lets the process see this clock.

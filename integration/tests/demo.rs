@@ -3,12 +3,47 @@
 use std::process::Command;
 use std::time::Duration;
 
-use portcullis_integration::demo::Demo;
+use portcullis_integration::demo::{Demo, Store};
 use portcullis_integration::process::{Launch, Signal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_line_that_the_demo_prints_shows_what_it_says() {
-    let demo = Demo::start().await.unwrap();
+    shows_what_it_prints(&Demo::start(Store::default()).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_redis_the_demo_keeps_its_sessions_there() {
+    let mut demo = Demo::start(Store::Redis).await.unwrap();
+    shows_what_it_prints(&demo);
+    let records = |demo: &Demo| demo.redis().unwrap().cli(&["--scan", "--pattern", "{portcullis}:r:*"]).lines().count();
+    assert_eq!(records(&demo), 0);
+    let mut alice = demo.visitor().unwrap();
+    assert_eq!(alice.sign_in("alice", "/").await.unwrap().status, 200);
+    assert_eq!(records(&demo), 1, "{}", demo.portcullis().log_tail());
+    demo.portcullis().restart().await.unwrap();
+    // Envoy may first find the old connection broken.
+    for _ in 0..100 {
+        let status = alice.fetch("GET", "/").await.unwrap().status;
+        if status == 200 {
+            return;
+        }
+        assert!(status == 503 || status == 403, "status {status}: the session is lost");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the session did not survive: {}", demo.portcullis().log_tail());
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_is_named() {
+    let postgres = (["--store", "postgres"].as_slice(), "memory, embedded or redis");
+    for (arguments, says) in [postgres, (&["--stores"], "usage: demo [--store memory|embedded|redis]")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_demo")).args(arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains(says), "{told}");
+    }
+}
+
+fn shows_what_it_prints(demo: &Demo) {
     let printed = demo.to_string();
     for line in demo.lines() {
         assert!(printed.contains(&line.command), "the line is printed: {}", line.title);
