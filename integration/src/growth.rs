@@ -106,7 +106,7 @@ impl Growth {
         let bytes_per_session = [few_ground.bytes_per_session()?, many_ground.bytes_per_session()?];
         let mut measured = Vec::new();
         for operation in Operation::ALL {
-            measured.push(in_turns(operation, &few_ground, &many_ground, samples).await?);
+            measured.push(Box::pin(in_turns(operation, &few_ground, &many_ground, samples)).await?);
         }
         for ground in [&few_ground, &many_ground] {
             ground.has_done_what_was_asked(samples as u64).await?;
@@ -156,8 +156,8 @@ async fn in_turns(operation: Operation, few: &Ground<'_>, many: &Ground<'_>, sam
     }
     let (mut at_few, mut at_many) = (Recorder::default(), Recorder::default());
     for sample in 0..samples {
-        at_few.time(few.run(operation, sample)).await?;
-        at_many.time(many.run(operation, sample)).await?;
+        at_few.time(Box::pin(few.run(operation, sample))).await?;
+        at_many.time(Box::pin(many.run(operation, sample))).await?;
     }
     Ok(Measured { operation, few: at_few.finish(few.redis())?, many: at_many.finish(many.redis())? })
 }
@@ -166,6 +166,7 @@ impl fmt::Display for Growth {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [few, many] = self.sessions;
         let [few_bytes, many_bytes] = self.bytes_per_session;
+        #[expect(clippy::cast_precision_loss, reason = "no session takes petabytes")]
         let ratio = many_bytes as f64 / few_bytes as f64;
         writeln!(formatter, "| | {few} sessions | {many} sessions | ratio |\n|---|---|---|---|")?;
         writeln!(formatter, "| bytes a session | {few_bytes} | {many_bytes} | {ratio:.2} |")?;

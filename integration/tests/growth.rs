@@ -1,5 +1,4 @@
 //! More sessions in Redis cost memory and nothing else: what `make growth` measures with a million, with fewer.
-#![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
 
 use portcullis_integration::growth::{Growth, Operation};
 

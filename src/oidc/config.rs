@@ -77,6 +77,7 @@ pub enum StrictAsk {
 
 /// What sign-out does beyond the session here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct LogoutConfig {
     /// Whether the browser is sent to the provider's `end_session_endpoint`, where it has one (OpenID Connect
     /// RP-Initiated Logout 1.0).

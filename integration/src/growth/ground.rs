@@ -9,8 +9,8 @@ use ::portcullis::clock::{SharedClock, SystemClock};
 use ::portcullis::principal::{Email, Groups, ProviderName, User, Userid};
 use ::portcullis::secret::{RootKeyRing, SecretBytes, SecretString};
 use ::portcullis::session::{
-    AccessTokenLife, Config as SessionConfig, Metrics, NewSession, RedisAddress, RedisConfig, RedisServers, RedisStore,
-    Sessions, StoreConfig, Tokens,
+    AccessTokenLife, Config as SessionConfig, Metrics, NewSession, RedisAddress, RedisConfig, RedisServers, Sessions,
+    StoreConfig, Tokens, open_store,
 };
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -189,14 +189,15 @@ async fn service(redis: &RedisServer, key: &[u8]) -> Result<Sessions> {
         cache_lifetime: Duration::from_mins(5),
     };
     let clock: SharedClock = SystemClock::shared();
-    let store = RedisStore::open(config.clone(), Arc::clone(&clock)).await?;
     let ring = RootKeyRing::new(&[SecretBytes::new(key.to_vec())])?.shared();
     let config = SessionConfig {
         store: StoreConfig::Redis(config),
         absolute_lifetime: Duration::from_hours(24),
         idle_lifetime: Duration::from_hours(8),
     };
-    Ok(Sessions::new(Arc::new(store), ring, clock, &config, Metrics::default()))
+    let metrics = Metrics::default();
+    let store = open_store(&config, &clock, &metrics).await?;
+    Ok(Sessions::new(store, ring, clock, &config, metrics))
 }
 
 /// The session of this number: each person has one more after each round of all people.

@@ -98,6 +98,7 @@ impl Default for Refresh {
 /// What sign-out does at the provider, and what the provider's sign-out does here.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct ProviderLogout {
     /// Sends browsers that sign out to the provider's `end_session_endpoint`, where it has one. The provider must know
     /// `<origin>/portcullis/signed-out` as a post-logout redirect URI, else it shows a page of its own, or an error.
