@@ -47,7 +47,7 @@ fn shows_what_it_prints(demo: &Demo) {
     let printed = demo.to_string();
     for line in demo.lines() {
         assert!(printed.contains(&line.command), "the line is printed: {}", line.title);
-        let output = Command::new("sh").args(["-c", &line.command]).output().unwrap();
+        let output = Command::new("sh").args(["-c", &line.command]).output().expect("sh runs");
         let answer = String::from_utf8_lossy(&output.stdout).into_owned();
         let (body, status) = answer.trim_end().rsplit_once('\n').expect("curl writes the status last");
         assert_eq!(status, line.status.to_string(), "{}: {answer}", line.title);
