@@ -121,6 +121,8 @@ async fn a_browser_frames_it_in_the_provider_s_page_alone() {
     browser.leave_frame().await.unwrap();
     assert!(!is_signed_in(&mut alice).await);
     assert_eq!(browser.objections().await.unwrap(), [""; 0]);
+    browser.open(&frame).await.unwrap();
+    browser.photograph("signed-out-by-provider").await.unwrap();
 
     browser.open(&format!("http://{}/", application.address())).await.unwrap();
     browser.run(&hold).await.unwrap();
