@@ -22,16 +22,13 @@ use crate::{
     authn::{BearerAuthenticator, Outcome, SessionAuthenticator},
     authz::RuleSet,
     clock::SharedClock,
-    decision::{Decision, Disposition, Respond},
+    decision::{Decision, Disposition, RETRY_AFTER, Respond},
     endpoints::{Endpoints, Origin},
     identity::Identity,
     reason::Reason,
     request::{Kind, RawRequest, Request, Unreadable},
     session::Session,
 };
-
-/// When to try again where a check could not be decided in time.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Decides checks. A reload makes a new one; checks that run keep the one that they began with.
 #[derive(Debug)]

@@ -6,7 +6,12 @@ mod respond;
 pub use header::{HeaderName, HeaderText, HeaderTextError, Mutations};
 pub use respond::{Body, CookieError, Disposition, Location, LocationError, Page, Respond, SetCookie};
 
+use std::time::Duration;
+
 use crate::reason::Reason;
+
+/// When to come back after something that is needed did not answer.
+pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The outcome of a check.
 #[derive(Debug, PartialEq, Eq)]

@@ -10,22 +10,19 @@ mod origin;
 mod own_sessions;
 mod whoami;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 pub use origin::{Endpoint, Origin};
 
 use crate::{
     clock::{SharedClock, Timestamp},
-    decision::{Disposition, HeaderText, Location, Respond},
+    decision::{Disposition, HeaderText, Location, RETRY_AFTER, Respond},
     oidc::{Login, LoginError, LoginStart, ReturnTarget},
     pages,
     reason::Reason,
     request::{Kind, Provenance, Request},
     session::{OpenError, Session, Sessions},
 };
-
-/// When to try again where something that is needed does not answer.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What answers at our own addresses.
 #[derive(Debug)]

@@ -1,11 +1,12 @@
 //! Bearer tokens: whose they are to judge, and the judgement of ServiceAccount tokens.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
 
 use super::{Authenticated, Authenticator, Outcome, Rejected};
 use crate::{
+    decision::RETRY_AFTER,
     jose::{self, TokenError},
     kubernetes::{ReviewedServiceAccount, ServiceAccountTokens},
     principal::{Method, Principal},
@@ -14,9 +15,6 @@ use crate::{
     secret::sha256,
     session::{NotRevoked, Revocations, TokenRefusal},
 };
-
-/// When to come back after the list of revocations could not be read.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Whose the `authorization` header is to judge. Told by the unverified issuer alone: it decides who judges, never what
 /// the judgement is.

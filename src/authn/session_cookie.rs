@@ -1,20 +1,18 @@
 //! The session's cookie.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 
 use super::{Authenticated, Authenticator, Outcome, Rejected};
 use crate::{
+    decision::RETRY_AFTER,
     oidc::{Login, NotFresh, Presented},
     principal::{Method, Principal, ProviderName},
     reason::Reason,
     request::Request,
     session::{OpenError, Session, Sessions},
 };
-
-/// When to try again where the store or the provider does not answer.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Where a session counts.
 #[derive(Clone, Debug)]

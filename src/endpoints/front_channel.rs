@@ -1,8 +1,8 @@
 //! The frame of a provider's page that signs people out here, where that is switched on.
 
-use super::{Endpoints, Origin, RETRY_AFTER};
+use super::{Endpoints, Origin};
 use crate::{
-    decision::{Disposition, HeaderText, Respond},
+    decision::{Disposition, HeaderText, RETRY_AFTER, Respond},
     oidc::FrontChannelError,
     pages,
     reason::Reason,

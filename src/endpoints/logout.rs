@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Endpoints, Origin, RETRY_AFTER, is_same_origin, on_origin};
+use super::{Endpoints, Origin, is_same_origin, on_origin};
 use crate::{
-    decision::{Body, Disposition, HeaderText, Location, Respond, SetCookie},
+    decision::{Body, Disposition, HeaderText, Location, RETRY_AFTER, Respond, SetCookie},
     oidc::ReturnTarget,
     pages::{self, LogoutForm},
     reason::Reason,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Endpoints, Origin, RETRY_AFTER, challenge, for_people, is_same_origin};
+use super::{Endpoints, Origin, challenge, for_people, is_same_origin};
 use crate::{
-    decision::{Disposition, HeaderText, Location, LocationError, Respond},
+    decision::{Disposition, HeaderText, Location, LocationError, RETRY_AFTER, Respond},
     oidc::ReturnTarget,
     pages::{self, LogoutForm, OwnSession, OwnSessions},
     reason::Reason,
