@@ -29,6 +29,7 @@ use self::{
 };
 use crate::{
     check::Checker,
+    oidc::SharedLogin,
     session::{Revocations, Sessions},
 };
 
@@ -37,6 +38,8 @@ use crate::{
 pub struct Administered {
     /// The sessions of people.
     pub sessions: Arc<ArcSwap<Sessions>>,
+    /// The providers at which people sign in.
+    pub login: SharedLogin,
     /// The revocations of ServiceAccount tokens.
     pub revocations: Arc<Revocations>,
     /// What decides checks.
@@ -48,8 +51,8 @@ pub struct Administered {
 /// The services of the listener for administrators. Each call must bring its [`Caller`] as an extension.
 #[must_use]
 pub fn routes(administered: Administered) -> Routes {
-    let Administered { sessions, revocations, checker, metrics } = administered;
-    let routes = Routes::new(SessionServiceServer::new(PeopleSessions::new(sessions)))
+    let Administered { sessions, login, revocations, checker, metrics } = administered;
+    let routes = Routes::new(SessionServiceServer::new(PeopleSessions::new(sessions, login)))
         .add_service(RevocationServiceServer::new(TokenRevocations::new(revocations)))
         .add_service(DecisionServiceServer::new(Decisions::new(checker)));
     routes.into_axum_router().layer(Extension(metrics)).into()

@@ -130,6 +130,30 @@ async fn an_administrator_sees_and_ends_sessions(variant: Variant) {
 }
 
 #[tokio::test]
+async fn what_came_of_a_provider_s_session_ends_by_its_sid() {
+    let gateway = Gateway::start(Variant::NEWEST, administered).await.unwrap();
+    let administrator = Administrator::of(&gateway.portcullis);
+    let mut people = [gateway.visitor().unwrap(), gateway.visitor().unwrap(), gateway.visitor().unwrap()];
+    for visitor in &mut people {
+        visitor.sign_in("alice", "/").await.unwrap();
+    }
+    let sids: Vec<String> = gateway.provider.signed_in().into_iter().map(|signed_in| signed_in.session).collect();
+    let issuer = gateway.provider.issuer();
+    for (arguments, ended, statuses) in [
+        (vec!["--provider-sid", &sids[0], "--issuer", "https://evil.test"], "0 sessions ended\n", [200, 200, 200]),
+        (vec!["--provider-sid", &sids[0], "--issuer", issuer], "1 session ended\n", [401, 200, 200]),
+        (vec!["--provider-sid", &sids[1]], "1 session ended\n", [401, 401, 200]),
+        (vec!["--provider-sid", "nobody's"], "0 sessions ended\n", [401, 401, 200]),
+    ] {
+        let arguments = [vec!["sessions", "revoke"], arguments].concat();
+        assert_eq!(administrator.told(&arguments).await.unwrap(), ended, "{arguments:?}");
+        for (visitor, wanted) in people.iter_mut().zip(statuses) {
+            assert_eq!(status(visitor).await, wanted, "{arguments:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_explanation_names_the_rule_and_starts_no_sign_in() {
     let rules = json!([
         { "name": "public", "paths": [{ "prefix": "/public" }], "access": "public" },
@@ -179,7 +203,8 @@ async fn what_is_wrong_is_told_with_its_exit_code() {
         (&address, &["sessions", "revoke", "--session", "x"][..], "it is no handle"),
         (&address, &["sessions", "revoke", "--session", "0J3cLZ6yT1qk"][..], "there is no such session"),
         (&address, &["sessions", "revoke", "--user", "", "--session", "0J3cLZ6yT1qk"][..], "the user id"),
-        (&address, &["sessions", "revoke", "--provider-sid", "x"][..], "--issuer"),
+        (&address, &["sessions", "revoke", "--provider-sid", ""][..], "the sid is empty"),
+        (&address, &["sessions", "revoke", "--issuer", "x"][..], "--provider-sid"),
         (&address, &["explain", ORIGIN, "--header", "Cookie: a=b"][..], "does not belong on the command line"),
     ] {
         let output = Administrator::at(address.to_owned()).run(arguments, "").await.unwrap();
@@ -189,7 +214,7 @@ async fn what_is_wrong_is_told_with_its_exit_code() {
     }
     let refused = audited(&portcullis);
     let acts: Vec<_> = refused.iter().map(|act| act["act"].as_str().unwrap()).collect();
-    assert_eq!(acts, ["list_sessions", "revoke_sessions", "revoke_sessions", "revoke_sessions"]);
+    assert_eq!(acts, [vec!["list_sessions"], vec!["revoke_sessions"; 4]].concat());
     assert!(refused.iter().all(|act| act["outcome"] == "failed"), "{refused:?}");
 }
 

@@ -11,6 +11,7 @@ use super::{
     session_service_server::SessionService,
 };
 use crate::{
+    oidc::{Login, SharedLogin},
     principal::Userid,
     session::{Handle, SessionListing, Sessions, StoreError},
 };
@@ -19,24 +20,25 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct PeopleSessions {
     sessions: Arc<ArcSwap<Sessions>>,
+    login: SharedLogin,
 }
 
 impl PeopleSessions {
-    pub(super) const fn new(sessions: Arc<ArcSwap<Sessions>>) -> Self {
-        Self { sessions }
+    pub(super) const fn new(sessions: Arc<ArcSwap<Sessions>>, login: SharedLogin) -> Self {
+        Self { sessions, login }
     }
 
     /// Ends what `target` names, whatever becomes of the caller.
     async fn revoke(&self, target: Option<Target>) -> Result<RevokeSessionsResponse, Status> {
         let target = target.ok_or_else(|| Status::invalid_argument("the request names no sessions"))?;
-        let sessions = self.sessions.load_full();
-        let ended = tokio::spawn(async move { end(&sessions, target).await }).await;
+        let (sessions, login) = (self.sessions.load_full(), self.login.load_full());
+        let ended = tokio::spawn(async move { end(&sessions, &login, target).await }).await;
         let ended = ended.unwrap_or_else(|panic| Err(Status::internal(panic.to_string())))?;
         Ok(RevokeSessionsResponse { ended: ended as u64 })
     }
 }
 
-async fn end(sessions: &Sessions, target: Target) -> Result<usize, Status> {
+async fn end(sessions: &Sessions, login: &Login, target: Target) -> Result<usize, Status> {
     let ended = match target {
         Target::Userid(userid) => sessions.end_userid(&parse_userid(&userid)?).await,
         Target::Session(OneSession { userid, handle }) => {
@@ -50,12 +52,29 @@ async fn end(sessions: &Sessions, target: Target) -> Result<usize, Status> {
             }
             ended.map(usize::from)
         }
-        Target::ProviderSession(ProviderSession { issuer, sid }) if issuer.is_empty() || sid.is_empty() => {
-            return Err(Status::invalid_argument("the issuer or the sid is empty"));
+        Target::ProviderSession(ProviderSession { issuer, sid }) => {
+            if sid.is_empty() || issuer.as_ref().is_some_and(String::is_empty) {
+                return Err(Status::invalid_argument("the issuer or the sid is empty"));
+            }
+            end_provider_session(sessions, login, issuer.as_deref(), &sid).await
         }
-        Target::ProviderSession(ProviderSession { issuer, sid }) => sessions.end_provider_session(&issuer, &sid).await,
     };
     ended.map_err(|error| failed(&error))
+}
+
+/// Ends what came of `sid` at one issuer, or at each that is configured.
+async fn end_provider_session(
+    sessions: &Sessions,
+    login: &Login,
+    issuer: Option<&str>,
+    sid: &str,
+) -> Result<usize, StoreError> {
+    let issuers: Vec<&str> = issuer.map_or_else(|| login.issuers().collect(), |issuer| vec![issuer]);
+    let mut ended = 0;
+    for issuer in issuers {
+        ended += sessions.end_provider_session(issuer, sid).await?;
+    }
+    Ok(ended)
 }
 
 #[tonic::async_trait]
@@ -107,7 +126,8 @@ fn describe(target: &Target) -> String {
         Target::Userid(userid) => format!("user {userid}"),
         Target::Session(OneSession { userid: Some(userid), handle }) => format!("session {handle} of user {userid}"),
         Target::Session(OneSession { userid: None, handle }) => format!("session {handle}"),
-        Target::ProviderSession(ProviderSession { issuer, sid }) => format!("sid {sid} of {issuer}"),
+        Target::ProviderSession(ProviderSession { issuer: Some(issuer), sid }) => format!("sid {sid} of {issuer}"),
+        Target::ProviderSession(ProviderSession { issuer: None, sid }) => format!("sid {sid}"),
     }
 }
 

@@ -199,6 +199,7 @@ impl Assembly {
     pub(super) fn administered(&self) -> Administered {
         Administered {
             sessions: Arc::clone(&self.sessions),
+            login: self.login(),
             revocations: Arc::clone(&self.built.revocations),
             checker: self.checker(),
             metrics: self.admin_metrics.clone(),

@@ -79,8 +79,8 @@ pub(super) enum SessionsCommand {
         #[arg(long, value_name = "USERID")]
         user: String,
     },
-    /// End sessions: one (--session), all of a person (--user), or all of one session at the provider (--issuer and
-    /// --provider-sid).
+    /// End sessions: one (--session), all of a person (--user), or all of one session at the provider
+    /// (--provider-sid).
     Revoke(Revoke),
 }
 
@@ -94,9 +94,9 @@ pub(super) struct Revoke {
     #[arg(long, value_name = "HANDLE")]
     session: Option<String>,
     /// The provider's session, `sid`.
-    #[arg(long, value_name = "SID", requires = "issuer", conflicts_with_all = ["user", "session"])]
+    #[arg(long, value_name = "SID", conflicts_with_all = ["user", "session"])]
     provider_sid: Option<String>,
-    /// The provider's issuer identifier.
+    /// The provider's issuer identifier; each configured provider's where it is not told.
     #[arg(long, value_name = "ISSUER", requires = "provider_sid")]
     issuer: Option<String>,
 }
@@ -208,7 +208,7 @@ impl Revoke {
         match self {
             Self { user: userid, session: Some(handle), .. } => Some(Target::Session(OneSession { userid, handle })),
             Self { user: Some(userid), .. } => Some(Target::Userid(userid)),
-            Self { provider_sid: Some(sid), issuer: Some(issuer), .. } => {
+            Self { provider_sid: Some(sid), issuer, .. } => {
                 Some(Target::ProviderSession(ProviderSession { issuer, sid }))
             }
             _ => None,
