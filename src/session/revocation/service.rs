@@ -218,17 +218,21 @@ impl Revocations {
         outcome.inspect_err(|failure| error!(error = %failure, "the store does not take the revocations back")).is_ok()
     }
 
+    /// Stores the list under the key that seals now; whether the store took it. Else it is tried again at the next reading.
     async fn write_anew(&self, rewritten: Vec<(RevocationEntry, Revocation)>, held: &mut Held) -> bool {
         if rewritten.is_empty() {
             return true;
         }
         info!(entries = rewritten.len(), "the list of revocations is written anew under the next root key");
         let entries = rewritten.iter().map(|(entry, _)| entry.clone()).collect();
-        let outcome = self.store.merge_revocations(entries).await;
+        if let Err(failure) = self.store.merge_revocations(entries).await {
+            error!(error = %failure, "the list of revocations is not written anew");
+            return false;
+        }
         for (entry, revocation) in rewritten {
             held.put(entry, revocation);
         }
-        outcome.inspect_err(|failure| error!(error = %failure, "the list of revocations is not written anew")).is_ok()
+        true
     }
 
     fn put_in_force(&self, held: &Held) {

@@ -7,7 +7,7 @@ use crate::{
     secret::{Label, SharedRootKeyRing},
     session::{
         MemoryStore, StoreConfig,
-        store::{RevocationEntry, RevocationList, SessionStore},
+        store::{MAX_REVOCATIONS, RevocationEntry, RevocationId, RevocationList, SessionStore},
         testing,
     },
 };
@@ -50,6 +50,17 @@ impl World {
             RevocationList::Entries { entries, .. } => entries,
             RevocationList::Unchanged => unreachable!("nothing was seen before"),
         }
+    }
+
+    /// Leaves no room beside one entry, until then.
+    async fn fill(&self, until: Option<Timestamp>) {
+        let filler = (1..MAX_REVOCATIONS).map(|number| {
+            let mut id = [0; RevocationId::BYTES];
+            id[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            let id = RevocationId::from_bytes(id);
+            RevocationEntry { id, updated_at: self.now(), expires_at: until, sealed: vec![0] }
+        });
+        self.store.merge_revocations(filler.collect()).await.unwrap();
     }
 
     fn now(&self) -> Timestamp {
@@ -298,17 +309,29 @@ async fn a_new_root_key_takes_the_list_over_before_the_old_one_leaves() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_full_while_the_key_changes_gets_the_list_later() {
+    let world = World::new();
+    let here = world.running().await;
+    here.revoke(account("team-a/ci"), Measure::Deny).await.unwrap();
+    world.fill(Some(world.now().plus(SECOND * 60))).await;
+    world.ring.store(Arc::new(testing::ring(&[2, 1])));
+    for _ in 0..2 {
+        here.refresh().await;
+        assert!(is_revoked(&here, &robot(), world.now()));
+    }
+    world.clock.advance(SECOND * 61);
+    world.store.sweep().await.unwrap();
+    here.refresh().await;
+    world.ring.store(Arc::new(testing::ring(&[2])));
+    assert!(is_revoked(&world.running().await, &robot(), world.now()), "the old key is gone, and the list is not");
+}
+
+#[tokio::test]
 async fn a_full_list_says_so_and_what_is_in_force_stays() {
     let world = World::new();
     let here = world.running().await;
     here.revoke(account("team-a/ci"), Measure::Deny).await.unwrap();
-    let filler = (1..super::super::store::MAX_REVOCATIONS).map(|number| {
-        let mut id = [0; 32];
-        id[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        let id = super::super::store::RevocationId::from_bytes(id);
-        RevocationEntry { id, updated_at: world.now(), expires_at: None, sealed: vec![0] }
-    });
-    world.store.merge_revocations(filler.collect()).await.unwrap();
+    world.fill(None).await;
     let outcome = here.revoke(account("team-a/next"), Measure::Deny).await;
     assert!(matches!(&outcome, Err(RevokeError::Store(error)) if error.to_string().contains("10000")), "{outcome:?}");
     assert!(is_revoked(&here, &robot(), world.now()));
