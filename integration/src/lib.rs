@@ -38,6 +38,7 @@ pub mod pki;
 pub mod portcullis;
 pub mod ports;
 pub mod process;
+pub mod project;
 pub mod provider;
 pub mod raw_client;
 #[path = "../../src/session/redis/tests/server.rs"]

@@ -1,37 +1,10 @@
 //! What the documents say is there: links, files, commands, reasons, metrics and log fields.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-/// Folders that are no part of the project's text.
-const NOT_OURS: [&str; 4] = [".git", "artefacts", "node_modules", "target"];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace lies above this crate")
-}
-
-fn read(path: impl AsRef<Path>) -> String {
-    let path = root().join(path);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("the project can be listed") {
-        let path = entry.expect("the project can be listed").path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && !NOT_OURS.contains(&name.as_str()) {
-            found.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|have| have == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
+use portcullis_integration::project::{NOT_OURS, files, read, root};
 
 /// A document, its prose apart from what stands between fences.
 struct Document {

@@ -7,10 +7,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
+use portcullis_integration::project::{files, read, root};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,29 +19,6 @@ const SUITE: &str = "integration/attacks";
 const ADVISORIES: &str = "integration/attacks/advisories.yaml";
 /// What stands before the name of a case.
 const CASE: &str = "attacks";
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace lies above this crate")
-}
-
-fn read(path: impl AsRef<Path>) -> String {
-    let path = root().join(path);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("the project can be listed") {
-        let path = entry.expect("the project can be listed").path();
-        if path.is_dir() {
-            found.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|have| have == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
 
 /// The names of the tests in a source: functions with a test's attribute, and those that a macro is given to run.
 fn tests_of(source: &str) -> BTreeSet<String> {
