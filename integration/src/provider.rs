@@ -396,6 +396,13 @@ impl Shared {
         self.state.lock().expect("no holder of this lock panics")
     }
 
+    /// Counts a call of an endpoint; what is to go wrong with it.
+    fn called(&self, count: impl FnOnce(&mut Calls) -> &mut u64, fault: impl FnOnce(&Faults) -> &Fault) -> Fault {
+        let mut state = self.state();
+        *count(&mut state.calls) += 1;
+        fault(&state.faults).clone()
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
     }

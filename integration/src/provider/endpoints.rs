@@ -39,11 +39,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn discovery(Extract(shared): Extract<Arc<Shared>>) -> Response {
-    let fault = {
-        let mut state = shared.state();
-        state.calls.discovery += 1;
-        state.faults.discovery.clone()
-    };
+    let fault = shared.called(|calls| &mut calls.discovery, |faults| &faults.discovery);
     let honest = || {
         let state = shared.state();
         let mut document = shared.discovery(state.signing_key().algorithm());
@@ -54,11 +50,7 @@ async fn discovery(Extract(shared): Extract<Arc<Shared>>) -> Response {
 }
 
 async fn jwks(Extract(shared): Extract<Arc<Shared>>) -> Response {
-    let fault = {
-        let mut state = shared.state();
-        state.calls.jwks += 1;
-        state.faults.jwks.clone()
-    };
+    let fault = shared.called(|calls| &mut calls.jwks, |faults| &faults.jwks);
     let honest = || {
         let state = shared.state();
         let keys: Vec<Value> = state.keys.iter().map(jwt::SigningKey::jwk).collect();
@@ -184,11 +176,7 @@ fn form_decoded(text: &str) -> String {
 }
 
 async fn userinfo(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap) -> Response {
-    let fault = {
-        let mut state = shared.state();
-        state.calls.userinfo += 1;
-        state.faults.userinfo.clone()
-    };
+    let fault = shared.called(|calls| &mut calls.userinfo, |faults| &faults.userinfo);
     let honest = || {
         let state = shared.state();
         let user = headers
@@ -212,11 +200,7 @@ async fn introspect(
     headers: HeaderMap,
     Form(request): Form<Parameters>,
 ) -> Response {
-    let fault = {
-        let mut state = shared.state();
-        state.calls.introspection += 1;
-        state.faults.introspection.clone()
-    };
+    let fault = shared.called(|calls| &mut calls.introspection, |faults| &faults.introspection);
     let honest = || {
         let state = shared.state();
         if authenticate_client(&state, &headers, &request).is_none() {
@@ -236,11 +220,7 @@ async fn revoke(
     headers: HeaderMap,
     Form(request): Form<Parameters>,
 ) -> Response {
-    let fault = {
-        let mut state = shared.state();
-        state.calls.revocation += 1;
-        state.faults.revocation.clone()
-    };
+    let fault = shared.called(|calls| &mut calls.revocation, |faults| &faults.revocation);
     let honest = || {
         let mut state = shared.state();
         if authenticate_client(&state, &headers, &request).is_none() {
