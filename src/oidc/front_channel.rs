@@ -35,8 +35,9 @@ impl Login {
     pub fn front_channel_pages(&self, origin: &LoginOrigin) -> Vec<String> {
         let Some(provider) = self.provider(&origin.provider) else { return Vec::new() };
         let issuer = provider.issuer.url().origin();
-        let endpoint = self.end_session_endpoint(origin).and_then(|url| Url::parse(url.as_str()).ok());
-        let other = endpoint.map(|url| url.origin()).filter(|other| *other != issuer);
+        let known = provider.discovery.known_now();
+        let endpoint = known.as_ref().and_then(|known| known.endpoints.end_session.as_ref());
+        let other = endpoint.map(Url::origin).filter(|other| *other != issuer);
         [Some(issuer), other].into_iter().flatten().map(|origin| origin.ascii_serialization()).collect()
     }
 
@@ -56,7 +57,8 @@ impl Login {
         if sid.is_empty() || sid.len() > MAX_NAME_BYTES {
             return Ok(());
         }
-        let place = Arc::clone(&provider.logouts).try_acquire_owned().map_err(|_| FrontChannelError::Busy)?;
+        let place =
+            Arc::clone(&provider.front_channel_logouts).try_acquire_owned().map_err(|_| FrontChannelError::Busy)?;
         let (login, iss, sid) = (self.clone(), iss.to_owned(), sid.to_owned());
         let ended = tokio::spawn(async move {
             let _place = place;

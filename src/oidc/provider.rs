@@ -50,6 +50,8 @@ pub(super) struct Provider {
     pub(super) places: Arc<Semaphore>,
     /// One place for each logout token that may be judged.
     pub(super) logouts: Arc<Semaphore>,
+    /// One place for each logout through a browser. Strangers can take these, and so none of a logout token's.
+    pub(super) front_channel_logouts: Arc<Semaphore>,
     /// One place for each revocation that may run.
     pub(super) revocations: Arc<Semaphore>,
     /// One place for each refresh that may run; more wait.
@@ -78,6 +80,7 @@ impl Provider {
             questions: Semaphore::new(CONCURRENT_QUESTIONS),
             places: Arc::new(Semaphore::new(limits.concurrent_exchanges.clamp(1, Semaphore::MAX_PERMITS))),
             logouts: Arc::new(Semaphore::new(CONCURRENT_LOGOUTS)),
+            front_channel_logouts: Arc::new(Semaphore::new(CONCURRENT_LOGOUTS)),
             refreshes: Semaphore::new(CONCURRENT_REFRESHES),
             revocations: Arc::new(Semaphore::new(CONCURRENT_REVOCATIONS)),
             clock: clock.clone(),

@@ -4,6 +4,7 @@ mod answers;
 mod back_channel;
 mod discovery;
 mod flow;
+mod front_channel;
 mod limits;
 mod logout;
 mod refresh;
