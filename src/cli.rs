@@ -113,3 +113,24 @@ fn print(stream: &mut dyn io::Write, text: &str) -> ExitCode {
 fn moment(unix_millis: u64) -> String {
     humantime::format_rfc3339_seconds(Timestamp::from_unix_millis(unix_millis).to_system_time()).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_begins_with_a_hyphen_is_no_option() {
+        for arguments in [
+            &["sessions", "revoke", "--session", "-M3cLZ6yT1qk"][..],
+            &["sessions", "revoke", "--session", "--cLZ6yT1qkM"],
+            &["sessions", "revoke", "--provider-sid", "-x"],
+            &["sessions", "revoke", "--user", "-x"],
+            &["sessions", "list", "--user", "-x"],
+        ] {
+            let parsed = Arguments::try_parse_from([&["portcullis"], arguments].concat());
+            assert!(parsed.is_ok(), "{arguments:?}: {}", parsed.unwrap_err());
+        }
+        let mistaken = Arguments::try_parse_from(["portcullis", "sessions", "revoke", "--sesion", "x"]);
+        assert!(mistaken.is_err(), "a mistaken option is told");
+    }
+}

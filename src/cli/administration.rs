@@ -76,7 +76,7 @@ pub(super) enum SessionsCommand {
     /// List the sessions of a person, the oldest first.
     List {
         /// The name that services know the person by.
-        #[arg(long, value_name = "USERID")]
+        #[arg(long, allow_hyphen_values = true, value_name = "USERID")]
         user: String,
     },
     /// End sessions: one (--session), all of a person (--user), or all of one session at the provider
@@ -88,16 +88,16 @@ pub(super) enum SessionsCommand {
 #[group(required = true, multiple = true)]
 pub(super) struct Revoke {
     /// The name that services know the person by.
-    #[arg(long, value_name = "USERID")]
+    #[arg(long, allow_hyphen_values = true, value_name = "USERID")]
     user: Option<String>,
     /// One session: its handle, as lists and logs show it. With --user only where it is that person's.
-    #[arg(long, value_name = "HANDLE")]
+    #[arg(long, allow_hyphen_values = true, value_name = "HANDLE")]
     session: Option<String>,
     /// The provider's session, `sid`.
-    #[arg(long, value_name = "SID", conflicts_with_all = ["user", "session"])]
+    #[arg(long, allow_hyphen_values = true, value_name = "SID", conflicts_with_all = ["user", "session"])]
     provider_sid: Option<String>,
     /// The provider's issuer identifier; each configured provider's where it is not told.
-    #[arg(long, value_name = "ISSUER", requires = "provider_sid")]
+    #[arg(long, allow_hyphen_values = true, value_name = "ISSUER", requires = "provider_sid")]
     issuer: Option<String>,
 }
 
