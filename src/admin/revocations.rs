@@ -29,13 +29,12 @@ impl TokenRevocations {
     async fn revoke(&self, request: RevokeTokensRequest) -> Result<RevokeTokensResponse, Status> {
         let target = parse(request.target)?;
         let before = request.before_ms.map(Timestamp::from_unix_millis);
-        let whole = matches!(target, session::RevocationTarget::Pod(_) | session::RevocationTarget::Token(_));
         let measure = match before {
             Some(_) if request.deny => {
                 return Err(Status::invalid_argument("either the tokens before a time are refused, or all are"));
             }
             Some(before) => Measure::Before(before),
-            None if request.deny || whole => Measure::Deny,
+            None if request.deny || target.is_denied_whole() => Measure::Deny,
             None => Measure::BeforeNow,
         };
         let revocations = Arc::clone(&self.revocations);
@@ -74,7 +73,10 @@ impl RevocationService for TokenRevocations {
     ) -> Result<Response<RevokeTokensResponse>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let act = Act { act: "revoke_tokens", target: describe(request.target.as_ref()) };
+        let act = Act {
+            act: "revoke_tokens",
+            target: request.target.as_ref().map_or_else(String::new, RevocationTarget::name),
+        };
         let outcome = self.revoke(request).await;
         act.record(&caller, outcome, |answer| answer.revocation.as_ref().map_or_else(String::new, summary))
     }
@@ -97,7 +99,10 @@ impl RevocationService for TokenRevocations {
     ) -> Result<Response<RemoveRevocationResponse>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let act = Act { act: "remove_revocation", target: describe(request.target.as_ref()) };
+        let act = Act {
+            act: "remove_revocation",
+            target: request.target.as_ref().map_or_else(String::new, RevocationTarget::name),
+        };
         let outcome = self.remove(request).await;
         act.record(&caller, outcome, |answer| answer.left.as_ref().map_or_else(|| "lifted".to_owned(), summary))
     }
@@ -119,14 +124,16 @@ fn parse(target: Option<RevocationTarget>) -> Result<session::RevocationTarget, 
     })
 }
 
-/// The target of a request as it came, for the audit log.
-fn describe(target: Option<&RevocationTarget>) -> String {
-    match target.and_then(|target| target.target.as_ref()) {
-        Some(Target::Namespace(name)) => format!("namespace {name}"),
-        Some(Target::ServiceAccount(account)) => format!("service-account {}/{}", account.namespace, account.name),
-        Some(Target::PodUid(uid)) => format!("pod {uid}"),
-        Some(Target::TokenId(id)) => format!("token {id}"),
-        None => String::new(),
+impl RevocationTarget {
+    /// The target as the commands name it, and as it came.
+    pub(crate) fn name(&self) -> String {
+        match &self.target {
+            Some(Target::Namespace(name)) => format!("namespace {name}"),
+            Some(Target::ServiceAccount(account)) => format!("service-account {}/{}", account.namespace, account.name),
+            Some(Target::PodUid(uid)) => format!("pod {uid}"),
+            Some(Target::TokenId(id)) => format!("token {id}"),
+            None => String::new(),
+        }
     }
 }
 

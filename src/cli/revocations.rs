@@ -181,15 +181,7 @@ impl Remove {
 
 /// The target as the commands name it.
 fn name(target: Option<&RevocationTarget>) -> String {
-    match target.and_then(|target| target.target.as_ref()) {
-        Some(Target::Namespace(namespace)) => format!("namespace {namespace}"),
-        Some(Target::ServiceAccount(ServiceAccount { namespace, name })) => {
-            format!("service-account {namespace}/{name}")
-        }
-        Some(Target::PodUid(uid)) => format!("pod {uid}"),
-        Some(Target::TokenId(id)) => format!("token {id}"),
-        None => String::new(),
-    }
+    target.map_or_else(String::new, RevocationTarget::name)
 }
 
 fn document(revocation: &Revocation) -> Value {

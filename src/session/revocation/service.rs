@@ -263,7 +263,7 @@ impl Revocations {
     /// # Errors
     /// Where it was not stored, or that is not known.
     pub async fn revoke(&self, target: RevocationTarget, measure: Measure) -> Result<Revocation, RevokeError> {
-        let whole_only = matches!(target, RevocationTarget::Pod(_) | RevocationTarget::Token(_));
+        let whole_only = target.is_denied_whole();
         if whole_only && measure != Measure::Deny {
             return Err(RevokeError::WholeOnly(target.kind()));
         }
@@ -291,7 +291,7 @@ impl Revocations {
         target: &RevocationTarget,
         reopening: Reopening,
     ) -> Result<Option<Revocation>, RevokeError> {
-        let whole_only = matches!(target, RevocationTarget::Pod(_) | RevocationTarget::Token(_));
+        let whole_only = target.is_denied_whole();
         if whole_only && reopening == Reopening::ForNewTokens {
             return Err(RevokeError::WholeOnly(target.kind()));
         }

@@ -92,6 +92,12 @@ impl RevocationTarget {
         }
     }
 
+    /// Whether it has no other tokens than those that are denied with it.
+    #[must_use]
+    pub const fn is_denied_whole(&self) -> bool {
+        matches!(self, Self::Pod(_) | Self::Token(_))
+    }
+
     /// Which one of its kind.
     #[must_use]
     pub fn value(&self) -> String {
