@@ -13,6 +13,7 @@ mod claims;
 mod client_request;
 mod config;
 mod discovery;
+mod endpoint;
 mod exchange;
 mod front_channel;
 mod http;
@@ -32,7 +33,7 @@ mod state;
 mod strict;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use back_channel::BackChannelError;
 pub use config::{

@@ -8,6 +8,7 @@ mod lying_provider {
     pub(crate) mod ground;
     pub(crate) mod ignored;
     pub(crate) mod keys;
+    pub(crate) mod urls;
 }
 
 use std::sync::Arc;

@@ -3,13 +3,18 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderValue, Method, Request, header};
 use openidconnect::AuthType;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
-use super::config::ProviderConfig;
+use super::{config::ProviderConfig, endpoint::Endpoint};
 
 /// A POST of `fields` in which we authenticate as the client (RFC 6749 section 2.3.1); a public client only names
 /// itself.
-pub(super) fn form(config: &ProviderConfig, by: &AuthType, url: &Url, fields: &[(&str, &str)]) -> Request<Vec<u8>> {
+pub(super) fn form(
+    config: &ProviderConfig,
+    by: &AuthType,
+    endpoint: &Endpoint,
+    fields: &[(&str, &str)],
+) -> Request<Vec<u8>> {
     let secret = config.client_secret.as_ref().map(|secret| secret.load_full());
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(fields);
@@ -29,7 +34,7 @@ pub(super) fn form(config: &ProviderConfig, by: &AuthType, url: &Url, fields: &[
     }
     let mut request = Request::new(body.finish().into_bytes());
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = url.as_str().parse().expect("an http URL is a URI");
+    *request.uri_mut() = endpoint.uri().clone();
     let headers = request.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));

@@ -7,6 +7,7 @@ use openidconnect::{IssuerUrl, RedirectUrl};
 use thiserror::Error;
 use url::Url;
 
+use super::endpoint::Endpoint;
 use crate::{http_client::SharedHttp, principal::ProviderName, secret::SecretString};
 
 /// A client secret that a reload may replace while it is in use.
@@ -160,7 +161,7 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// The issuer is no issuer.
-    #[error("provider `{provider}`: issuer must be an absolute https URL without query and fragment")]
+    #[error("provider `{provider}`: issuer must be an absolute https URL of a plain host, without query and fragment")]
     Issuer {
         /// The provider's name.
         provider: String,
@@ -190,15 +191,11 @@ impl ProviderConfig {
     pub(super) fn validate(&self) -> Result<IssuerUrl, ConfigError> {
         let provider = || self.name.as_str().to_owned();
         let issuer = IssuerUrl::new(self.issuer.clone()).map_err(|_| ConfigError::Issuer { provider: provider() })?;
-        let url = issuer.url();
-        if !url.has_host() || url.query().is_some() || url.fragment().is_some() {
-            return Err(ConfigError::Issuer { provider: provider() });
+        if issuer.url().scheme() == "http" && !self.allow_http {
+            return Err(ConfigError::InsecureIssuer { provider: provider() });
         }
-        match url.scheme() {
-            "https" => {}
-            "http" if self.allow_http => {}
-            "http" => return Err(ConfigError::InsecureIssuer { provider: provider() }),
-            _ => return Err(ConfigError::Issuer { provider: provider() }),
+        if issuer.url().query().is_some() || Endpoint::from_url(issuer.url(), self.allow_http).is_err() {
+            return Err(ConfigError::Issuer { provider: provider() });
         }
         if self.claims.trust_unverified_email && self.claims.email_domains.is_empty() {
             return Err(ConfigError::UnverifiedEmail { provider: provider() });

@@ -38,11 +38,6 @@ impl ProviderHttp {
         Self { http: config.http.clone(), timeout: config.timeout, allow_http: config.allow_http }
     }
 
-    /// Whether the rules let us call this URL.
-    pub(super) fn may_call(&self, url: &url::Url) -> bool {
-        url.has_host() && (url.scheme() == "https" || (self.allow_http && url.scheme() == "http"))
-    }
-
     /// Sends a request whose answer is JSON.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
         let response = self.send_plain(request).await?;

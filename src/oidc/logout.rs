@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    client_request, config::LoginOrigin, discovery::Known, http::CallError, login::Login, metrics::Revocation,
-    outside_text::for_log, provider::Provider,
+    client_request, config::LoginOrigin, discovery::Known, endpoint::Endpoint, http::CallError, login::Login,
+    metrics::Revocation, outside_text::for_log, provider::Provider,
 };
 use crate::{
     clock::Timestamp,
@@ -137,10 +137,11 @@ impl Login {
     fn end_session(&self, origin: &LoginOrigin) -> Option<(&Arc<Provider>, Arc<Known>, Url)> {
         let provider = self.provider(&origin.provider).filter(|provider| provider.config.logout.at_provider)?;
         let known = provider.discovery.known_now()?;
-        let url = known.endpoints.end_session.clone()?;
+        let url = known.endpoints.end_session.as_ref()?.url().clone();
         Some((provider, known, url))
     }
 
+    #[expect(clippy::expect_used, reason = "strings and numbers are JSON")]
     fn seal(&self, origin: &LoginOrigin, step: Step, id_token: Option<&str>) -> String {
         let travelling = Travelling { issued_at: self.inner.clock.now(), id_token: id_token.map(str::to_owned) };
         let plaintext = serde_json::to_vec(&travelling).expect("strings and numbers are JSON");
@@ -168,7 +169,7 @@ fn is_for(origin: &LoginOrigin, step: Step) -> [&[u8]; 2] {
 async fn revoke(
     provider: &Provider,
     known: &Known,
-    endpoint: &Url,
+    endpoint: &Endpoint,
     token: &SecretString,
     kind: &str,
 ) -> Result<(), CallError> {

@@ -10,11 +10,12 @@ use openidconnect::{
     },
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error;
-use url::Url;
 
 use super::{
     config::ProviderConfig,
+    endpoint::{Endpoint, EndpointError},
     http::{CallError, ProviderHttp},
 };
 
@@ -27,11 +28,11 @@ struct OAuthMetadata {
     /// RFC 8414 section 2.
     code_challenge_methods_supported: Option<Vec<String>>,
     /// OpenID Connect RP-Initiated Logout 1.0 section 2.1.
-    end_session_endpoint: Option<String>,
+    end_session_endpoint: Option<Value>,
     /// RFC 8414 section 2.
-    revocation_endpoint: Option<String>,
+    revocation_endpoint: Option<Value>,
     /// RFC 8414 section 2.
-    introspection_endpoint: Option<String>,
+    introspection_endpoint: Option<Value>,
 }
 
 impl AdditionalProviderMetadata for OAuthMetadata {}
@@ -55,27 +56,29 @@ type Metadata = ProviderMetadata<
 pub(super) type Client =
     CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet, EndpointMaybeSet>;
 
-/// Endpoints that a provider may have or not. One that the rules do not let us use counts as none: nobody needs it to
-/// sign in.
+/// Endpoints that a provider may have or not. One that cannot be used counts as none, and the log says so: nobody needs
+/// it to sign in.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OptionalEndpoints {
     /// Where browsers are sent to be signed out.
-    pub(super) end_session: Option<Url>,
+    pub(super) end_session: Option<Endpoint>,
     /// Where tokens are revoked (RFC 7009).
-    pub(super) revocation: Option<Url>,
+    pub(super) revocation: Option<Endpoint>,
     /// Where the state of a token is asked for (RFC 7662).
-    pub(super) introspection: Option<Url>,
+    pub(super) introspection: Option<Endpoint>,
 }
 
 impl OptionalEndpoints {
-    fn of(metadata: &OAuthMetadata, config: &ProviderConfig, http: &ProviderHttp) -> Self {
-        let usable = |name: &'static str, text: &Option<String>| {
-            let url = text.as_deref().map(Url::parse)?;
-            let url = url.ok().filter(|url| http.may_call(url) && url.fragment().is_none());
-            if url.is_none() {
-                tracing::warn!(provider = config.name.as_str(), endpoint = name, "an endpoint cannot be used");
-            }
-            url
+    fn of(metadata: &OAuthMetadata, config: &ProviderConfig) -> Self {
+        let usable = |name: &'static str, value: &Option<Value>| {
+            let text = value.as_ref()?.as_str();
+            let endpoint = text.map_or(Err(EndpointError::NotAUrl), |text| Endpoint::parse(text, config.allow_http));
+            endpoint
+                .inspect_err(|error| {
+                    let provider = config.name.as_str();
+                    tracing::warn!(provider, endpoint = name, %error, "an endpoint cannot be used, and counts as none");
+                })
+                .ok()
         };
         Self {
             end_session: usable("end_session_endpoint", &metadata.end_session_endpoint),
@@ -94,8 +97,10 @@ pub(super) enum MetadataError {
     Unreadable(String),
     #[error("the discovery document's issuer is not the configured one")]
     Issuer,
-    #[error("{0} is missing or not https")]
-    Endpoint(&'static str),
+    #[error("there is no `{0}`")]
+    NoEndpoint(&'static str),
+    #[error("its `{0}` cannot be used: {1}")]
+    Endpoint(&'static str, EndpointError),
     #[error("code_challenge_methods_supported does not hold S256")]
     PkceMethod,
     #[error("token_endpoint_auth_methods_supported holds neither client_secret_basic nor client_secret_post")]
@@ -127,35 +132,28 @@ impl Discovered {
         http: &ProviderHttp,
     ) -> Result<Self, MetadataError> {
         let metadata = Metadata::discover_async(issuer.clone(), http).await.map_err(MetadataError::from)?;
-        Self::check(metadata, config, issuer, http)
+        Self::check(metadata, config, issuer)
     }
 
-    fn check(
-        metadata: Metadata,
-        config: &ProviderConfig,
-        issuer: &IssuerUrl,
-        http: &ProviderHttp,
-    ) -> Result<Self, MetadataError> {
+    fn check(metadata: Metadata, config: &ProviderConfig, issuer: &IssuerUrl) -> Result<Self, MetadataError> {
         // To the byte; `https://idp` and `https://idp/` are two issuers.
         if metadata.issuer().as_bytes() != issuer.as_bytes() {
             return Err(MetadataError::Issuer);
         }
-        if !http.may_call(metadata.authorization_endpoint().url()) {
-            return Err(MetadataError::Endpoint("authorization_endpoint"));
+        // The library sends requests to its own copies of these, which it makes of what is checked here.
+        let usable = |name, url| match Endpoint::from_url(url, config.allow_http) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(MetadataError::Endpoint(name, error)),
+        };
+        usable("authorization_endpoint", metadata.authorization_endpoint().url())?;
+        let token_endpoint = metadata.token_endpoint().ok_or(MetadataError::NoEndpoint("token_endpoint"))?.clone();
+        usable("token_endpoint", token_endpoint.url())?;
+        if let Some(userinfo) = metadata.userinfo_endpoint() {
+            usable("userinfo_endpoint", userinfo.url())?;
         }
-        let token_endpoint = metadata
-            .token_endpoint()
-            .filter(|endpoint| http.may_call(endpoint.url()))
-            .cloned()
-            .ok_or(MetadataError::Endpoint("token_endpoint"))?;
-        if metadata.userinfo_endpoint().is_some_and(|endpoint| !http.may_call(endpoint.url())) {
-            return Err(MetadataError::Endpoint("userinfo_endpoint"));
-        }
-        if !http.may_call(metadata.jwks_uri().url()) {
-            return Err(MetadataError::Endpoint("jwks_uri"));
-        }
+        usable("jwks_uri", metadata.jwks_uri().url())?;
         let extra = metadata.additional_metadata().clone();
-        let endpoints = OptionalEndpoints::of(&extra, config, http);
+        let endpoints = OptionalEndpoints::of(&extra, config);
         if extra.code_challenge_methods_supported.is_some_and(|methods| !methods.iter().any(|method| method == "S256"))
         {
             return Err(MetadataError::PkceMethod);
@@ -199,6 +197,8 @@ impl From<DiscoveryError<CallError>> for MetadataError {
             // The path of the member that cannot be read; never its value.
             DiscoveryError::Parse(error) => Self::Unreadable(format!("at `{}`", error.path())),
             DiscoveryError::Validation(_) => Self::Issuer,
+            // The issuer is one that can be called, and so it is what the library asks next.
+            DiscoveryError::Other(_) => Self::Endpoint("jwks_uri", EndpointError::NotAUri),
             _ => Self::Unreadable("it is no discovery document".to_owned()),
         }
     }

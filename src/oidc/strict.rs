@@ -162,7 +162,7 @@ impl Exchange<'_> {
     /// RFC 7662 section 2.
     async fn is_active(&self, access_token: &AccessToken, subject: &str) -> Result<bool, ExchangeError> {
         let missing = || ExchangeError::Answer("it has no introspection endpoint that can be used".to_owned());
-        let endpoint = self.known.endpoints.introspection.clone().ok_or_else(missing)?;
+        let endpoint = self.known.endpoints.introspection.as_ref().ok_or_else(missing)?.url().clone();
         let client = self.client().set_introspection_url(IntrospectionUrl::from_url(endpoint));
         let answer = client
             .introspect(access_token)

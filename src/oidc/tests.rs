@@ -10,7 +10,7 @@ mod logout;
 mod refresh;
 mod secrets;
 mod strict;
-pub(super) mod support;
+pub(crate) mod support;
 
 use super::CallbackOutcome;
 use crate::reason::Reason;

@@ -72,6 +72,14 @@ pub(super) fn url(context: &mut Context<'_>, at: &FieldPath, text: &str, plain_h
                 .write("remove what follows `?` or `#`"),
         );
     }
+    if !url.host_str().is_some_and(|host| Host::parse(host).is_ok()) {
+        // A browser's reader takes `https://{tenant}.example` for a URL; no client can call it.
+        return context.refuse(
+            FieldError::new(at, "its host is no host name or address")
+                .found(text)
+                .write("write a URL such as `https://host.example.com`, with nothing left to fill in"),
+        );
+    }
     let advice = match (url.scheme(), plain_http) {
         ("https", _) | ("http", PlainHttp::Allowed) => return Some(url),
         ("http", PlainHttp::Loopback) if is_loopback(&url) => return Some(url),

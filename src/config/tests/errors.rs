@@ -132,6 +132,8 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("name: dex", "name: Dex!", "providers[0].name", "found `Dex!`; write 1 to 63"),
     ("https://dex.example.com/dex", "http://dex.example.com/dex", "providers[0].issuer", "`allow_http: true`"),
     ("https://dex.example.com/dex", "https://a:hunter2@dex/", "providers[0].issuer", "remove what stands before `@`"),
+    ("https://dex.example.com/dex", "'https://{tenant}.example.com'", "providers[0].issuer", "no host name or address"),
+    ("https://kubeflow.example.com", "'https://a;b,c.example.com'", "origins[0].url", "no host name or address"),
     (
         "https://dex.example.com/dex",
         "https://dex/?a=b",
@@ -259,6 +261,12 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
         "not meant for us",
     ),
     ("[portcullis.example.com]", "[istio-ca]", "service_accounts.audiences[0]", "another service's"),
+    (
+        "[portcullis.example.com]",
+        "['https://dex.example.com/dex/']",
+        "service_accounts.audiences[0]",
+        "not meant for us",
+    ),
     (
         "issuers: [https://kubernetes",
         "issuers: [https://dex.example.com/dex, https://k",

@@ -11,7 +11,10 @@ use super::{
     support::{CLIENT_SECRET, ISSUER, Lies, World, provider_config},
 };
 use crate::{
-    oidc::{Config, ConfigError, Limits, Login, LoginError, Metrics, ProviderConfig, ReturnTarget},
+    oidc::{
+        Config, ConfigError, Limits, Login, LoginError, Metrics, ProviderConfig, ReturnTarget,
+        endpoint::tests::unusable,
+    },
     reason::Reason,
 };
 
@@ -50,6 +53,17 @@ async fn documents_that_must_not_be_believed() {
     let twice = format!("{{\"issuer\":\"{ISSUER}\",\"issuer\":\"{ISSUER}\"}}");
     world.provider.tell(Lies { bodies: [(DOCUMENT, twice)].into(), ..Lies::default() });
     assert_eq!(begin(&world).await, UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn endpoints_that_no_client_can_call_are_not_believed() {
+    for endpoint in ["authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"] {
+        for url in unusable() {
+            let world = World::new();
+            world.provider.tell(Lies::discovery(json!({endpoint: url})));
+            assert_eq!(begin(&world).await, UNAVAILABLE, "{endpoint}: {url:.60}");
+        }
+    }
 }
 
 /// The library fetches the keys before anybody can look at the document that names them.
@@ -160,7 +174,8 @@ async fn configurations_that_are_refused() {
         edit(&mut provider);
         refused(&world, vec![provider])
     };
-    for issuer in ["", "idp", "ftp://idp", "https://idp/?a=b", "https://idp/#a", "data:text/plain,a"] {
+    for issuer in ["", "idp", "ftp://idp", "https://idp/?a=b", "https://idp/#a", "data:text/plain,a", "https://{t}.idp"]
+    {
         let mut provider = provider_config(&world.provider);
         issuer.clone_into(&mut provider.issuer);
         assert!(matches!(refused(&world, vec![provider]), ConfigError::Issuer { .. }), "{issuer}");

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     decision::Location,
-    oidc::{Limits, LogoutConfig},
+    oidc::{Limits, LogoutConfig, endpoint::tests::unusable, metadata::OptionalEndpoints},
     secret::SecretString,
     session::Tokens,
 };
@@ -139,4 +139,23 @@ async fn a_provider_that_hangs_is_not_asked_without_bound_and_nobody_waits() {
     assert_eq!(world.provider.calls("/revoke"), 16);
     world.provider.tell(Lies { statuses: [("/revoke", StatusCode::BAD_REQUEST)].into(), ..Lies::default() });
     world.login.revoke(&world.origin.provider, &tokens);
+}
+
+/// `https://{tenant}.idp.example/revoke` was a URL, and no URI: an `expect` stood between the two.
+#[tokio::test]
+async fn an_endpoint_that_no_client_can_call_counts_as_none() {
+    for url in unusable() {
+        let endpoints = json!({"revocation_endpoint": url, "end_session_endpoint": url, "introspection_endpoint": url});
+        let (world, tokens) = signed_in_world(Lies::discovery(endpoints), LogoutConfig::default()).await;
+        let known = world.login.provider(&world.origin.provider).unwrap().discovery.known_now().unwrap();
+        let OptionalEndpoints { end_session, revocation, introspection } = &known.endpoints;
+        assert_eq!((end_session, revocation, introspection), (&None, &None, &None), "{url:.60}");
+        world.login.revoke(&world.origin.provider, &tokens);
+        tokio::task::yield_now().await;
+        assert_eq!(world.provider.calls("/revoke"), 0, "{url:.60}");
+        assert!(world.login.end_session_url(&world.origin, None).is_none(), "{url:.60}");
+    }
+    let odd = json!({"revocation_endpoint": 7, "end_session_endpoint": ["https://idp.example.com"]});
+    let (world, _) = signed_in_world(Lies::discovery(odd), LogoutConfig::default()).await;
+    assert!(world.login.end_session_url(&world.origin, None).is_none());
 }

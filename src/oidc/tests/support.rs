@@ -12,10 +12,8 @@ use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
 use url::Url;
 
-pub(in crate::oidc) use self::{
-    provider::{ISSUER, Lies, ScriptedProvider},
-    store::CountingStore,
-};
+pub(in crate::oidc) use self::provider::{ISSUER, Lies, ScriptedProvider};
+pub(crate) use self::store::CountingStore;
 use crate::{
     clock::{ManualClock, Timestamp},
     oidc::{

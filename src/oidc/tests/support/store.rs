@@ -17,23 +17,23 @@ use crate::{
 };
 
 #[derive(Debug)]
-pub(in crate::oidc) struct CountingStore {
+pub(crate) struct CountingStore {
     inner: MemoryStore,
     calls: AtomicUsize,
     down: AtomicBool,
 }
 
 impl CountingStore {
-    pub(super) fn new(clock: SharedClock) -> Arc<Self> {
+    pub(crate) fn new(clock: SharedClock) -> Arc<Self> {
         Arc::new(Self { inner: MemoryStore::new(clock), calls: AtomicUsize::new(0), down: AtomicBool::new(false) })
     }
 
     /// How many calls came, of whatever kind.
-    pub(in crate::oidc) fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    pub(in crate::oidc) fn set_down(&self, down: bool) {
+    pub(crate) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
     }
 
