@@ -15,6 +15,7 @@ use url::Url;
 use crate::{
     decision::{Disposition, HeaderText, Location, Page},
     reason::Reason,
+    request::Host,
 };
 
 /// The one style of all pages, as it stands between `<style>` and `</style>`.
@@ -154,9 +155,10 @@ pub fn sign_in_in_frame(sign_in: &Location) -> Page {
 
 /// The provider ended the session from a page of its own: only pages of these origins may frame it.
 #[must_use]
-pub fn signed_out_by_provider(origins: &[String]) -> Page {
-    let none = origins.is_empty();
-    let frame_ancestors = if none { Policy::STRICT.frame_ancestors.to_owned() } else { origins.join(" ") };
+pub fn signed_out_by_provider(origins: &[HostSource]) -> Page {
+    let sources: Vec<&str> = origins.iter().map(HostSource::as_str).collect();
+    let frame_ancestors =
+        if sources.is_empty() { Policy::STRICT.frame_ancestors.to_owned() } else { sources.join(" ") };
     page(&SignedOutByProviderPage, &Policy { frame_ancestors: &frame_ancestors, ..Policy::STRICT })
 }
 
@@ -225,6 +227,26 @@ struct ConfirmLogoutPage<'a> {
     stay: &'a Location,
 }
 
+/// An origin as a source of a Content-Security-Policy (CSP Level 3 section 2.3.1, `host-source`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostSource(String);
+
+impl HostSource {
+    /// The origin of this URL; none where it has none that a policy can hold. A URL's host may hold `;` and `,` (WHATWG
+    /// URL, "forbidden domain code point"), which part directives and policies.
+    #[must_use]
+    pub fn of(url: &Url) -> Option<Self> {
+        let plain = matches!(url.scheme(), "http" | "https") && Host::parse(url.host_str()?).is_ok();
+        plain.then(|| Self(url.origin().ascii_serialization()))
+    }
+
+    /// The source, as it stands in a policy.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What a page's Content-Security-Policy allows beyond its own style.
 struct Policy<'a> {
     frame_ancestors: &'a str,
@@ -234,6 +256,7 @@ struct Policy<'a> {
 impl Policy<'_> {
     const STRICT: Self = Self { frame_ancestors: "'none'", form: None };
 
+    #[expect(clippy::expect_used, reason = "a hash, keywords and parsed origins are visible ASCII")]
     fn header(&self) -> HeaderText {
         let style = &*STYLE_SOURCE;
         let frames = self.frame_ancestors;
@@ -241,7 +264,8 @@ impl Policy<'_> {
         if let Some(form) = self.form {
             let places = [form.leads_to, form.through].into_iter().flatten();
             let anywhere = form.through.map(|_| "https:".to_owned());
-            for source in places.filter_map(|place| other_origin(form.action, place)).chain(anywhere) {
+            let places = places.filter_map(|place| other_origin(form.action, place)).map(|source| source.0);
+            for source in places.chain(anywhere) {
                 forms.push(' ');
                 forms.push_str(&source);
             }
@@ -254,15 +278,13 @@ impl Policy<'_> {
 }
 
 /// The origin that a form's answer leads to, where it is not the form's own.
-fn other_origin(action: &Location, leads_to: &Location) -> Option<String> {
-    let origin = |location: &Location| Url::parse(location.as_str()).ok().map(|url| url.origin());
-    let (own, target) = (origin(action)?, origin(leads_to)?);
-    let source = target.ascii_serialization();
-    // A host may hold `;` and `,` (WHATWG URL, "forbidden domain code point"), which part directives and policies.
-    let plain = source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/.-[]".contains(&byte));
-    (own != target && plain).then_some(source)
+fn other_origin(action: &Location, leads_to: &Location) -> Option<HostSource> {
+    let url = |location: &Location| Url::parse(location.as_str()).ok();
+    let (own, target) = (url(action)?, url(leads_to)?);
+    HostSource::of(&target).filter(|_| own.origin() != target.origin())
 }
 
+#[expect(clippy::expect_used, reason = "writing to a String does not fail, nor does displaying plain values")]
 fn page(template: &impl Template, policy: &Policy<'_>) -> Page {
     let html = template.render().expect("plain values are written to a String, which cannot fail");
     Page { html, content_security_policy: policy.header() }

@@ -7,9 +7,8 @@
 
 use std::sync::Arc;
 
-use url::Url;
-
-use super::{config::LoginOrigin, login::Login};
+use super::{config::LoginOrigin, endpoint::Endpoint, login::Login};
+use crate::pages::HostSource;
 
 /// The longest `sid`, in bytes.
 const MAX_NAME_BYTES: usize = 255;
@@ -30,15 +29,17 @@ impl Login {
         self.provider(&origin.provider).is_some_and(|provider| provider.config.logout.front_channel)
     }
 
-    /// The origins whose pages may hold our frame: the issuer's, and that of its `end_session_endpoint`.
+    /// The origins whose pages may hold our frame: the issuer's, and that of its `end_session_endpoint`. One that no
+    /// policy can hold is left out.
     #[must_use]
-    pub fn front_channel_pages(&self, origin: &LoginOrigin) -> Vec<String> {
+    pub fn front_channel_pages(&self, origin: &LoginOrigin) -> Vec<HostSource> {
         let Some(provider) = self.provider(&origin.provider) else { return Vec::new() };
-        let issuer = provider.issuer.url().origin();
         let known = provider.discovery.known_now();
-        let endpoint = known.as_ref().and_then(|known| known.endpoints.end_session.as_ref());
-        let other = endpoint.map(Url::origin).filter(|other| *other != issuer);
-        [Some(issuer), other].into_iter().flatten().map(|origin| origin.ascii_serialization()).collect()
+        let endpoint = known.as_ref().and_then(|known| known.endpoints.end_session.as_ref()).map(Endpoint::url);
+        let mut sources: Vec<_> =
+            [Some(provider.issuer.url()), endpoint].into_iter().flatten().filter_map(HostSource::of).collect();
+        sources.dedup();
+        sources
     }
 
     /// Ends the sessions of the provider's session `sid`, where `iss` is the provider of this origin and such sessions

@@ -46,7 +46,10 @@ fn every_page(outside: &str) -> Vec<(&'static str, Page)> {
         ("who-am-i", who_am_i(&who)),
         ("own-sessions", own_sessions(&own)),
         ("confirm-logout", confirm_logout(logout, Some(outside), &home())),
-        ("signed-out-by-provider", signed_out_by_provider(&["https://idp.example.com".to_owned()])),
+        (
+            "signed-out-by-provider",
+            signed_out_by_provider(&[HostSource::of(&Url::parse("https://idp.example.com/x").unwrap()).unwrap()]),
+        ),
     ]
 }
 
@@ -137,6 +140,23 @@ fn a_form_may_lead_to_the_one_origin_that_it_names() {
     assert_eq!(forms(Some("https://a;script-src,b/")), "'self'");
     // A provider may send the browser on to any other one.
     assert_eq!(forms_through(None, Some("http://idp.test:5556/end?x=1")), "'self' http://idp.test:5556 https:");
+}
+
+#[test]
+fn a_policy_holds_no_host_that_would_part_it() {
+    let source = |text: &str| HostSource::of(&Url::parse(text).unwrap()).map(|source| source.as_str().to_owned());
+    assert_eq!(source("https://IDP.example.com:8443/a;b,c?d"), Some("https://idp.example.com:8443".to_owned()));
+    assert_eq!(source("http://127.0.0.1:5556/"), Some("http://127.0.0.1:5556".to_owned()));
+    for hostile in
+        ["https://a;script-src,b/", "https://a,b/", "https://*.example.com/", "https://'self'/", "https://{t}.example/"]
+    {
+        assert_eq!(source(hostile), None, "{hostile}");
+    }
+    for opaque in ["data:text/html,a", "file:///etc/passwd", "javascript:alert(1)", "https+x://a/"] {
+        assert_eq!(source(opaque), None, "{opaque}");
+    }
+    // Nobody may frame it, rather than anybody.
+    assert!(policy(&signed_out_by_provider(&[])).contains("frame-ancestors 'none';"));
 }
 
 #[test]

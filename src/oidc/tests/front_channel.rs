@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::support::{Browser, ISSUER, Lies, World};
-use crate::oidc::{CallbackOutcome, FrontChannelError, Limits, LogoutConfig};
+use crate::{
+    oidc::{CallbackOutcome, FrontChannelError, Limits, LogoutConfig},
+    pages::HostSource,
+};
 
 fn world() -> World {
     // Whether browsers are sent to the provider is another matter.
@@ -71,10 +74,13 @@ async fn the_pages_that_may_frame_us_are_the_provider_s() {
         (json!(null), vec!["https://idp.example.com"]),
         (json!("https://idp.example.com/end"), vec!["https://idp.example.com"]),
         (json!("https://logout.example.com/end"), vec!["https://idp.example.com", "https://logout.example.com"]),
+        (json!("https://a;frame-ancestors *,b.example.com/end"), vec!["https://idp.example.com"]),
+        (json!("https://a;frame-ancestors,b.example.com/end"), vec!["https://idp.example.com"]),
     ] {
         let world = world();
         world.provider.tell(Lies::discovery(json!({"end_session_endpoint": endpoint})));
         sign_in(&world.browser(), &world).await;
-        assert_eq!(world.login.front_channel_pages(&world.origin), pages, "{endpoint}");
+        let sources = world.login.front_channel_pages(&world.origin);
+        assert_eq!(sources.iter().map(HostSource::as_str).collect::<Vec<_>>(), pages, "{endpoint}");
     }
 }
