@@ -131,6 +131,8 @@ reasons! {
     IdentityUnusable => "identity_unusable",
     /// Too many sign-ins at once.
     TooManyLogins => "too_many_logins",
+    /// Too many sign-outs at once.
+    TooManyLogouts => "too_many_logouts",
 
     // Something that is needed does not answer.
     /// The identity provider cannot be reached.

@@ -23,20 +23,21 @@ impl Endpoints {
         let query = request.query();
         // A parameter that occurs twice means nothing.
         let parameter = |name| query.parameter(name).ok().flatten();
-        if let (Some(iss), Some(sid)) = (parameter("iss"), parameter("sid")) {
-            match self.login.front_channel_logout(&origin.login, &iss, &sid).await {
-                Ok(()) => {}
-                Err(FrontChannelError::Busy) => {
-                    let refusal = Respond::new(Reason::TooManyLogins, Disposition::TooManyRequests);
-                    return refusal.with_retry_after(RETRY_AFTER);
-                }
-                Err(FrontChannelError::StoreUnavailable) => {
-                    let refusal = Respond::new(Reason::StoreUnavailable, Disposition::Unavailable);
-                    return refusal.with_retry_after(RETRY_AFTER);
-                }
-            }
+        if let (Some(iss), Some(sid)) = (parameter("iss"), parameter("sid"))
+            && let Err(error) = self.login.front_channel_logout(&origin.login, &iss, &sid).await
+        {
+            return failed(error);
         }
         let page = pages::signed_out_by_provider(&self.login.front_channel_pages(&origin.login));
         Respond::page(Reason::FrontChannelLogout, Disposition::Ok, page)
     }
+}
+
+/// The answer where it is not known whether the sessions ended.
+pub(super) fn failed(error: FrontChannelError) -> Respond {
+    let (reason, disposition) = match error {
+        FrontChannelError::Busy => (Reason::TooManyLogouts, Disposition::TooManyRequests),
+        FrontChannelError::StoreUnavailable => (Reason::StoreUnavailable, Disposition::Unavailable),
+    };
+    Respond::new(reason, disposition).with_retry_after(RETRY_AFTER)
 }

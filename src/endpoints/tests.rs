@@ -1,7 +1,11 @@
 use url::Url;
 
 use super::*;
-use crate::{oidc::LoginOrigin, principal::ProviderName, request::Path};
+use crate::{
+    oidc::{FrontChannelError, LoginOrigin},
+    principal::ProviderName,
+    request::Path,
+};
 
 fn origin() -> Origin {
     let url = "https://kf.example.com".to_owned();
@@ -56,4 +60,14 @@ fn a_login_link_keeps_its_target_and_our_origin() {
     let target = ReturnTarget::parse("/a?b=c&d=%20", |_| false);
     let location = origin().login_url(&target).unwrap();
     assert_eq!(location.as_str(), "https://kf.example.com/portcullis/login?return=%2Fa%3Fb%3Dc%26d%3D%2520");
+}
+
+#[test]
+fn a_front_channel_logout_that_failed_is_not_told_as_a_sign_in() {
+    let told = |error| {
+        let respond = front_channel::failed(error);
+        (respond.reason.as_str(), respond.disposition, respond.retry_after.is_some())
+    };
+    assert_eq!(told(FrontChannelError::Busy), ("too_many_logouts", Disposition::TooManyRequests, true));
+    assert_eq!(told(FrontChannelError::StoreUnavailable), ("store_unavailable", Disposition::Unavailable, true));
 }
