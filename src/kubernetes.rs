@@ -7,6 +7,7 @@
 //! deadline; only an answer is ever cached.
 
 mod answer;
+mod audiences;
 mod cache;
 mod claims;
 mod client;
@@ -19,6 +20,7 @@ mod signature;
 mod tokens;
 
 pub use answer::ReviewedServiceAccount;
+pub use audiences::{is_another_services_audience, is_same_audience};
 pub use client::{ClientError, KubeReviews};
 pub use config::{Config, ConfigError};
 pub use metrics::Metrics;

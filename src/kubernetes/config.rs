@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::audiences::{is_another_services_audience, is_same_audience};
+
 /// How ServiceAccount tokens are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -76,14 +78,6 @@ impl Config {
     /// An API server's audiences are its issuers, unless `--api-audiences` names others; the names of its Service are
     /// usual ones.
     fn is_api_servers(&self, audience: &str) -> bool {
-        let plain = |name: &str| {
-            let name = name.strip_prefix("https://").unwrap_or(name);
-            name.trim_end_matches('/').to_ascii_lowercase()
-        };
-        let audience = plain(audience);
-        let service = matches!(audience.as_str(), "kubernetes" | "kubernetes.default")
-            || audience == "kubernetes.default.svc"
-            || audience.starts_with("kubernetes.default.svc.");
-        service || self.issuers.iter().any(|issuer| plain(issuer) == audience)
+        is_another_services_audience(audience) || self.issuers.iter().any(|issuer| is_same_audience(issuer, audience))
     }
 }

@@ -12,18 +12,6 @@ use crate::{
     kubernetes,
 };
 
-/// Audiences that tokens of every pod carry, or that stand for another service than this one.
-const FOREIGN_AUDIENCES: [&str; 8] = [
-    "kubernetes",
-    "kubernetes.default",
-    "kubernetes.default.svc",
-    "kubernetes.default.svc.cluster.local",
-    "api",
-    "k3s",
-    "konnectivity-server",
-    "istio-ca",
-];
-
 pub(super) fn resolve(
     context: &mut Context<'_>,
     at: &FieldPath,
@@ -82,10 +70,11 @@ fn audiences(
     }
     let mut seen = BTreeSet::new();
     for (index, audience) in raw.audiences.iter().enumerate() {
-        let issuer = known.clusters.iter().chain(&known.providers).any(|issuer| same_url(issuer, audience));
+        let mut issuers = known.clusters.iter().chain(&known.providers);
+        let issuer = issuers.any(|issuer| kubernetes::is_same_audience(issuer, audience));
         let problem = if audience.trim() != audience || audience.is_empty() {
             "it is empty, or has spaces around it"
-        } else if issuer || is_the_api_servers(audience) {
+        } else if issuer || kubernetes::is_another_services_audience(audience) {
             "it is the API server's own audience or another service's: tokens that are not meant for us would pass"
         } else if !seen.insert(audience) {
             "it is named twice"
@@ -95,16 +84,6 @@ fn audiences(
         context.report(FieldError::new(&at.index(index), problem).found(audience).write(WRITE));
     }
     (context.errors() == before).then(|| raw.audiences.clone())
-}
-
-fn same_url(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
-}
-
-fn is_the_api_servers(audience: &str) -> bool {
-    let lower = audience.to_ascii_lowercase();
-    let bare = lower.strip_prefix("https://").unwrap_or(&lower).trim_end_matches('/');
-    FOREIGN_AUDIENCES.contains(&bare) || bare == "kubernetes.default" || bare.starts_with("kubernetes.default.svc")
 }
 
 fn issuers(context: &mut Context<'_>, at: &FieldPath, raw: &[String], known: &Issuers) -> Option<Vec<String>> {
