@@ -9,6 +9,8 @@ mod protected;
 pub use assertion::{AssertionConfig, CredentialKey};
 pub use protected::{HeaderConfig, HeaderConfigError, identity_header_name};
 
+use std::collections::HashSet;
+
 use assertion::Assertions;
 use protected::Protected;
 
@@ -61,7 +63,7 @@ pub struct Proof<'a> {
 pub struct Identity {
     protected: Protected,
     cookie_names: Vec<String>,
-    named_groups: Vec<String>,
+    named_groups: HashSet<String>,
     assertions: Assertions,
 }
 
@@ -72,7 +74,7 @@ impl Identity {
         Self {
             protected: Protected::new(config.headers, config.remove_method_overrides),
             cookie_names: config.cookie_names,
-            named_groups: config.named_groups,
+            named_groups: config.named_groups.into_iter().collect(),
             assertions: Assertions::new(config.assertion, keys, clock),
         }
     }
@@ -137,8 +139,7 @@ impl Identity {
         if fits(&all) {
             return Some(all);
         }
-        let named: Vec<&Group> =
-            all.into_iter().filter(|group| self.named_groups.iter().any(|name| name == group.as_str())).collect();
+        let named: Vec<&Group> = all.into_iter().filter(|group| self.named_groups.contains(group.as_str())).collect();
         fits(&named).then_some(named)
     }
 }

@@ -3,6 +3,8 @@
 
 #[path = "redis/deployments.rs"]
 mod deployments;
+#[path = "redis/repeated.rs"]
+mod repeated;
 #[path = "redis/replicas.rs"]
 mod replicas;
 

@@ -1,5 +1,6 @@
 mod fixture;
 mod own_sessions;
+mod repeated;
 
 use fixture::Fixture;
 

@@ -1,6 +1,6 @@
 //! Logout: the session is gone before the answer, which then leads through the provider's logout, where there is one.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{Endpoints, Origin, is_same_origin, on_origin};
 use crate::{
@@ -16,6 +16,8 @@ use crate::{
 const CONTINUE_PARAMETER: &str = "continue";
 /// The parameter with which the provider sends browsers back (OpenID Connect RP-Initiated Logout 1.0 section 3).
 const STATE_PARAMETER: &str = "state";
+/// How many sessions one sign-out ends at most. A browser keeps one cookie of our name: a second one was planted.
+const MAX_SESSIONS: usize = 4;
 
 impl Endpoints {
     /// `POST` from a page of this origin ends the session; so does `GET` from a link on one. Any other `GET` gets a page
@@ -60,11 +62,16 @@ impl Endpoints {
 
     async fn end(&self, origin: &Origin, request: &Request) -> Respond {
         let cookies = request.cookies();
-        let tickets: Vec<String> = cookies.values(&origin.session_cookie).map(str::to_owned).collect();
-        let Ok(tokens) = self.end_all(origin, tickets).await else {
+        let mut tickets = self.tickets(cookies.values(&origin.session_cookie));
+        let first: Vec<String> = tickets.by_ref().take(MAX_SESSIONS).map(str::to_owned).collect();
+        let more = tickets.next().is_some();
+        let Ok(tokens) = self.end_all(origin, first).await else {
             return Respond::new(Reason::StoreUnavailable, Disposition::Unavailable).with_retry_after(RETRY_AFTER);
         };
-        let answer = if is_top_level(request) {
+        let answer = if more {
+            // Not "signed out": the session that was meant may be one of those that live on.
+            Respond::new(Reason::TicketInvalid, Disposition::BadRequest)
+        } else if is_top_level(request) {
             let location = self.login.end_session_url(&origin.login, tokens.as_ref().map(|tokens| &tokens.id_token));
             let location = location.unwrap_or_else(|| origin.after_logout.clone());
             Respond::redirect(Reason::SignedOut, Disposition::SeeOther, location)
@@ -89,6 +96,13 @@ impl Endpoints {
             Location::new(&url).ok()
         });
         through_provider.unwrap_or_else(|| origin.after_logout.clone())
+    }
+
+    /// Those of a request's cookies that are tickets of ours, each once: one that is said a hundred times is one, and
+    /// one that was made up costs a MAC and no call to the store.
+    fn tickets<'a>(&self, values: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+        let mut seen = HashSet::new();
+        values.filter(move |value| seen.insert(*value)).filter(|value| self.sessions.made(value))
     }
 
     /// Ends the sessions of these tickets, whatever becomes of the caller: a gateway that gives up must not leave a

@@ -17,6 +17,11 @@ const EMAIL_VERIFIED: &str = "email_verified";
 /// The longest subject identifier, in bytes (OpenID Connect Core section 2).
 const MAX_SUBJECT_BYTES: usize = 255;
 
+/// The most groups that a person may be in, and the most bytes of their names: each check goes through all of them.
+/// Directories that name thousands have stopped being told apart by rules long before.
+const MAX_GROUPS: usize = 4096;
+const MAX_GROUPS_BYTES: usize = 128 * 1024;
+
 /// Why claims make no person.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum IdentityError {
@@ -34,6 +39,8 @@ pub(super) enum IdentityError {
     AddressFromAnotherClaim(String),
     #[error("the user id is not usable: {0}")]
     Userid(NameError),
+    #[error("there are more than 4096 groups, or their names are longer than 128 KiB in all")]
+    Groups,
 }
 
 /// Who signed in, from claims that were verified.
@@ -88,7 +95,7 @@ impl Identified<'_> {
             subject: self.subject.to_owned(),
             userid,
             email: email.ok(),
-            groups: self.groups(config),
+            groups: self.groups(config)?,
         })
     }
 
@@ -125,16 +132,21 @@ impl Identified<'_> {
         Ok(name.to_owned())
     }
 
-    /// The groups: an array of texts, or one text, which is one group and is not split. None is fine.
-    fn groups(&self, config: &ClaimsConfig) -> Groups {
-        // What is no text counts as the empty name: dropped, and counted as such.
-        let name = |value: &'_ Value| -> String { value.as_str().unwrap_or_default().to_owned() };
-        let names: Vec<String> = match config.groups_claim.as_deref().and_then(|claim| self.claim(claim)) {
-            None => Vec::new(),
-            Some(Value::Array(values)) => values.iter().map(name).collect(),
-            Some(value) => vec![name(value)],
+    /// The groups: an array of texts, or one text, which is one group and is not split. None is fine; more than can be
+    /// gone through at each check are refused, since a list that was cut short would be another one.
+    fn groups(&self, config: &ClaimsConfig) -> Result<Groups, IdentityError> {
+        let values = match config.groups_claim.as_deref().and_then(|claim| self.claim(claim)) {
+            None => &[],
+            Some(Value::Array(values)) => values.as_slice(),
+            Some(value) => std::slice::from_ref(value),
         };
-        Groups::from_provider(names.iter().map(String::as_str))
+        // What is no text counts as the empty name: dropped, and counted as such.
+        let groups = Groups::from_provider(values.iter().map(|value| value.as_str().unwrap_or_default()));
+        let bytes: usize = groups.names().iter().map(|group| group.as_str().len()).sum();
+        if groups.names().len() > MAX_GROUPS || bytes > MAX_GROUPS_BYTES {
+            return Err(IdentityError::Groups);
+        }
+        Ok(groups)
     }
 
     /// A claim of the ID token; userinfo's only where the ID token has none.
@@ -271,6 +283,23 @@ mod tests {
         assert_eq!(names(json!([1, {"a": 1}, "x"])), (vec!["x".to_owned()], 2));
         assert_eq!(names(json!({"a": 1})), (vec![], 1));
         assert_eq!(names(json!(null)), (vec![], 0));
+    }
+
+    #[test]
+    fn more_groups_than_a_check_can_go_through_are_refused_and_never_cut_short() {
+        let groups = |count: usize, length: usize| {
+            let config = ClaimsConfig { userid_claim: "name".to_owned(), ..config() };
+            let groups: Vec<String> = (0..count).map(|number| format!("{number:0length$}")).collect();
+            user_of(&config, json!({"name": "a", "groups": groups}), None).map(|user| user.groups.names().len())
+        };
+        assert_eq!(groups(MAX_GROUPS, 4), Ok(MAX_GROUPS));
+        assert_eq!(groups(MAX_GROUPS + 1, 4), Err(IdentityError::Groups));
+        assert_eq!(groups(1024, 128), Ok(1024));
+        assert_eq!(groups(1025, 128), Err(IdentityError::Groups));
+        // What is said again, or cannot be used, is none.
+        let config = ClaimsConfig { userid_claim: "name".to_owned(), ..config() };
+        let again = user_of(&config, json!({"name": "a", "groups": vec!["a"; 100_000]}), None).unwrap();
+        assert_eq!(again.groups.names().len(), 1);
     }
 
     #[test]

@@ -232,7 +232,7 @@ impl Sessions {
     pub async fn renew(&self, current: &Current, renewal: &Renewal) -> Result<Renewed, StoreError> {
         let ring = self.ring.load_full();
         let Ok((session, sealed)) =
-            record::renew(&ring, &current.ticket, &current.opened, renewal, current.version + 1)
+            record::renew(&ring, &current.ticket, &current.opened, renewal, current.version.saturating_add(1))
         else {
             // Its key has left the ring, and the session with it.
             return Ok(Renewed::Ended);
@@ -282,6 +282,12 @@ impl Sessions {
             Inserted::LoggedOut => Err(CreateError::LoggedOut),
             Inserted::NameTaken => Err(StoreError::Damaged("a new session's name is taken".to_owned()).into()),
         }
+    }
+
+    /// Whether this is a ticket that we made, of a session that lives or not. No call to the store.
+    #[must_use]
+    pub fn made(&self, ticket: &str) -> bool {
+        Ticket::parse(&self.ring.load(), ticket).is_some()
     }
 
     /// Ends the session of a ticket; whether there was one. It is gone when this returns, from memory and store, and

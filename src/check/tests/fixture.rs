@@ -17,11 +17,13 @@ use crate::{
     http_client::{HttpError, OutboundHttp, SharedHttp},
     identity::{self, AssertionConfig, HeaderConfig, Identity},
     jose::{AssertionKey, AssertionKeyRing},
-    oidc::{self, ClaimsConfig, Limits, Login, LoginOrigin, LogoutConfig, ProviderConfig},
+    oidc::{
+        self, ClaimsConfig, Limits, Login, LoginOrigin, LogoutConfig, ProviderConfig, tests::support::CountingStore,
+    },
     principal::{Email, Groups, ProviderName, User, Userid},
     request::RawRequest,
     secret::{RootKeyRing, SecretBytes, SecretString, random_bytes},
-    session::{self, NewSession, RevocationMetrics, Revocations, SessionStore, Sessions, StoreConfig, Tokens},
+    session::{self, NewSession, RevocationMetrics, Revocations, Sessions, StoreConfig, Tokens},
 };
 
 pub(super) const ISSUER: &str = "https://idp.example.com";
@@ -31,6 +33,7 @@ const HOSTS: [&str; 2] = ["kf.example.com", "second.example.com"];
 pub(super) struct Fixture {
     checker: Checker,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) store: Arc<CountingStore>,
     clock: Arc<ManualClock>,
 }
 
@@ -53,16 +56,11 @@ impl Fixture {
             absolute_lifetime: Duration::from_hours(24),
             idle_lifetime: Duration::from_hours(8),
         };
-        let store: Arc<dyn SessionStore> = Arc::new(session::MemoryStore::new(Arc::clone(&shared)));
-        let revocations = Revocations::new(
-            Arc::clone(&store),
-            ring.clone(),
-            shared.clone(),
-            &config.store,
-            RevocationMetrics::default(),
-        );
+        let store = CountingStore::new(shared.clone());
+        let revocations =
+            Revocations::new(store.clone(), ring.clone(), shared.clone(), &config.store, RevocationMetrics::default());
         let metrics = session::Metrics::register(&mut registry);
-        let sessions = Arc::new(Sessions::new(store, ring.clone(), shared.clone(), &config, metrics));
+        let sessions = Arc::new(Sessions::new(store.clone(), ring.clone(), shared.clone(), &config, metrics));
         let oidc = oidc::Config { providers: vec![provider(http)], limits: Limits::default() };
         let metrics = oidc::Metrics::register(&mut registry);
         let login = Login::new(oidc, ring, Arc::clone(&sessions), shared.clone(), metrics, None).unwrap();
@@ -79,7 +77,7 @@ impl Fixture {
             clock: shared,
             metrics: Metrics::register(&mut registry),
         });
-        Self { checker, sessions, clock }
+        Self { checker, sessions, store, clock }
     }
 
     /// The cookie header of somebody who is signed in.
