@@ -73,7 +73,7 @@ impl RuleSet {
         if positions.any(|position| position != first) {
             return Err(Reason::AmbiguousPath);
         }
-        Ok(first.map_or(&self.default, |position| &self.rules[position]))
+        Ok(first.and_then(|position| self.rules.get(position)).unwrap_or(&self.default))
     }
 
     fn position(&self, request: &Request, path: &str) -> Option<usize> {

@@ -36,6 +36,7 @@ fn bounded(router: Router, body_bytes: usize, deadline: Duration) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, deadline))
 }
 
+#[expect(clippy::expect_used, reason = "digits are a header's value")]
 fn cached_for(seconds: u32) -> (HeaderName, HeaderValue) {
     let value = format!("public, max-age={seconds}");
     (header::CACHE_CONTROL, HeaderValue::from_str(&value).expect("digits are a header's value"))

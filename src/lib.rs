@@ -3,6 +3,19 @@
 //!
 //! ARCHITECTURE.md tells the floors that the modules stand on; a module imports lower floors only.
 
+// What comes from outside must not end a request by a panic. Each place that stays says why it cannot. Tests may panic.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+    )
+)]
+
 // Floor 0: no imports from this crate.
 pub mod clock;
 pub mod http_client;

@@ -12,6 +12,7 @@ pub use redacted::{SecretBytes, SecretString};
 /// Where the operating system has none: nothing that this product does is safe then.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place that asks for randomness")]
+#[expect(clippy::expect_used, reason = "without randomness nothing is safe; nobody outside causes it")]
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).expect("the operating system's random number generator works");

@@ -49,6 +49,7 @@ impl Health {
 }
 
 /// The routes of the check listener.
+#[expect(clippy::expect_used, reason = "the descriptors are part of the binary, and a test reads them")]
 pub(super) fn routes<S>(authorization: S, health: &Health) -> Routes
 where
     S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,

@@ -58,6 +58,10 @@ pub(super) struct Failures {
 
 impl Reloader {
     /// Looks at the configuration again and again. Never ends.
+    #[expect(
+        clippy::expect_used,
+        reason = "what reads files is held to the lints that refuse to panic on their contents"
+    )]
     pub(super) async fn run(mut self, mut source: Source) {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -150,6 +150,7 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    #[expect(clippy::expect_used, reason = "nothing closes the semaphore")]
     async fn place(&self) -> OwnedSemaphorePermit {
         Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
     }

@@ -223,8 +223,8 @@ fn narrow_service_workers(request: &Request, mutations: &mut Mutations) {
         return;
     }
     let path = request.path().raw();
-    let folder = path.rfind('/').map_or("/", |slash| &path[..=slash]);
-    if let Ok(folder) = HeaderText::parse(folder) {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    if let Ok(folder) = HeaderText::parse(format!("{folder}/")) {
         mutations.set_response(&HeaderName::from_static("service-worker-allowed"), folder);
     }
 }

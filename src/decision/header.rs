@@ -56,6 +56,7 @@ impl HeaderText {
     /// # Panics
     /// Where the value is none that [`HeaderText::parse`] takes.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "the text stands in the source")]
     pub fn from_static(text: &'static str) -> Self {
         Self::parse(text).expect("a value written in the source is a valid one")
     }

@@ -216,6 +216,7 @@ impl SetCookie {
     /// # Panics
     /// Never: name and value were checked.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "name and value were checked when the cookie was made")]
     pub fn header(&self) -> HeaderText {
         let age = self.max_age.map(|age| format!("; Max-Age={age}")).unwrap_or_default();
         let text = format!("{}={}; Path=/{age}; Secure; HttpOnly; SameSite=Lax", self.name, self.value);

@@ -105,7 +105,7 @@ impl HeaderConfig {
     ) -> Result<Self, HeaderConfigError> {
         let names = [user, groups, method, assertion];
         for (index, name) in names.iter().enumerate() {
-            if let Some(other) = names[..index].iter().find(|other| variant_form(other) == variant_form(name)) {
+            if let Some(other) = names.iter().take(index).find(|other| variant_form(other) == variant_form(name)) {
                 return Err(HeaderConfigError::Alike((*other).to_owned(), (*name).to_owned()));
             }
         }

@@ -105,6 +105,7 @@ impl AssertionKey {
     /// # Panics
     /// Where the operating system has no randomness: nothing that this product does is safe then.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "without randomness nothing is safe; nobody outside causes it")]
     pub fn generate_pem() -> SecretString {
         let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
             .expect("the operating system's random number generator works");
@@ -141,7 +142,7 @@ impl PublicJwk {
         if coordinates.len() != 2 * COORDINATE_BYTES {
             return None;
         }
-        let (x, y) = coordinates.split_at(COORDINATE_BYTES);
+        let (x, y) = coordinates.split_at_checked(COORDINATE_BYTES)?;
         let (x, y) = (secret::encode(x), secret::encode(y));
         // The required members in the order of their names, without white space (RFC 7638 section 3).
         let thumbprint = secret::sha256(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#).as_bytes());
@@ -167,7 +168,7 @@ impl AssertionKeyRing {
             return Err(AssertionKeyError::Empty);
         }
         for (index, key) in keys.iter().enumerate() {
-            if keys[..index].iter().any(|other| other.key_id() == key.key_id()) {
+            if keys.iter().take(index).any(|other| other.key_id() == key.key_id()) {
                 return Err(AssertionKeyError::Repeated { position: index + 1 });
             }
         }
@@ -199,6 +200,7 @@ impl AssertionKeyRing {
     /// # Panics
     /// Never: a ring has a key.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "no ring is made without a key")]
     pub fn signing_key(&self, now: Timestamp) -> &AssertionKey {
         let is_known = |key: &&AssertionKey| key.published_at.plus(self.publish_ahead) <= now;
         let oldest = || self.keys.iter().min_by_key(|key| key.published_at);
@@ -215,6 +217,7 @@ impl AssertionKeyRing {
     }
 }
 
+#[expect(clippy::expect_used, reason = "strings are JSON")]
 fn jwks_document(keys: &[AssertionKey]) -> String {
     #[derive(Serialize)]
     struct Document<'a> {

@@ -128,8 +128,8 @@ impl VerificationKey {
         if !self.algorithms.contains(&algorithm) {
             return Err(TokenError::Algorithm);
         }
-        let message = token.signed().as_bytes();
-        match jsonwebtoken::crypto::verify(token.signature(), message, &self.key, algorithm.of_library()) {
+        let (signed, signature) = token.signed_and_signature();
+        match jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &self.key, algorithm.of_library()) {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(TokenError::Signature),
         }
@@ -180,12 +180,12 @@ fn ec_key(jwk: &Map<String, Value>) -> Option<(DecodingKey, &'static [Algorithm]
             "P-384" => (48, &ECDSA_P384_SHA384_FIXED, &[Algorithm::Es384]),
             _ => return None,
         };
-    let coordinates = [bytes(jwk, "x")?, bytes(jwk, "y")?];
-    if coordinates.iter().any(|coordinate| coordinate.len() != length) {
+    let (x, y) = (bytes(jwk, "x")?, bytes(jwk, "y")?);
+    if x.len() != length || y.len() != length {
         return None;
     }
     // The uncompressed form of SEC 1 section 2.3.3. Reading it checks that the point is on the curve.
-    let point = [[4].as_slice(), &coordinates[0], &coordinates[1]].concat();
+    let point = [[4].as_slice(), &x, &y].concat();
     ParsedPublicKey::new(verification, &point).ok()?;
     Some((DecodingKey::from_ec_der(&point), algorithms))
 }
@@ -211,7 +211,7 @@ fn bytes(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
 fn unsigned(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
     let bytes = bytes(jwk, name)?;
     let start = bytes.iter().position(|byte| *byte != 0)?;
-    Some(bytes[start..].to_vec())
+    Some(bytes.get(start..)?.to_vec())
 }
 
 #[cfg(test)]

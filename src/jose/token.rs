@@ -87,8 +87,6 @@ impl TokenError {
 /// [`VerifiedToken`](super::VerifiedToken).
 pub(super) struct Token {
     pub(super) text: String,
-    /// The length of header, dot and claims: what is signed (RFC 7515 section 5.1).
-    pub(super) signed_length: usize,
     pub(super) algorithm: Option<Algorithm>,
     pub(super) key_id: Option<String>,
     pub(super) typ: Option<String>,
@@ -103,14 +101,9 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// Header, dot and claims, as they were signed.
-    pub(super) fn signed(&self) -> &str {
-        &self.text[..self.signed_length]
-    }
-
-    /// The signature, in base64url.
-    pub(super) fn signature(&self) -> &str {
-        &self.text[self.signed_length + 1..]
+    /// Header, dot and claims, as they were signed (RFC 7515 section 5.1), and the signature, in base64url.
+    pub(super) fn signed_and_signature(&self) -> (&str, &str) {
+        self.text.rsplit_once('.').unwrap_or_default()
     }
 }
 
@@ -230,7 +223,6 @@ pub fn peek(text: &str) -> Result<UnverifiedToken, TokenError> {
     // The empty signature of an unsigned token is let pass here: its algorithm is not.
     secret::decode(parts.signature).ok_or(TokenError::Malformed("signature"))?;
     Ok(UnverifiedToken(Arc::new(Token {
-        signed_length: parts.header.len() + 1 + parts.claims.len(),
         text: text.to_owned(),
         algorithm: header.algorithm,
         key_id: header.key_id,

@@ -101,6 +101,7 @@ impl KubeReviews {
 
     /// Sends one request and reads its answer. By hand: the client's own helpers log answers that they cannot parse,
     /// and a TokenReview holds the token.
+    #[expect(clippy::expect_used, reason = "the paths are constants")]
     async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, ReviewError> {
         let mut request = Request::new(Body::from(body));
         *request.method_mut() = method;
@@ -134,6 +135,7 @@ impl Reviews for KubeReviews {
             spec: TokenReviewSpec { token: token.expose().to_owned(), audiences: Some(audiences.to_vec()) },
             ..TokenReview::default()
         };
+        #[expect(clippy::expect_used, reason = "strings and lists of them are JSON")]
         let body = serde_json::to_vec(&review).expect("a TokenReview is plain data");
         let answer = self.send(Method::POST, TOKEN_REVIEWS, body).await?;
         // Two readers of a name that occurs twice take two values.

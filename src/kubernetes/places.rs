@@ -27,6 +27,7 @@ impl Places {
     }
 
     /// Waits for a place, in the order of arrival.
+    #[expect(clippy::expect_used, reason = "nothing closes the semaphores")]
     pub(super) async fn take(&self, was_good: bool) -> Place {
         let common = Arc::clone(&self.common).acquire_owned();
         let permit = if was_good {

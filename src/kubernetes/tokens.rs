@@ -207,6 +207,7 @@ impl ServiceAccountTokens {
 
 impl Judge {
     /// The name of a token in the caches. When the root keys change, what was cached is found no more.
+    #[expect(clippy::expect_used, reason = "the sealing key is in its own ring")]
     fn key(&self, token: &str) -> TokenKey {
         let ring = self.ring.load();
         let mac = ring.mac(ring.sealing_key(), Label::TokenCache, &[token.as_bytes(), &self.audience_field]);

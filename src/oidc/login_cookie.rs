@@ -31,6 +31,7 @@ pub(super) type Binding = [u8; 32];
 
 impl LoginCookie {
     /// A new cookie of this origin.
+    #[expect(clippy::expect_used, reason = "the sealing key is in its own ring")]
     pub(super) fn mint(keys: &RootKeyRing, origin: &str, now: Timestamp) -> Self {
         let id = keys.sealing_key();
         let date = now.as_unix_millis().to_be_bytes();

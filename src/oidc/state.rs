@@ -74,6 +74,7 @@ impl LoginState {
     }
 
     /// The `state` parameter of this login at this origin.
+    #[expect(clippy::expect_used, reason = "strings and numbers are JSON")]
     pub(super) fn seal(&self, keys: &RootKeyRing, origin: &str) -> String {
         let record = Record {
             id: encode(&self.id),

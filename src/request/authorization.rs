@@ -41,18 +41,20 @@ impl<'a> Authorization<'a> {
         let mut values = headers.values("authorization").flat_map(|line| line.split(',')).map(str::trim);
         let Some(first) = values.next() else { return Self::Absent };
         let rest: Vec<&str> = values.collect();
-        let has_bearer = std::iter::once(&first).chain(&rest).any(|value| is_bearer(value));
-        match (has_bearer, rest.is_empty()) {
-            (true, false) => Self::Ambiguous,
-            (true, true) => Self::Bearer(BearerToken(first["bearer".len()..].trim_start_matches([' ', '\t']))),
-            (false, _) => Self::Other,
+        match bearer(first) {
+            Some(token) if rest.is_empty() => Self::Bearer(token),
+            Some(_) => Self::Ambiguous,
+            None if rest.iter().any(|value| bearer(value).is_some()) => Self::Ambiguous,
+            None => Self::Other,
         }
     }
 }
 
-fn is_bearer(value: &str) -> bool {
-    value.as_bytes().get(.."bearer".len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"))
-        && value["bearer".len()..].chars().next().is_none_or(|next| matches!(next, ' ' | '\t'))
+/// The token of one value, where its scheme is `bearer` in any case.
+fn bearer(value: &str) -> Option<BearerToken<'_>> {
+    let (scheme, token) = value.split_at_checked("bearer".len())?;
+    let ends = token.chars().next().is_none_or(|next| matches!(next, ' ' | '\t'));
+    (scheme.eq_ignore_ascii_case("bearer") && ends).then(|| BearerToken(token.trim_start_matches([' ', '\t'])))
 }
 
 #[cfg(test)]

@@ -42,11 +42,12 @@ impl Host {
 
 fn split_port(text: &str) -> Result<(&str, Option<u16>), HostError> {
     let colon = match text.rfind(']') {
-        Some(end) => text[end..].find(':').map(|at| end + at),
+        Some(end) => text.get(end..).and_then(|rest| rest.find(':')).map(|at| end + at),
         None => text.find(':'),
     };
     let Some(colon) = colon else { return Ok((text, None)) };
-    let (name, port) = (&text[..colon], &text[colon + 1..]);
+    let (name, rest) = text.split_at_checked(colon).ok_or(HostError)?;
+    let port = rest.strip_prefix(':').ok_or(HostError)?;
     if port.is_empty() || port.len() > 5 || !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(HostError);
     }

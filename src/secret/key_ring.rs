@@ -173,7 +173,7 @@ impl RootKeyRing {
     /// The key that seals.
     #[must_use]
     pub fn sealing_key(&self) -> KeyId {
-        self.keys[0].id
+        self.first().id
     }
 
     /// Every key of the ring, the sealing one first.
@@ -185,8 +185,8 @@ impl RootKeyRing {
     /// id, random nonce (XChaCha20-Poly1305: 192 bits, which no number of strangers' requests exhausts), ciphertext.
     #[must_use]
     pub fn seal(&self, label: Label, associated: &[&[u8]], plaintext: &[u8]) -> Vec<u8> {
-        let key = &self.keys[0];
-        seal_with(key.id, &key.derived[&label], associated, plaintext)
+        let key = self.first();
+        seal_with(key.id, key.derived(label), associated, plaintext)
     }
 
     /// Opens what [`RootKeyRing::seal`] made for the same use and the same associated data.
@@ -196,7 +196,7 @@ impl RootKeyRing {
     pub fn open(&self, label: Label, associated: &[&[u8]], sealed: &[u8]) -> Result<SecretBytes, UnsealError> {
         let (id, _) = split_key_id(sealed)?;
         let key = self.key(id)?;
-        open_with(&key.derived[&label], associated, sealed)
+        open_with(key.derived(label), associated, sealed)
     }
 
     /// Seals under a key that is made of the named root key **and** a `secret` that is not ours (a ticket's): neither
@@ -213,7 +213,7 @@ impl RootKeyRing {
         plaintext: &[u8],
     ) -> Result<Vec<u8>, UnsealError> {
         let key = self.key(id)?;
-        Ok(seal_with(id, &derive(key.derived[&label].expose(), secret, "with-secret"), associated, plaintext))
+        Ok(seal_with(id, &derive(key.derived(label).expose(), secret, "with-secret"), associated, plaintext))
     }
 
     /// Opens what [`RootKeyRing::seal_with_secret`] made.
@@ -229,7 +229,7 @@ impl RootKeyRing {
     ) -> Result<SecretBytes, UnsealError> {
         let (id, _) = split_key_id(sealed)?;
         let key = self.key(id)?;
-        open_with(&derive(key.derived[&label].expose(), secret, "with-secret"), associated, sealed)
+        open_with(&derive(key.derived(label).expose(), secret, "with-secret"), associated, sealed)
     }
 
     /// HMAC-SHA-256 over `fields`, each with its length before it, under the named key's key for `label`.
@@ -238,13 +238,18 @@ impl RootKeyRing {
     /// Where the named key is not in the ring.
     pub fn mac(&self, id: KeyId, label: Label, fields: &[&[u8]]) -> Result<[u8; 32], UnsealError> {
         let key = self.key(id)?;
-        Ok(mac_with(key.derived[&label].expose(), fields))
+        Ok(mac_with(key.derived(label).expose(), fields))
     }
 
     /// Whether `tag` is [`RootKeyRing::mac`] of the same, compared in constant time.
     #[must_use]
     pub fn verify_mac(&self, id: KeyId, label: Label, fields: &[&[u8]], tag: &[u8]) -> bool {
         self.mac(id, label, fields).is_ok_and(|expected| constant_time_eq(&expected, tag))
+    }
+
+    #[expect(clippy::expect_used, reason = "no ring is made without a key")]
+    fn first(&self) -> &RootKey {
+        self.keys.first().expect("a ring has a key")
     }
 
     fn key(&self, id: KeyId) -> Result<&RootKey, UnsealError> {
@@ -256,9 +261,14 @@ impl RootKey {
     fn new(key: &[u8]) -> Self {
         let hash = sha256(&[b"portcullis/v1/key-id".as_slice(), key].concat());
         let mut id = [0; KeyId::BYTES];
-        id.copy_from_slice(&hash[..KeyId::BYTES]);
+        id.iter_mut().zip(hash).for_each(|(id, byte)| *id = byte);
         let derived = Label::ALL.iter().map(|label| (*label, derive(key, b"portcullis", label.info()))).collect();
         Self { id: KeyId(id), derived }
+    }
+
+    #[expect(clippy::expect_used, reason = "a key is derived for every label when the root key is read")]
+    fn derived(&self, label: Label) -> &SecretBytes {
+        self.derived.get(&label).expect("there is one for each label")
     }
 }
 
@@ -271,6 +281,7 @@ fn refuse_weak(key: &[u8], position: usize) -> Result<(), KeyRingError> {
     if distinct < 10 { Err(KeyRingError::NotRandom { position }) } else { Ok(()) }
 }
 
+#[expect(clippy::expect_used, reason = "HKDF-SHA-256 gives up to 8160 bytes")]
 fn derive(key: &[u8], salt: &[u8], info: &str) -> SecretBytes {
     let info = [info.as_bytes()];
     let mut output = vec![0; 32];
@@ -294,6 +305,7 @@ fn mac_with(key: &[u8], fields: &[&[u8]]) -> [u8; 32] {
     output
 }
 
+#[expect(clippy::expect_used, reason = "the cipher refuses only what no memory holds")]
 fn seal_with(id: KeyId, key: &SecretBytes, associated: &[&[u8]], plaintext: &[u8]) -> Vec<u8> {
     let nonce = random_bytes::<NONCE_BYTES>();
     let associated = join(associated);
@@ -313,6 +325,7 @@ fn open_with(key: &SecretBytes, associated: &[&[u8]], sealed: &[u8]) -> Result<S
         .map_err(|_| UnsealError)
 }
 
+#[expect(clippy::expect_used, reason = "`derive` makes keys of 32 bytes, and nothing else does")]
 fn cipher(key: &SecretBytes) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new_from_slice(key.expose()).expect("derived keys have 32 bytes")
 }

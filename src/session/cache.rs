@@ -74,6 +74,7 @@ impl OpenedSessions {
     }
 
     /// The name under which a ticket is cached.
+    #[expect(clippy::expect_used, reason = "the sealing key is in its own ring")]
     pub(super) fn key(ring: &RootKeyRing, ticket: &str) -> CacheKey {
         ring.mac(ring.sealing_key(), Label::TokenCache, &[b"session", ticket.as_bytes()])
             .expect("the sealing key is in its own ring")
@@ -132,6 +133,7 @@ impl Epochs {
         Epoch(self.of(name).load(Ordering::Acquire))
     }
 
+    #[expect(clippy::indexing_slicing, reason = "there are `EPOCHS` of them")]
     fn of(&self, name: &RecordName) -> &AtomicU64 {
         let [first, second, ..] = *name.as_bytes();
         &self.0[usize::from(u16::from_be_bytes([first, second])) % EPOCHS]

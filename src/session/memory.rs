@@ -241,7 +241,7 @@ impl State {
         if row.record.version != replacement.version {
             return Replaced::Stale;
         }
-        row.record.version += 1;
+        row.record.version = row.record.version.saturating_add(1);
         row.record.sealed = replacement.sealed;
         self.set_expiry(name, replacement.expires_at);
         self.changed.push(*name);

@@ -231,6 +231,7 @@ impl SessionListing {
 }
 
 /// Begins a session: its opened form and its sealed record. The ticket is one that this ring issued.
+#[expect(clippy::expect_used, reason = "the ticket was issued by this ring a moment ago")]
 pub(super) fn begin(
     ring: &RootKeyRing,
     ticket: &Ticket,

@@ -51,7 +51,7 @@ macro_rules! keyed_hashes {
 
         impl fmt::Debug for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(formatter, concat!(stringify!($name), "({}…)"), encode(&self.0[..6]))
+                write!(formatter, concat!(stringify!($name), "({}…)"), encode(self.0.first_chunk::<6>().unwrap_or(&[0; 6])))
             }
         }
     )+};
@@ -103,6 +103,7 @@ impl IndexKeys {
     /// # Panics
     /// Never: a ring has a key.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "a ring has a key")]
     pub fn stored(&self) -> &IndexKey {
         self.0.first().expect("a key ring has one key at least")
     }

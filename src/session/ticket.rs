@@ -81,6 +81,7 @@ impl fmt::Debug for Handle {
 
 impl Ticket {
     /// A new ticket under the ring's sealing key.
+    #[expect(clippy::expect_used, reason = "the sealing key is in its own ring")]
     pub(super) fn issue(ring: &RootKeyRing) -> Self {
         let key = ring.sealing_key();
         let id = Zeroizing::new(random_bytes());
@@ -116,7 +117,7 @@ impl Ticket {
         tag: [u8; TAG_BYTES],
     ) -> Result<Self, UnsealError> {
         let handle = ring.mac(key, Label::Handle, &[id.as_slice()])?;
-        let handle = Handle(encode(&handle[..HANDLE_BYTES]));
+        let handle = Handle(encode(handle.first_chunk::<HANDLE_BYTES>().ok_or(UnsealError)?));
         let name = handle.name(ring, key)?;
         Ok(Self { key, id, secret, tag, name, handle })
     }

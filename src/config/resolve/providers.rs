@@ -213,7 +213,7 @@ fn domains(context: &mut Context<'_>, at: &FieldPath, raw: &[String]) -> Option<
 /// Nobody must be able to become somebody else by signing in at the other provider.
 fn refuse_shared_userids(context: &mut Context<'_>, at: &FieldPath, providers: &[Provider]) {
     for (index, later) in providers.iter().enumerate() {
-        if let Some(earlier) = providers[..index].iter().find(|earlier| may_share(earlier, later)) {
+        if let Some(earlier) = providers.iter().take(index).find(|earlier| may_share(earlier, later)) {
             context.report(
                 FieldError::new(
                     &at.index(index).key("userid_prefix"),

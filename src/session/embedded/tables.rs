@@ -173,7 +173,7 @@ impl<'txn> Tables<'txn> {
         if row.version != replacement.version {
             return Ok(Replaced::Stale);
         }
-        row.version += 1;
+        row.version = row.version.saturating_add(1);
         self.records.insert(name.as_bytes(), replacement.sealed.as_slice()).map_err(storage)?;
         self.set_expiry(name, &mut row, replacement.expires_at)?;
         self.put_row(name, &row)?;
@@ -356,9 +356,9 @@ pub(super) fn sweep(tables: &mut Tables<'_>) -> Result<usize, StoreError> {
     for name in &expired {
         tables.delete(name)?;
     }
-    let marks = tables.forget_marks(SWEEP_BATCH - expired.len())?;
+    let marks = tables.forget_marks(SWEEP_BATCH.saturating_sub(expired.len()))?;
     let deleted = expired.len() + marks;
-    Ok(deleted + tables.forget_revocations(SWEEP_BATCH - deleted)?)
+    Ok(deleted + tables.forget_revocations(SWEEP_BATCH.saturating_sub(deleted))?)
 }
 
 /// Has the time noted though nothing else is written: reads move it on as well.
