@@ -76,6 +76,7 @@ impl AppError {
 pub fn serve(config: &Path) -> Result<(), AppError> {
     let (source, settings) = Source::open(config)?;
     let logging = Logging::start(settings.logging);
+    settings.log_warnings();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("portcullis").build()?;
     let outcome = runtime.block_on(run(source, settings, logging));
     if let Err(error) = &outcome {

@@ -1,20 +1,25 @@
 //! Rules as data: which requests need whom, and the permit that lets one go on.
 //!
 //! The first rule that matches decides. It is chosen for every reading of the path that a server behind could come to,
-//! and all must give the same rule: else a strict rule could be slipped past into the default.
+//! and all must give the same rule: else a strict rule could be slipped past into the default. Where a stricter rule
+//! holds for what some servers do not tell from the path (in another case, or with a slash at its end), that one decides.
 
+mod openings;
 mod permit;
 mod rule;
 
+pub use openings::{Opening, openings};
 pub use permit::{Permit, ServiceAccountPattern, ServiceAccountPatternError};
 pub use rule::{Access, Config, PathPattern, PatternError, Preflight, Rule, RuleConfig};
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::{
     reason::Reason,
-    request::{Host, Request},
+    request::{Host, Request, look_alike},
 };
+
+use rule::Match;
 
 /// The compiled rules.
 #[derive(Debug)]
@@ -59,27 +64,72 @@ impl RuleSet {
     ///
     /// # Errors
     /// [`Reason::UnknownHost`] where no rule names the host; [`Reason::AmbiguousPath`] where two readings of the path give
-    /// different rules, it climbs by `..`, or it has no canonical form.
+    /// different rules, it climbs by `..`, it has no readings, or no rule is stricter than each other one that could be
+    /// meant.
     pub fn choose(&self, request: &Request) -> Result<&Rule, Reason> {
         if !self.knows(request.host()) {
             return Err(Reason::UnknownHost);
         }
-        if request.path().climbs().unwrap_or(true) {
+        let path = request.path();
+        let readings = path.readings().map_err(|_| Reason::AmbiguousPath)?;
+        if path.climbs() {
             return Err(Reason::AmbiguousPath);
         }
-        let readings = request.path().readings().map_err(|_| Reason::AmbiguousPath)?;
-        let mut positions = readings.iter().map(|reading| self.position(request, reading));
+        let asked = Asked { host: request.host(), method: request.method(), byte_clean: path.is_byte_clean() };
+        let mut look_alikes = BTreeSet::new();
+        let mut positions = readings.iter().map(|reading| self.position(asked, reading, &mut look_alikes));
         let first = positions.next().flatten();
         if positions.any(|position| position != first) {
             return Err(Reason::AmbiguousPath);
         }
-        Ok(first.and_then(|position| self.rules.get(position)).unwrap_or(&self.default))
+        let own = first.and_then(|position| self.rules.get(position)).unwrap_or(&self.default);
+        self.strictest(own, &look_alikes)
     }
 
-    fn position(&self, request: &Request, path: &str) -> Option<usize> {
-        let byte_clean = request.path().is_byte_clean();
-        self.rules.iter().position(|rule| rule.matches(request.host(), request.method(), path, byte_clean))
+    /// The first rule that holds for a reading of the path. Those before it that hold for what looks like it are added to
+    /// `look_alikes`, unless the rule names this very path.
+    fn position(&self, asked: Asked<'_>, reading: &str, look_alikes: &mut BTreeSet<usize>) -> Option<usize> {
+        let folded = look_alike(reading);
+        let mut alike = Vec::new();
+        let mut first = None;
+        for (position, rule) in self.rules.iter().enumerate() {
+            if !rule.takes(asked.host, asked.method, asked.byte_clean) {
+                continue;
+            }
+            match rule.matches(reading, &folded) {
+                None => {}
+                Some(Match::LookAlike) => alike.push(position),
+                Some(Match::Covered) => {
+                    first = Some(position);
+                    break;
+                }
+                Some(Match::Named) => return Some(position),
+            }
+        }
+        look_alikes.extend(alike);
+        first
     }
+
+    /// The rule that asks no less than each other one, and tells the service no more than the path's own.
+    fn strictest<'a>(&'a self, own: &'a Rule, look_alikes: &BTreeSet<usize>) -> Result<&'a Rule, Reason> {
+        look_alikes.iter().filter_map(|position| self.rules.get(*position)).try_fold(own, |strictest, other| {
+            if strictest.asks_no_less_than(other) {
+                Ok(strictest)
+            } else if other.asks_no_less_than(strictest) && other.tells_no_more_than(own) {
+                Ok(other)
+            } else {
+                Err(Reason::AmbiguousPath)
+            }
+        })
+    }
+}
+
+/// What is asked for, apart from the path.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    host: &'a Host,
+    method: &'a str,
+    byte_clean: bool,
 }
 
 #[cfg(test)]
@@ -122,6 +172,7 @@ mod tests {
             ("DELETE", "kf.example.com", "/x", "no-deletes"),
             ("GET", "other.example.com", "/x", "other"),
             ("GET", "kf.example.com", "/PUBLIC", "default"),
+            ("GET", "kf.example.com", "/API/x", "api"),
             ("GET", "kf.example.com", "/public/my%20file", "default"),
             ("GET", "kf.example.com", "/api/my%20file", "api"),
         ] {
@@ -157,10 +208,103 @@ mod tests {
             "/x/../api/secret%2f..%2f..%2fx",
             "/x/../api/y;/../../x",
             "/x\\..\\api//..\\secret",
+            "/api;/x",
+            "/%u0061pi",
+            "/x/%u002e%u002e/api",
+            "/API",
+            "/Api/x",
+            "/api./x",
+            "/api%20/x",
+            "/%EF%BD%81pi",
         ] {
             let chosen = choose(&rules, "GET", "kf.example.com", path);
             let safe = matches!(chosen.as_deref(), Err(Reason::AmbiguousPath) | Ok("api"));
             assert!(safe, "{path}: {chosen:?}");
+        }
+    }
+
+    /// Rules that close one path each, among what is open.
+    fn exact_rules() -> RuleSet {
+        let exact = |path: &str| vec![PathPattern::exact(path).unwrap()];
+        let prefix = |path: &str| vec![PathPattern::prefix(path).unwrap()];
+        RuleSet::new(Config {
+            hosts: vec!["kf.example.com".into()],
+            rules: vec![
+                RuleConfig { paths: exact("/admin"), groups: vec!["admins".into()], ..RuleConfig::named("admin") },
+                RuleConfig { paths: exact("/closed/"), access: Access::Deny, ..RuleConfig::named("closed") },
+                RuleConfig {
+                    paths: exact("/told"),
+                    groups: vec!["admins".into()],
+                    audience: Some("told".into()),
+                    ..RuleConfig::named("told")
+                },
+                RuleConfig { paths: exact("/two"), groups: vec!["a".into()], ..RuleConfig::named("two") },
+                RuleConfig { paths: prefix("/two"), groups: vec!["b".into()], ..RuleConfig::named("below-two") },
+                RuleConfig { paths: exact("/docs"), access: Access::Public, ..RuleConfig::named("docs") },
+                RuleConfig { paths: exact("/open/"), access: Access::Optional, ..RuleConfig::named("open") },
+                RuleConfig { paths: exact("/Admin.txt"), access: Access::Public, ..RuleConfig::named("text") },
+            ],
+            default: Access::Authenticated,
+        })
+    }
+
+    #[test]
+    fn what_a_server_does_not_tell_from_a_closed_path_is_closed_with_it() {
+        let rules = exact_rules();
+        for (path, rule) in [
+            ("/admin", Ok("admin")),
+            ("/admin/", Ok("admin")),
+            ("/Admin", Ok("admin")),
+            ("/ADMIN/", Ok("admin")),
+            ("/admin.", Ok("admin")),
+            ("/admin%2f", Ok("admin")),
+            ("/admin%20", Ok("admin")),
+            ("/admin;/x", Err(Reason::AmbiguousPath)),
+            ("/admin;a=b/x", Err(Reason::AmbiguousPath)),
+            ("/admin%3b/x", Err(Reason::AmbiguousPath)),
+            ("/admin%253b/x", Err(Reason::AmbiguousPath)),
+            ("/admin%EF%BC%9B/x", Err(Reason::AmbiguousPath)),
+            ("/%u0061dmin", Err(Reason::AmbiguousPath)),
+            ("/x/%u002e%u002e/admin", Err(Reason::AmbiguousPath)),
+            ("/closed", Ok("closed")),
+            ("/Closed/", Ok("closed")),
+            // The service of `/told/` must not get an assertion for another one's audience.
+            ("/told/", Err(Reason::AmbiguousPath)),
+            // Neither rule's people are the other's.
+            ("/two/", Err(Reason::AmbiguousPath)),
+            ("/two/x", Ok("below-two")),
+            ("/two", Ok("two")),
+            // What is open opens nothing beside it.
+            ("/docs", Ok("docs")),
+            ("/docs/", Ok("default")),
+            ("/Docs", Ok("default")),
+            ("/open", Ok("default")),
+            ("/OPEN/", Ok("default")),
+            // What is named is as it is named.
+            ("/Admin.txt", Ok("text")),
+            ("/adminx", Ok("default")),
+            ("/admin/x", Ok("default")),
+        ] {
+            assert_eq!(choose(&rules, "GET", "kf.example.com", path).as_deref(), rule.as_ref().copied(), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_honest_clients_send_keeps_its_rule() {
+        let rules = rules();
+        for (path, rule) in [
+            ("/public/", "public"),
+            ("/files/report;v=2.txt", "default"),
+            ("/files/a;b/c;d", "default"),
+            ("/files/100%25uniform", "default"),
+            ("/files/%25u0061", "default"),
+            ("/files/caf%C3%A9%20(2).txt", "default"),
+            ("/files/%E5%96%B6%E6%A5%AD%E3%80%80", "default"),
+            ("/api/files/a;b", "api"),
+            ("/api/group%2Fproject/x", "api"),
+            ("/proxy/https%3A%2F%2Fhost.example%2Fapi%3Fa%3Db%23c", "default"),
+        ] {
+            assert_eq!(choose(&rules, "GET", "kf.example.com", path).as_deref(), Ok(rule), "{path}");
         }
     }
 }

@@ -44,7 +44,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Check a configuration with everything that it refers to; prints OK, or every error with its field.
+    /// Check a configuration with everything that it refers to; prints OK (and warnings, of what may be a mistake), or every error with its field.
     CheckConfig {
         /// The configuration file (YAML).
         file: PathBuf,
@@ -82,7 +82,12 @@ fn command(command: Command) -> ExitCode {
             }
         },
         Command::CheckConfig { file } => match config::load(&file) {
-            Ok(_) => print(&mut io::stdout(), "OK"),
+            Ok(settings) => {
+                for warning in &settings.warnings {
+                    let _ = print(&mut io::stderr(), &format!("warning: {warning}"));
+                }
+                print(&mut io::stdout(), "OK")
+            }
             Err(error) => {
                 let _ = print(&mut io::stderr(), &error.to_string());
                 ExitCode::from(EXIT_CONFIG)

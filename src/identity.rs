@@ -34,7 +34,8 @@ pub struct Config {
     pub cookie_names: Vec<String>,
     /// Groups that rules or the configuration name: these alone go on where all would be too many.
     pub named_groups: Vec<String>,
-    /// Whether headers that override the method behind us are removed.
+    /// Whether headers that override the method behind us are removed from every request. From one that passes because of
+    /// its method they always are ([`Identity::hold_to_method`]).
     pub remove_method_overrides: bool,
     /// The assertion.
     pub assertion: AssertionConfig,
@@ -92,6 +93,11 @@ impl Identity {
         self.protected.remove_from(request, &mut mutations);
         self.strip_credentials(request, bearer, &mut mutations);
         mutations
+    }
+
+    /// Further changes for a request that passes because of its method: nothing may make another one of it behind us.
+    pub fn hold_to_method(request: &Request, mutations: &mut Mutations) {
+        protected::remove_method_overrides(request, mutations);
     }
 
     /// The changes for a request that goes on in a principal's name. `audience` is the rule's, where it names one.

@@ -5,7 +5,7 @@
 mod names;
 mod service_account;
 
-pub use names::{Email, Group, Groups, NameError, ProviderName, Userid};
+pub use names::{Email, Group, Groups, NameError, ProviderName, Userid, is_unseen};
 pub use service_account::{KubernetesNameError, Namespace, ServiceAccountName};
 
 use serde::{Deserialize, Serialize};

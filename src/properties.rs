@@ -20,9 +20,9 @@ use prost::Message as _;
 pub use exchange::Exchange;
 pub use holds::{
     PROPERTIES, Property, at_most_one_cookie_is_set, credentials_of_ours_end_here, every_decision_has_a_reason,
-    no_protected_header_survives, nobody_is_named_without_a_credential, other_cookies_pass,
-    public_rules_match_clean_paths_only, redirects_stay_with_us_or_the_provider, set_and_removed_never_meet,
-    values_hold_no_line_ends,
+    no_protected_header_survives, no_reading_of_a_closed_path_passes, nobody_is_named_without_a_credential,
+    other_cookies_pass, public_rules_match_clean_paths_only, redirects_stay_with_us_or_the_provider,
+    set_and_removed_never_meet, values_hold_no_line_ends,
 };
 pub use sign_in::the_way_back_leads_home;
 

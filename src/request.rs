@@ -21,7 +21,7 @@ pub use cookies::{CookieHeader, Stripped};
 pub use headers::{Headers, variant_form};
 pub use host::{Host, HostError};
 pub use kind::Kind;
-pub use path::{CanonicalPath, Path, PathError};
+pub use path::{Path, PathError, look_alike};
 pub use provenance::Provenance;
 pub use query::{Query, QueryError};
 

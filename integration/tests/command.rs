@@ -81,6 +81,29 @@ fn a_wrong_configuration_ends_with_64_and_every_error() {
     assert_eq!(portcullis(&["check-config", "/does/not/exist"]).status.code(), Some(64));
 }
 
+/// Rules that close a path alone, and one that closes all below it.
+const EXACT: &str = "rules:\n  - {name: admin, paths: [{prefix: /api}, {exact: /admin}], groups: [admins]}\n";
+
+#[test]
+fn an_exact_path_that_is_closed_alone_is_warned_of() {
+    let folder = Folder::new();
+    folder.write(&format!("{}{EXACT}", folder.good("127.0.0.1:0")));
+    let output = folder.run(&["check-config"]);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), "OK\n"));
+    let told = text(&output.stderr);
+    let begin = "warning: rules[0].paths[1].exact: it closes this path alone";
+    assert!(told.starts_with(begin) && told.contains("write `{prefix: /admin}`"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+
+    let mut serving = Serving::start(&folder);
+    assert!(serving.warnings.iter().any(|warning| warning.starts_with("rules[0].paths[1].exact: ")), "at the start");
+    let other = EXACT.replace("exact: /admin", "exact: /other");
+    folder.write(&format!("{}{other}", folder.good("127.0.0.1:0")));
+    let told = serving.wait_for("the configuration may not say what is meant");
+    assert!(told["warning"].as_str().unwrap().contains("found `/other`"), "{told}");
+    serving.wait_for("the changed configuration is in force");
+}
+
 #[test]
 fn checking_makes_no_keys() {
     let folder = Folder::new();
@@ -121,6 +144,8 @@ struct Serving {
     log: BufReader<ChildStderr>,
     /// The address of the operations listener.
     operations: String,
+    /// What was told of the configuration until it was ready.
+    warnings: Vec<String>,
 }
 
 impl Drop for Serving {
@@ -137,12 +162,13 @@ impl Serving {
         command.args(["serve", "--config"]).arg(folder.path()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let log = BufReader::new(process.stderr.take().unwrap());
-        let mut serving = Self { process, log, operations: String::new() };
+        let mut serving = Self { process, log, operations: String::new(), warnings: Vec::new() };
         loop {
             let record = serving.record();
             if record["listener"] == "operations" {
                 record["address"].as_str().unwrap().clone_into(&mut serving.operations);
             }
+            serving.warnings.extend(record["warning"].as_str().map(str::to_owned));
             if record["message"] == "ready" {
                 return serving;
             }

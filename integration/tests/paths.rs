@@ -8,7 +8,12 @@ use portcullis_integration::portcullis::Config;
 use portcullis_integration::raw_client::{Closed, Response, http1, http2};
 use serde_json::json;
 
-on_each_envoy!(the_rules_hold_without_tricks, no_trick_reaches_a_path_that_needs_a_group, no_trick_makes_a_path_public,);
+on_each_envoy!(
+    the_rules_hold_without_tricks,
+    no_trick_reaches_a_path_that_needs_a_group,
+    no_trick_reaches_a_path_that_is_closed_alone,
+    no_trick_makes_a_path_public,
+);
 
 /// A second host: `/public` is public, and everything else needs a group.
 const STRICT_HOST: &str = "strict.test";
@@ -29,6 +34,7 @@ async fn gateway(variant: Variant) -> Gateway {
             "access": "authenticated",
             "groups": ["team-a"],
         },
+        { "name": "only", "hosts": [HOST], "paths": [{ "exact": "/only" }], "groups": ["team-a"] },
     ]);
     let configure = |config: Config| config.rules(rules).set("/hosts", json!([STRICT_HOST]));
     Gateway::start(variant, configure).await.expect("the ensemble starts")
@@ -36,7 +42,7 @@ async fn gateway(variant: Variant) -> Gateway {
 
 /// Ways to write `/api/x` so that some server behind the gateway takes it for that, while a rule
 /// that reads bytes takes it for a public path or for one that any signed-in caller may have.
-const INTO_API: [&str; 49] = [
+const INTO_API: [&str; 62] = [
     "//api/x",
     "///api/x",
     "/./api/x",
@@ -87,6 +93,48 @@ const INTO_API: [&str; 49] = [
     "/x/../api/y%2f..%2f..%2fx",
     "/x/../api/y;/../../x",
     "/x/..\\api//..\\x",
+    // IIS's way to encode, what folds into ASCII, and what some servers do not tell apart.
+    "/%u0061pi/x",
+    "/%25u0061pi/x",
+    "/%u00%36%31pi/x",
+    "/public/%u002e%u002e/api/x",
+    "/public/%uff0e%uff0e/api/x",
+    "/%ef%bd%81pi/x",
+    "/api%ef%bc%8fx",
+    "/x;%2f/..;/api",
+    "/API/x",
+    "/Api",
+    "/api./x",
+    "/api%20/x",
+    "/api%2e/x",
+];
+
+/// Ways to write `/only`, which one rule closes alone, so that the rule for what lies beside it seems to hold.
+const INTO_ONLY: [&str; 24] = [
+    "/only;/x",
+    "/only;a=b/x",
+    "/only;",
+    "/only%3b/x",
+    "/only%3B",
+    "/only%253b/x",
+    "/only%ef%bc%9b/x",
+    "/%6fnly;%2fx",
+    "/only/",
+    "/only//",
+    "/only%2f",
+    "/only/.",
+    "/only%5c",
+    "/only\\",
+    "/%u006fnly",
+    "/%U006Fnly",
+    "/x/%u002e%u002e/only",
+    "/x/..%2fonly",
+    "/ONLY",
+    "/Only/",
+    "/only.",
+    "/only%20",
+    "/only%23/x",
+    "/only%3fx",
 ];
 
 /// Ways to write a path that is not public so that it seems so.
@@ -120,6 +168,11 @@ const LIKE_PUBLIC: [&str; 22] = [
 /// anybody is asked, and then that is what is judged and what the upstream sees.
 async fn assert_refused(gateway: &Gateway, host: &str, path: &str, token: &str) {
     let before = gateway.http1.received().len();
+    assert_answers_refuse(gateway, host, path, token).await;
+    assert_unseen(gateway, before, host, &format!("{path:?} at {host}"));
+}
+
+async fn assert_answers_refuse(gateway: &Gateway, host: &str, path: &str, token: &str) {
     let bearer = format!("Bearer {token}");
     for lines in [vec![], vec![("authorization", bearer.as_str())]] {
         let who = if lines.is_empty() { "nobody" } else { "a robot without the group" };
@@ -133,7 +186,6 @@ async fn assert_refused(gateway: &Gateway, host: &str, path: &str, token: &str) 
         let answer = http2::exchange(&gateway.target(), &request).await;
         assert_refusal(gateway, answer, &format!("{what}, HTTP/2"));
     }
-    assert_unseen(gateway, before, host, &format!("{path:?} at {host}"));
 }
 
 fn assert_unseen(gateway: &Gateway, before: usize, host: &str, what: &str) {
@@ -183,6 +235,18 @@ async fn the_rules_hold_without_tricks(variant: Variant) {
         (HOST, "/api/x%20y", 401, 403),
         (HOST, "/other", 401, 200),
         (HOST, "/other/a%20b", 401, 200),
+        (HOST, "/public/", 200, 200),
+        (HOST, "/only", 401, 403),
+        (HOST, "/only/x", 401, 200),
+        (HOST, "/only.json", 401, 200),
+        // Names that honest people give.
+        (HOST, "/other/report;v=2.txt", 401, 200),
+        (HOST, "/other/a;b/c;d", 401, 200),
+        (HOST, "/other/100%25", 401, 200),
+        (HOST, "/other/100%25u0061", 401, 200),
+        (HOST, "/other/caf%C3%A9%20(2)", 401, 200),
+        (HOST, "/other/%E5%96%B6%E6%A5%AD%E3%80%80%E9%83%A8", 401, 200),
+        (HOST, "/other/Report.TXT", 401, 200),
         (STRICT_HOST, "/public/x", 200, 200),
         (STRICT_HOST, "/other", 401, 403),
     ] {
@@ -195,6 +259,10 @@ async fn the_rules_hold_without_tricks(variant: Variant) {
     let mut alice = gateway.visitor().unwrap();
     let page = alice.sign_in("alice", "/api/x%20y").await.unwrap();
     assert_eq!(page.status, 200, "{}", page.text());
+    for path in ["/only", "/only/"] {
+        let page = alice.navigate(path).await.unwrap();
+        assert_eq!(page.status, 200, "{path}: {}", page.text());
+    }
     let mut bob = gateway.visitor().unwrap();
     let page = bob.sign_in("bob", "/api").await.unwrap();
     assert_eq!(page.status, 403, "{}", page.text());
@@ -214,6 +282,17 @@ async fn no_trick_reaches_a_path_that_needs_a_group(variant: Variant) {
         let before = gateway.http1.received().len();
         assert_refusal(&gateway, gateway.exchange(&bytes).await, &absolute);
         assert_unseen(&gateway, before, HOST, &absolute);
+    }
+}
+
+async fn no_trick_reaches_a_path_that_is_closed_alone(variant: Variant) {
+    let gateway = gateway(variant).await;
+    let token = gateway.mint_token("ns", "robot");
+    let before = gateway.http1.received().len();
+    for path in INTO_ONLY {
+        assert_answers_refuse(&gateway, HOST, path, &token).await;
+        let seen: Vec<String> = gateway.http1.received()[before..].iter().map(|seen| seen.target.clone()).collect();
+        assert!(seen.is_empty(), "{path}: the upstream saw {seen:?}");
     }
 }
 

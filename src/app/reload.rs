@@ -167,6 +167,7 @@ impl Reloader {
         self.issuer.store(Arc::new(settings.assertion.issuer.clone()));
         self.drain.store(Arc::new(settings.drain));
         self.logging.reconfigure(settings.logging);
+        settings.log_warnings();
         self.in_force = settings;
         Ok(())
     }

@@ -65,7 +65,6 @@ impl Rule {
     /// [`Reason::NotPermitted`] where the principal is on none.
     pub fn permit<'a>(&self, principal: &'a Principal) -> Result<Permit<'a>, Reason> {
         let config = self.config();
-        let open = config.groups.is_empty() && config.emails.is_empty() && config.service_accounts.is_empty();
         let by_group = || config.groups.iter().any(|group| principal.groups().contains(group));
         let by_email =
             || principal.email().is_some_and(|email| config.emails.iter().any(|listed| listed == email.as_str()));
@@ -75,7 +74,7 @@ impl Rule {
             }
             Principal::User(_) => false,
         };
-        if open || by_group() || by_email() || by_account() {
+        if config.permits_everyone() || by_group() || by_email() || by_account() {
             Ok(Permit { principal })
         } else {
             Err(Reason::NotPermitted)

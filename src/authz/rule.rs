@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::permit::ServiceAccountPattern;
-use crate::request::{Host, Path};
+use crate::request::{Host, Path, look_alike};
 
 /// What a rule asks of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,9 @@ pub enum Preflight {
 
 /// Why a text is no path pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a path begins with `/` and holds no `%`, `\\`, `;`, `#`, `?`, `//`, dot segments or non-ASCII characters")]
+#[error(
+    "a path begins with `/` and holds no `%`, `\\`, `;`, `#`, `?`, `!`, `//`, dot segments, spaces or non-ASCII characters"
+)]
 pub struct PatternError;
 
 /// A pattern for paths.
@@ -61,6 +63,15 @@ impl PathPattern {
             return Err(PatternError);
         }
         Ok(Self::Prefix(path.strip_suffix('/').unwrap_or(path).to_owned()))
+    }
+
+    /// What the pattern has in common with those that some servers do not tell from it.
+    fn look_alike(&self) -> Self {
+        match self {
+            Self::Exact(path) => Self::Exact(look_alike(path)),
+            Self::Prefix(path) if path.is_empty() => Self::Prefix(String::new()),
+            Self::Prefix(path) => Self::Prefix(look_alike(path)),
+        }
     }
 
     fn matches(&self, path: &str) -> bool {
@@ -119,27 +130,109 @@ impl RuleConfig {
     pub fn named(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
     }
+
+    /// Whether everyone who is authenticated is permitted.
+    pub(super) const fn permits_everyone(&self) -> bool {
+        self.groups.is_empty() && self.emails.is_empty() && self.service_accounts.is_empty()
+    }
+
+    fn permits_only_those_of(&self, other: &Self) -> bool {
+        let all_in = |own: &[String], other: &[String]| own.iter().all(|name| other.contains(name));
+        other.permits_everyone()
+            || (!self.permits_everyone()
+                && all_in(&self.groups, &other.groups)
+                && all_in(&self.emails, &other.emails)
+                && self.service_accounts.iter().all(|pattern| other.service_accounts.contains(pattern)))
+    }
 }
 
 /// A rule, ready to be matched.
 #[derive(Debug)]
 pub struct Rule {
     config: RuleConfig,
+    look_alikes: Vec<PathPattern>,
+}
+
+/// How a rule matches a reading of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Match {
+    /// It names this very path.
+    Named,
+    /// It holds for it.
+    Covered,
+    /// It holds for what some servers do not tell from it.
+    LookAlike,
 }
 
 impl Rule {
-    pub(super) const fn new(config: RuleConfig) -> Self {
-        Self { config }
+    pub(super) fn new(config: RuleConfig) -> Self {
+        let look_alikes = config.paths.iter().map(PathPattern::look_alike).collect();
+        Self { config, look_alikes }
     }
 
-    pub(super) fn matches(&self, host: &Host, method: &str, path: &str, byte_clean: bool) -> bool {
-        let any = |list: &[String], value: &str| list.is_empty() || list.iter().any(|have| have == value);
+    /// Whether the rule holds for requests of this kind, whatever their path.
+    pub(super) fn takes(&self, host: &Host, method: &str, byte_clean: bool) -> bool {
         // A public rule matches only what every server behind reads alike.
         let readable = byte_clean || self.config.access != Access::Public;
-        readable
-            && any(&self.config.hosts, host.name())
-            && self.takes_method(method)
-            && (self.config.paths.is_empty() || self.config.paths.iter().any(|pattern| pattern.matches(path)))
+        let hosts = &self.config.hosts;
+        readable && (hosts.is_empty() || hosts.iter().any(|have| have == host.name())) && self.takes_method(method)
+    }
+
+    /// How the rule matches a reading of a path, given with its [`look_alike`].
+    pub(super) fn matches(&self, reading: &str, folded: &str) -> Option<Match> {
+        let paths = &self.config.paths;
+        let exactly = |pattern: &PathPattern| matches!(pattern, PathPattern::Exact(path) if path == reading);
+        if paths.iter().any(exactly) {
+            Some(Match::Named)
+        } else if paths.is_empty() || paths.iter().any(|pattern| pattern.matches(reading)) {
+            Some(Match::Covered)
+        } else {
+            self.look_alikes.iter().any(|pattern| pattern.matches(folded)).then_some(Match::LookAlike)
+        }
+    }
+
+    /// Whether the rule holds for a path as it is written.
+    pub(super) fn holds_for(&self, path: &str) -> bool {
+        self.config.paths.is_empty() || self.config.paths.iter().any(|pattern| pattern.matches(path))
+    }
+
+    /// Whether there are hosts and methods that both rules hold for.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let (hosts, others) = (&self.config.hosts, &other.config.hosts);
+        let methods = &other.config.methods;
+        (hosts.is_empty() || others.is_empty() || hosts.iter().any(|host| others.contains(host)))
+            && (methods.is_empty() || methods.iter().any(|method| self.takes_method(method)))
+    }
+
+    /// Whether the rule holds for every host and method that the other one holds for.
+    pub(super) fn holds_wherever(&self, other: &Self) -> bool {
+        let (hosts, others) = (&self.config.hosts, &other.config.hosts);
+        let methods = &other.config.methods;
+        (hosts.is_empty() || (!others.is_empty() && others.iter().all(|host| hosts.contains(host))))
+            && (!self.asks_for_methods()
+                || (!methods.is_empty() && methods.iter().all(|method| self.takes_method(method))))
+    }
+
+    /// Whether whoever passes this rule would pass the other one.
+    pub(super) fn asks_no_less_than(&self, other: &Self) -> bool {
+        match (self.config.access, other.config.access) {
+            (Access::Deny, _) | (_, Access::Public) | (Access::Authenticated | Access::Optional, Access::Optional) => {
+                true
+            }
+            (Access::Authenticated, Access::Authenticated) => self.config.permits_only_those_of(&other.config),
+            _ => false,
+        }
+    }
+
+    /// Whether a service learns and gets nothing by this rule that it would not by the other one, and no further page may
+    /// use the session.
+    pub(super) fn tells_no_more_than(&self, other: &Self) -> bool {
+        let (own, other) = (&self.config, &other.config);
+        own.access == Access::Deny
+            || (own.audience == other.audience
+                && (!own.keep_bearer || other.keep_bearer)
+                && own.allowed_origins.iter().all(|origin| other.allowed_origins.contains(origin))
+                && (own.preflight == Preflight::Deny || other.preflight == Preflight::Allow))
     }
 
     /// A rule for GET holds for HEAD, which is GET without the content (RFC 9110 section 9.3.2).

@@ -10,7 +10,7 @@ use crate::{
     authz::{Access, Preflight, Rule},
     decision::{Allow, Disposition, HeaderText, Mutations},
     endpoints::Addressed,
-    identity::{Bearer, CredentialKey, Proof},
+    identity::{Bearer, CredentialKey, Identity, Proof},
     principal::{Method, Principal},
     reason::Reason,
     request::{Kind, Provenance, Request},
@@ -163,6 +163,9 @@ impl Checker {
     fn anonymous<'a>(&'a self, request: &Request, rule: &'a Rule, reason: Reason) -> Evaluation<'a> {
         let class = self.bearer.classify(request.authorization());
         let mut mutations = self.identity.strip(request, bearer_fate(class, rule));
+        if reason == Reason::Preflight {
+            Identity::hold_to_method(request, &mut mutations);
+        }
         narrow_service_workers(request, &mut mutations);
         Evaluation::Allow { allow: Allow::new(reason, mutations), rule, principal: None }
     }
@@ -185,6 +188,10 @@ impl Checker {
         let proof = Proof { method: authenticated.method(), credential };
         let fate = bearer_fate(class, rule);
         let mut mutations = self.identity.inject(request, permit.principal(), proof, rule.audience(), fate);
+        if authenticated.method() == Method::Session && !self.is_own_page(request, rule) {
+            // The cookie counts because another site's page may navigate here, which is a GET.
+            Identity::hold_to_method(request, &mut mutations);
+        }
         narrow_service_workers(request, &mut mutations);
         Evaluation::Allow {
             allow: Allow::new(authenticated.reason(), mutations),

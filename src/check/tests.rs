@@ -264,6 +264,23 @@ async fn preflights_pass_where_the_rule_lets_them_and_without_a_name() {
     assert_eq!(checked.decision.reason(), Reason::Preflight);
     let Decision::Allow(allow) = checked.decision else { panic!("refused") };
     assert_eq!(allow.mutations().sets().count(), 0);
+    for name in ["x-http-method-override", "x-http-method", "x-method-override", "X_HTTP_Method_Override"] {
+        let checked = fixture.check("OPTIONS", "/cors/x", &[&headers[..2], &[(name, "DELETE")]].concat()).await;
+        let Decision::Allow(allow) = checked.decision else { panic!("refused") };
+        let removed: Vec<&str> = allow.mutations().removes().collect();
+        assert!(
+            removed.contains(&name.to_ascii_lowercase().as_str()),
+            "{name} makes another method of it: {removed:?}"
+        );
+    }
+    // So does another site's navigation, to which the cookie counts because it is a GET.
+    let override_of =
+        |site| [("sec-fetch-site", site), ("cookie", cookie.as_str()), ("x-http-method-override", "DELETE")];
+    for (site, goes) in [("cross-site", true), ("same-origin", false)] {
+        let checked = fixture.check("GET", "/cors/x", &[&navigation()[..2], &override_of(site)].concat()).await;
+        let Decision::Allow(allow) = checked.decision else { panic!("refused: {:?}", checked.record) };
+        assert_eq!(allow.mutations().removes().any(|name| name == "x-http-method-override"), goes, "{site}");
+    }
     let judged = fixture.check("OPTIONS", "/x", &headers[..2]).await;
     assert_eq!(judged.decision.reason(), Reason::NotSignedIn);
 }

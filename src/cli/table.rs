@@ -1,5 +1,7 @@
 //! Tables for people.
 
+use crate::principal::is_unseen;
+
 /// The rows below their titles, each column as wide as its widest cell. Controls in cells are escaped: they came from
 /// outside, and a terminal would obey them.
 pub(super) fn render<const COLUMNS: usize>(
@@ -21,10 +23,11 @@ pub(super) fn render<const COLUMNS: usize>(
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Text without controls and marks of direction.
+/// Text without controls, marks of direction and whatever else nobody sees.
 pub(super) fn plain(text: &str) -> String {
-    let escape = |next: char| next.is_control() || matches!(next, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|next| if escape(next) { next.escape_default().to_string() } else { next.to_string() }).collect()
+    text.chars()
+        .map(|next| if is_unseen(next) { next.escape_default().to_string() } else { next.to_string() })
+        .collect()
 }
 
 #[cfg(test)]
@@ -40,5 +43,6 @@ mod tests {
     #[test]
     fn a_terminal_obeys_no_cell() {
         assert_eq!(plain("a\u{1b}[31mb\u{202e}\nü"), "a\\u{1b}[31mb\\u{202e}\\nü");
+        assert_eq!(plain("a\u{200b}\u{200f}\u{2028}b"), "a\\u{200b}\\u{200f}\\u{2028}b");
     }
 }

@@ -65,6 +65,7 @@ fn whole(context: &mut Context<'_>, file: &raw::File) -> Option<Settings> {
     let assertion = identity::assertion(context, &root.key("assertion"), &file.assertion, &issuers);
     let rules = rules::resolve(context, &root.key("rules"), &file.rules, &hosts, file.service_accounts.is_some());
     let default_access = default_access(context, &root.key("default").key("access"), file.default.access);
+    let rules = authz::Config { hosts: hosts.into_iter().collect(), rules: rules?, default: default_access? };
     Some(Settings {
         listeners: listeners?,
         drain: drain?,
@@ -78,7 +79,8 @@ fn whole(context: &mut Context<'_>, file: &raw::File) -> Option<Settings> {
         },
         headers: headers?,
         assertion: assertion?,
-        rules: authz::Config { hosts: hosts.into_iter().collect(), rules: rules?, default: default_access? },
+        warnings: rules::warnings(&root.key("rules"), &file.rules, &rules),
+        rules,
         logging: log(&file.logging),
     })
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, sync::Arc,
 
 use rustls::{RootCertStore, sign::CertifiedKey};
 
+use super::FieldError;
 use crate::{
     authz, endpoints, identity, kubernetes, logging, oidc,
     principal::ProviderName,
@@ -37,6 +38,8 @@ pub struct Settings {
     pub rules: authz::Config,
     /// The log.
     pub logging: logging::Config,
+    /// What is no error, and may be a mistake.
+    pub warnings: Vec<FieldError>,
 }
 
 /// The listeners.
@@ -59,6 +62,15 @@ pub enum Bind {
     Tcp(SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
+}
+
+impl Settings {
+    /// Tells the log what may be a mistake.
+    pub fn log_warnings(&self) {
+        for warning in &self.warnings {
+            tracing::warn!(%warning, "the configuration may not say what is meant");
+        }
+    }
 }
 
 impl fmt::Display for Bind {

@@ -84,7 +84,8 @@ impl Origin {
 
     /// Whether a path is an address of ours, so that no login ends there.
     pub(super) fn owns(&self, path: &str) -> bool {
-        self.endpoint(&Path::new(path)).is_some()
+        let path = Path::new(path);
+        path.readings().is_err() || self.endpoint(&path).is_some()
     }
 
     /// The address that starts a login and comes back to `target`.

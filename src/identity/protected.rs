@@ -144,6 +144,15 @@ pub fn identity_header_name(text: &str) -> Result<HeaderName, HeaderConfigError>
     if reserved { Err(HeaderConfigError::Reserved(text.to_owned())) } else { Ok(name) }
 }
 
+/// Removes every spelling of the headers that make some servers act on another method.
+pub(super) fn remove_method_overrides(request: &Request, mutations: &mut Mutations) {
+    for name in request.headers().names() {
+        if METHOD_OVERRIDES.contains(&variant_form(name).as_str()) {
+            mutations.remove(name);
+        }
+    }
+}
+
 /// The protected headers.
 #[derive(Debug)]
 pub(super) struct Protected {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::config::ClaimsConfig;
-use crate::principal::{Email, Groups, NameError, ProviderName, User, Userid};
+use crate::principal::{Email, Groups, NameError, ProviderName, User, Userid, is_unseen};
 
 /// Claims by name.
 pub(super) type Claims = Map<String, Value>;
@@ -74,8 +74,7 @@ pub(super) fn needs_userinfo(config: &ClaimsConfig, id_token: &Claims) -> bool {
 impl Identified<'_> {
     /// The person, under the rules of this provider's configuration.
     pub(super) fn user(&self, config: &ClaimsConfig) -> Result<User, IdentityError> {
-        let usable =
-            (1..=MAX_SUBJECT_BYTES).contains(&self.subject.len()) && !self.subject.chars().any(char::is_control);
+        let usable = (1..=MAX_SUBJECT_BYTES).contains(&self.subject.len()) && !self.subject.chars().any(is_unseen);
         if !usable {
             return Err(IdentityError::Subject);
         }

@@ -1,5 +1,10 @@
 //! Names as strict types: parsed once, trusted afterwards.
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory, NoncharacterCodePoint},
+};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -112,8 +117,8 @@ impl Email {
     }
 }
 
-/// A group's name: 1 to 256 bytes without a comma or a control, never in Kubernetes' namespace unless the API server
-/// said it.
+/// A group's name: 1 to 256 bytes without a comma, a control or a character that nobody sees, also where a service
+/// brings it into a normal form; never in Kubernetes' namespace unless the API server said it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Group(String);
@@ -122,11 +127,13 @@ impl Group {
     /// Reads a group that Kubernetes told: `system:` is its own to give.
     ///
     /// # Errors
-    /// Where it is empty, over 256 bytes, or holds a comma or a control.
+    /// Where it is empty, over 256 bytes, or holds a comma, a control or a character that nobody sees ([`is_unseen`]), also
+    /// in its compatibility form (Unicode's NFKC, which makes a comma of a fullwidth one).
     pub fn parse_kubernetes(text: &str) -> Result<Self, NameError> {
         refuse_length(text, MAX_GROUP_BYTES)?;
-        let trimmed = text.trim() == text;
-        if trimmed && !text.chars().any(|character| character == ',' || character.is_control()) {
+        let refused = |character: char| character == ',' || is_unseen(character);
+        let usable = |text: &str| !text.chars().any(refused);
+        if text.trim() == text && usable(text) && usable(&folded(text)) {
             Ok(Self(text.to_owned()))
         } else {
             Err(NameError::Character)
@@ -239,7 +246,29 @@ fn refuse_length(text: &str, most: usize) -> Result<(), NameError> {
     }
 }
 
+/// Whether a character is none that people see: a control, a format character (a mark of direction, a space without
+/// width), an end of a line or paragraph, a filler, or none at all. Services drop such, and pages and terminals obey some.
+#[must_use]
+pub fn is_unseen(character: char) -> bool {
+    let category = CodePointMapData::<GeneralCategory>::new().get(character);
+    matches!(
+        category,
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
+        || CodePointSetData::new::<NoncharacterCodePoint>().contains(character)
+}
+
+/// What services that bring names into a normal form make of one (Unicode Standard Annex 15, NFKC).
+fn folded(text: &str) -> std::borrow::Cow<'_, str> {
+    ComposingNormalizerBorrowed::new_nfkc().normalize(text)
+}
+
+/// Whether a name stands in Kubernetes' namespace, also once it is brought into a normal form.
 fn is_reserved(text: &str) -> bool {
+    let text = folded(text);
     text.as_bytes().get(..KUBERNETES_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(KUBERNETES_PREFIX))
 }
 
@@ -275,6 +304,53 @@ mod tests {
         assert_eq!(groups.dropped(), 4);
         assert!(groups.contains("dev") && !groups.contains("system:masters"));
         assert!(Groups::from_kubernetes(["system:authenticated"]).contains("system:authenticated"));
+    }
+
+    #[test]
+    fn a_group_that_a_service_takes_for_another_one_is_dropped_and_counted() {
+        let bad = [
+            "adm\u{200b}ins",        // a space without width
+            "\u{feff}admins",        // a byte order mark
+            "admins\u{200d}",        // a joiner
+            "adm\u{ad}ins",          // a soft hyphen
+            "\u{202e}snimda",        // right to left
+            "a\u{2066}b\u{2069}",    // an isolate
+            "a\u{2028}b",            // the end of a line
+            "a\u{2029}b",            // the end of a paragraph
+            "a\u{3164}b",            // a filler
+            "a\u{fe0f}",             // a selector of a variant
+            "a\u{e0041}",            // a tag
+            "a\u{ffff}",             // no character
+            "a\u{fdd0}",             // no character either
+            "dev\u{ff0c}admins",     // a fullwidth comma
+            "dev\u{fe50}admins",     // a small comma
+            "dev\u{fe10}admins",     // a comma of vertical text
+            "\u{1f101}",             // a digit and a comma
+            "\u{ff53}ystem:masters", // a fullwidth letter
+            "\u{17f}ystem:masters",  // a long s
+            "system\u{ff1a}masters", // a fullwidth colon
+            "a\u{85}b",
+        ];
+        let groups = Groups::from_provider(bad);
+        assert_eq!((groups.names(), groups.dropped()), (&[][..], bad.len()));
+        let honest = [
+            "Größe",
+            "Straße & Wege",
+            "営業部",
+            "営業　部",
+            "管理、総務",
+            "Ünïcode №1",
+            "команда",
+            "فريق",
+            "ทีม",
+            "🚀",
+            "½ Team",
+            "a/b:c",
+        ];
+        let groups = Groups::from_provider(honest);
+        assert_eq!((groups.names().len(), groups.dropped()), (honest.len(), 0), "{groups:?}");
+        let kubernetes = Groups::from_kubernetes(["system:authenticated", "a\u{200b}"]);
+        assert_eq!((kubernetes.names().len(), kubernetes.dropped()), (1, 1));
     }
 
     #[test]

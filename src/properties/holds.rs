@@ -24,6 +24,7 @@ pub const PROPERTIES: &[Property] = &[
     at_most_one_cookie_is_set,
     values_hold_no_line_ends,
     public_rules_match_clean_paths_only,
+    no_reading_of_a_closed_path_passes,
     every_decision_has_a_reason,
     other_cookies_pass,
     redirects_stay_with_us_or_the_provider,
@@ -208,6 +209,29 @@ pub fn public_rules_match_clean_paths_only(exchange: &Exchange) {
             assert!(clean, "{path:?} is not byte-clean");
         }
         _ => {}
+    }
+}
+
+/// Where a rule lets nobody pass, or nobody who could ask, no way to write its path passes: not decoded, with its
+/// parameters cut in either way, with slashes merged, nor in another case.
+///
+/// # Panics
+/// Where it does not hold.
+pub fn no_reading_of_a_closed_path_passes(exchange: &Exchange) {
+    if exchange.allowed().is_none() {
+        return;
+    }
+    let mut path = exchange.asked.path.split('?').next().unwrap_or_default().to_owned();
+    for _ in 0..12 {
+        path = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
+    }
+    let path = path.replace('\\', "/").to_ascii_lowercase();
+    let segments_cut: Vec<&str> =
+        path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
+    for reading in [path.as_str(), path.split(';').next().unwrap_or_default(), &segments_cut.join("/")] {
+        let first = reading.split('/').find(|segment| !matches!(*segment, "" | "."));
+        let closed = first.is_some_and(|first| ["closed", "admins"].contains(&first.trim_end_matches(['.', ' '])));
+        assert!(!closed, "{} passes, and could be {reading}", exchange.asked.path);
     }
 }
 

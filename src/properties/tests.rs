@@ -32,7 +32,8 @@ pub(super) const REACHED: &[Reason] = &[
 
 /// Choices for the grammar, and texts of every kind; shrinks toward few bytes.
 fn exchanges() -> impl Strategy<Value = Exchange> {
-    let paths = "/[a-z%2eEfF5cC;./\\\\#!]{0,30}|/public[a-z%2e;./\\\\#! é]{0,12}|\\PC{0,20}";
+    let paths = "/[a-z%2eEfF5cC;./\\\\#!]{0,30}|/public[a-z%2e;./\\\\#! é]{0,12}|\
+                 [/;.]{0,3}/(closed|CLOSED|%63losed|%u0063losed|admins|Admins)[a-z%2eEu0fF3B;./ \\\\]{0,8}|\\PC{0,20}";
     let cookies = "([a-z]{1,4}=[ -~]{0,6}|__Host-portcullis(-login)?=(\\{ticket\\}|x)|\\PC{0,6}|,|;|\n){0,6}";
     prop_oneof![
         6 => vec(any::<u8>(), 0..160).prop_map(|bytes| Exchange::of_choices(&bytes)),
@@ -67,6 +68,7 @@ properties_of_every_check! {
     at_most_one_cookie_is_set
     values_hold_no_line_ends
     public_rules_match_clean_paths_only
+    no_reading_of_a_closed_path_passes
     every_decision_has_a_reason
     other_cookies_pass
     redirects_stay_with_us_or_the_provider
@@ -167,6 +169,9 @@ fn a_check_that_was_decided_wrongly_breaks_its_property() {
     }));
     assert!(breaks(super::public_rules_match_clean_paths_only, |exchange| {
         (exchange.record.reason, exchange.asked.path) = (Reason::Public, "/public/%2e".into());
+    }));
+    assert!(breaks(super::no_reading_of_a_closed_path_passes, |exchange| {
+        exchange.asked.path = "/;x/CLOSED".into();
     }));
     assert!(breaks(super::every_decision_has_a_reason, |exchange| exchange.record.reason = Reason::NotSignedIn));
     assert!(breaks(super::nobody_is_named_without_a_credential, |exchange| exchange.asked = HttpRequest::default()));

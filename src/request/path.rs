@@ -1,41 +1,45 @@
-//! Paths, and the one reading that every server behind could come to.
+//! Paths, and every reading of one that a server behind could come to.
 //!
-//! Envoy passes paths on as they came; servers behind decode, fold and resolve them, each in its own way. A rule is
-//! chosen for the path as it came and for its canonical form, and the two must agree.
+//! Envoy passes paths on as they came; servers behind decode, fold, cut and resolve them, each in its own way. A rule is
+//! chosen for the path as it came and for every reading, and all must agree.
+
+mod readings;
 
 use thiserror::Error;
 
-/// How often a path may be percent-encoded over itself. More is no honest path.
-const MAX_DECODINGS: usize = 8;
+pub use readings::look_alike;
 
-/// Why a path has no canonical form.
+/// Why a path has no readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the path decodes to something that is no plain text, or not in a few steps")]
+#[error("the path decodes to something that is no plain text, or to too many things")]
 pub struct PathError;
 
 /// A path as it came, without its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    raw: String,
     byte_clean: bool,
+    /// The path as it came first; it alone where that is byte-clean.
+    readings: Vec<String>,
+    readable: bool,
 }
-
-/// A path's canonical form: decoded until it no longer changes, `\` turned to `/`, `;…` cut from each segment, `//` and
-/// dot segments resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CanonicalPath(String);
 
 impl Path {
     /// Takes a path as it came.
     #[must_use]
     pub fn new(raw: &str) -> Self {
-        Self { raw: raw.to_owned(), byte_clean: is_byte_clean(raw) }
+        if is_byte_clean(raw) {
+            return Self { byte_clean: true, readings: vec![raw.to_owned()], readable: true };
+        }
+        match readings::of(raw) {
+            Ok(readings) => Self { byte_clean: false, readings, readable: true },
+            Err(PathError) => Self { byte_clean: false, readings: vec![raw.to_owned()], readable: false },
+        }
     }
 
     /// The path as it came.
     #[must_use]
     pub fn raw(&self) -> &str {
-        &self.raw
+        self.readings.first().map_or("", String::as_str)
     }
 
     /// Whether every server reads the path alike: none of `%`, `\`, `;`, `#`, `//`, dot segments, controls or bytes that
@@ -45,79 +49,23 @@ impl Path {
         self.byte_clean
     }
 
-    /// The canonical form.
-    ///
-    /// # Errors
-    /// Where the decoded path is not UTF-8, holds a control, or does not settle.
-    pub fn canonical(&self) -> Result<CanonicalPath, PathError> {
-        if self.byte_clean {
-            return Ok(CanonicalPath(self.raw.clone()));
-        }
-        let decoded = self.decodings()?.pop().unwrap_or_default();
-        Ok(CanonicalPath(resolve(&without_parameters(&decoded))))
-    }
-
-    /// Whether any step of decoding holds a `..` segment. Servers resolve these in too many ways to think of each (with
-    /// empty segments kept or merged, before or after `;…` is cut), and no honest client sends one: browsers resolve
-    /// them first.
-    ///
-    /// # Errors
-    /// As for [`Path::canonical`].
-    pub fn climbs(&self) -> Result<bool, PathError> {
-        if self.byte_clean {
-            return Ok(false);
-        }
-        let up = |segment: &str| segment.split([';', '#', '?']).next() == Some("..");
-        Ok(self.decodings()?.iter().any(|path| path.split(['/', '\\']).any(up)))
-    }
-
-    /// Every reading that a server behind could come to: the path as it came, each step of decoding, `\` as `/`,
-    /// parameters cut, what is left where a decoded `#` or `?` ends a path, and last the canonical form. A byte-clean
-    /// path has one.
-    ///
-    /// # Errors
-    /// As for [`Path::canonical`].
-    pub fn readings(&self) -> Result<Vec<String>, PathError> {
-        if self.byte_clean {
-            return Ok(vec![self.raw.clone()]);
-        }
-        let mut readings = self.decodings()?;
-        let decoded = readings.last().cloned().unwrap_or_default();
-        let cut = without_parameters(&decoded);
-        let canonical = resolve(&cut);
-        let parsed_again = resolve(cut.split(['#', '?']).next().unwrap_or_default());
-        readings.extend([decoded.replace('\\', "/"), cut, parsed_again, canonical]);
-        readings.insert(0, self.raw.clone());
-        readings.dedup();
-        Ok(readings)
-    }
-
-    /// The path after each round of percent-decoding, until it no longer changes.
-    fn decodings(&self) -> Result<Vec<String>, PathError> {
-        let mut readings = Vec::new();
-        let mut current = self.raw.clone().into_bytes();
-        for _ in 0..MAX_DECODINGS {
-            let next: Vec<u8> = percent_encoding::percent_decode(&current).collect();
-            let settled = next == current;
-            let text = String::from_utf8(next.clone()).map_err(|_| PathError)?;
-            if text.chars().any(char::is_control) {
-                return Err(PathError);
-            }
-            readings.push(text);
-            if settled {
-                return Ok(readings);
-            }
-            current = next;
-        }
-        Err(PathError)
-    }
-}
-
-impl CanonicalPath {
-    /// The canonical path.
+    /// Whether any reading holds a `..` segment. Servers resolve these in too many ways to think of each (with empty
+    /// segments kept or merged, before or after `;…` is cut), and no honest client sends one: browsers resolve them first.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn climbs(&self) -> bool {
+        // Windows drops spaces at a name's end.
+        let up = |segment: &str| segment.trim_end_matches(' ') == "..";
+        !self.byte_clean && self.readings.iter().any(|path| path.split(['/', '\\']).any(up))
+    }
+
+    /// Every reading that a server behind could come to, the path as it came first: what any sequence of decoding, of
+    /// taking `\` for `/`, of cutting parameters and what a decoded `#` or `?` begins, and of resolving makes of it.
+    /// A byte-clean path has one.
+    ///
+    /// # Errors
+    /// Where a reading is not UTF-8 or holds a control, or there are too many.
+    pub fn readings(&self) -> Result<&[String], PathError> {
+        if self.readable { Ok(&self.readings) } else { Err(PathError) }
     }
 }
 
@@ -133,77 +81,113 @@ fn is_byte_clean(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(plain) && segments_clean
 }
 
-/// `\` turned to `/` and `;…` cut from each segment, as servlet containers do.
-fn without_parameters(path: &str) -> String {
-    let cut = |segment: &str| segment.split(';').next().unwrap_or_default().to_owned();
-    path.replace('\\', "/").split('/').map(cut).collect::<Vec<_>>().join("/")
-}
-
-fn resolve(path: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    let mut directory = false;
-    for segment in path.split('/') {
-        directory = matches!(segment, "" | "." | "..");
-        match segment {
-            "" | "." => {}
-            ".." => {
-                kept.pop();
-            }
-            name => kept.push(name),
-        }
-    }
-    let tail = if directory && !kept.is_empty() { "/" } else { "" };
-    format!("/{}{tail}", kept.join("/"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn reads_as(raw: &str, reading: &str) -> bool {
+        Path::new(raw).readings().unwrap().iter().any(|have| have == reading)
+    }
+
     #[test]
-    fn every_reading_of_a_path_comes_to_one() {
-        for (raw, canonical) in [
+    fn what_any_server_makes_of_a_path_is_a_reading() {
+        for (raw, reading) in [
             ("/api/..;/public", "/public"),
             ("/public%2f..%2fapi", "/api"),
             ("/public/../api", "/api"),
             ("/public/%2e%2e/api", "/api"),
             ("/public/%252e%252e/api", "/api"),
-            ("/public#/api", "/public#/api"),
             ("//public", "/public"),
             ("/public/..\\api", "/api"),
             ("/public%5c..%5capi", "/api"),
-            ("/PUBLIC", "/PUBLIC"),
             ("/a;x=1/b;y", "/a/b"),
-            ("/a/b/", "/a/b/"),
             ("/a/..", "/"),
             ("/../../a", "/a"),
             ("/my%20file", "/my file"),
             ("/100%", "/100%"),
             ("/%zz", "/%zz"),
+            // `;` to the end of the path.
+            ("/admin;/x", "/admin"),
+            ("/admin;a=b/x", "/admin"),
+            ("/admin%3b/x", "/admin"),
+            ("/%61dmin%253b/x", "/admin"),
+            // Cut first and decoded then, and the other way round.
+            ("/a;%2fb/c", "/a/c"),
+            ("/a;%2fb/c", "/a/b/c"),
+            ("/a%2fb;c%2fd", "/a/b"),
+            // IIS's %uXXXX, alone, encoded over itself, and beside the usual one.
+            ("/%u0061dmin", "/admin"),
+            ("/%U0061dmin", "/admin"),
+            ("/%25u0061dmin", "/admin"),
+            ("/%u00%36%31dmin", "/admin"),
+            ("/%u0025%36%31dmin", "/admin"),
+            ("/x/%u002e%u002e/admin", "/admin"),
+            ("/%ud83d%ude00", "/\u{1f600}"),
+            // What folds into ASCII where texts are brought into a normal form.
+            ("/%EF%BD%81dmin", "/admin"),
+            ("/admin%EF%BC%8Fx", "/admin/x"),
+            ("/admin%EF%BC%9B/x", "/admin"),
+            ("/%EF%BC%8561dmin", "/admin"),
+            ("/%uff0e%uff0e/admin", "/admin"),
+            // What begins once the path is decoded.
+            ("/api%23/x", "/api"),
+            ("/api%3f/x", "/api"),
+            ("/api%2523x", "/api"),
+            ("/public/../api%23/x", "/api"),
         ] {
-            assert_eq!(Path::new(raw).canonical().unwrap().as_str(), canonical, "{raw}");
+            assert!(reads_as(raw, reading), "{raw}: {:?}", Path::new(raw).readings());
         }
     }
 
     #[test]
     fn a_path_without_a_plain_reading_has_none() {
-        let deep = format!("/%{}2e", "25".repeat(12));
-        for raw in ["/public%00", "/%c0%afpublic", "/%0d%0a", "/%ff", deep.as_str()] {
-            assert_eq!(Path::new(raw).canonical(), Err(PathError), "{raw}");
+        let deep = format!("/%{}2e", "25".repeat(80));
+        let wide: String = (0..80).map(|n| format!("/%2525{n};a%253bb\\%u0025{n}")).collect();
+        for raw in
+            ["/public%00", "/%c0%afpublic", "/%0d%0a", "/%ff", "/%u0000", "/%u000a", deep.as_str(), wide.as_str()]
+        {
+            assert_eq!(Path::new(raw).readings(), Err(PathError), "{raw}");
+            assert_eq!(Path::new(raw).raw(), raw);
         }
     }
 
     #[test]
-    fn a_server_that_decodes_but_does_not_resolve_is_thought_of() {
-        let readings = Path::new("/api%2f..%2fpublic").readings().unwrap();
-        assert_eq!(readings, ["/api%2f..%2fpublic", "/api/../public", "/public"]);
+    fn what_honest_clients_send_has_few_readings() {
+        for (raw, most) in [
+            ("/files/my%20file", 2),
+            ("/files/report;v=2.txt", 2),
+            ("/files/a;b/c;d", 4),
+            ("/files/100%25", 2),
+            ("/files/%25uniform", 2),
+            ("/files/caf%C3%A9", 2),
+            ("/files/%E5%96%B6%E6%A5%AD%E3%80%80%E9%83%A8", 3),
+            ("/proxy/https%3A%2F%2Fhost.example%2Fpage%3Fa%3Db%23c", 8),
+            ("/app;jsessionid=1A2B/page%20one", 6),
+        ] {
+            let path = Path::new(raw);
+            let readings = path.readings().unwrap();
+            assert!(readings.len() <= most && !path.climbs(), "{raw}: {readings:?}");
+        }
     }
 
     #[test]
-    fn a_server_that_parses_what_it_decoded_is_thought_of() {
-        for raw in ["/api%23/x", "/api%3f/x", "/api%2523x", "/public/../api%23/x"] {
-            let readings = Path::new(raw).readings().unwrap();
-            assert!(readings.iter().any(|reading| reading == "/api"), "{raw}: {readings:?}");
+    fn a_path_that_climbs_in_any_reading_climbs() {
+        for raw in [
+            "/..",
+            "/x/../y",
+            "/x/%2e%2e/y",
+            "/x\\..\\y",
+            "/x/..;a/y",
+            "/x/..%23",
+            "/x/..%20/y",
+            "/x/%u002e%u002e/y",
+            "/x/%uff0e%uff0e/y",
+            "/x/%E2%80%A5/y",
+        ] {
+            assert!(Path::new(raw).climbs(), "{raw}");
+        }
+        for raw in ["/...", "/x/..y", "/a..b%20", "/%2e", "/x/...%20"] {
+            assert!(!Path::new(raw).climbs(), "{raw}");
         }
     }
 
@@ -211,7 +195,7 @@ mod tests {
     fn byte_clean_means_one_reading() {
         for clean in ["/", "/a", "/a/", "/a/b.c/d~e$&'()*+,:@=", "/.well-known/x", "/..."] {
             assert!(Path::new(clean).is_byte_clean(), "{clean}");
-            assert_eq!(Path::new(clean).canonical().unwrap().as_str(), clean);
+            assert_eq!(readings::of(clean).unwrap(), [clean]);
         }
         for dirty in [
             "/a%20", "/a\\b", "/a;b", "/a#b", "/a!", "//", "//a", "/a//b", "/a/./b", "/a/..", "/..", "/.", "/ü",
@@ -223,20 +207,26 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_canonical_path_is_its_own_canonical_form(raw in "/[a-z%2eEfF5cC;./\\\\]{0,40}") {
-            if let Ok(canonical) = Path::new(&raw).canonical() {
-                let again = Path::new(canonical.as_str()).canonical();
-                proptest::prop_assert_eq!(again, Ok(canonical));
+        fn every_reading_of_a_reading_is_one(raw in "/[a-z%2uU3bB0eEfF5cC;./\\\\#．]{0,24}") {
+            let path = Path::new(&raw);
+            for reading in path.readings().unwrap_or_default() {
+                let further = readings::of(reading).unwrap();
+                proptest::prop_assert!(further.iter().all(|reading| path.readings.contains(reading)));
             }
         }
 
         #[test]
-        fn a_byte_clean_path_is_canonical(raw in "/[ -~]{0,40}") {
-            let path = Path::new(&raw);
-            if path.is_byte_clean() {
-                proptest::prop_assert_eq!(path.decodings().unwrap(), vec![raw.clone()]);
-                proptest::prop_assert_eq!(resolve(&without_parameters(&raw)), raw);
+        fn a_byte_clean_path_has_one_reading(raw in "/[ -~]{0,40}") {
+            if is_byte_clean(&raw) {
+                proptest::prop_assert_eq!(readings::of(&raw).unwrap(), vec![raw]);
             }
+        }
+
+        #[test]
+        fn the_readings_of_a_path_are_bounded(raw in "/(%25|%2f|%3b|;|\\\\|%u0025|%u002f|//|/\\./|#|%23|a|2|u|．){0,2000}") {
+            let path = Path::new(&raw);
+            let bytes: usize = path.readings.iter().map(String::len).sum();
+            proptest::prop_assert!(path.readings.len() <= readings::MOST && bytes <= readings::MOST_BYTES + raw.len());
         }
     }
 }

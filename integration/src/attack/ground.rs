@@ -202,6 +202,8 @@ fn rules() -> serde_json::Value {
         { "name": "closed", "paths": [{ "prefix": "/closed" }], "access": "deny" },
         { "name": "team", "paths": [{ "prefix": "/team" }], "access": "authenticated", "groups": ["team-a"] },
         { "name": "admin", "paths": [{ "prefix": "/admin" }], "access": "authenticated", "groups": ["admins"] },
+        { "name": "only", "paths": [{ "exact": "/only" }], "access": "authenticated", "groups": ["admins"] },
+        { "name": "cors", "paths": [{ "prefix": "/cors" }], "access": "authenticated", "preflight": "allow" },
         { "name": "strict", "hosts": ["strict.test"], "access": "authenticated", "groups": ["admins"] },
     ])
 }

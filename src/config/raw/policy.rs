@@ -152,7 +152,7 @@ pub(crate) struct Rule {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PathPattern {
-    /// This path alone.
+    /// This path alone: to open one address. To close a path, write `prefix`.
     #[serde(default)]
     pub(crate) exact: Option<String>,
     /// This path and every path below it, by whole segments.

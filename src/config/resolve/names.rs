@@ -5,7 +5,7 @@ use url::Url;
 use super::context::Context;
 use crate::{
     config::error::{FieldError, FieldPath},
-    request::Host,
+    request::{Host, Path},
 };
 
 /// A name of ours: `[a-z0-9-]`, 1 to 63 of them.
@@ -37,9 +37,10 @@ pub(super) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Opt
     }
 }
 
-/// The host of an origin's URL, where it has one.
+/// The host of an origin's URL, where it has one that requests can name.
 pub(super) fn host_of_origin(url: &str) -> Option<String> {
-    Url::parse(url).ok()?.host().map(|host| host.to_string())
+    let host = Url::parse(url).ok()?.host()?.to_string();
+    Host::parse(&host).ok().map(|host| host.name().to_owned())
 }
 
 /// Whether `http://` may be written.
@@ -100,19 +101,16 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A path whose bytes have one reading only: begins with `/`, no `%`, `\`, `;`, `?`, `#`, `//`, dot segments,
-/// controls or bytes beyond ASCII.
+/// A path of ours, or that browsers are led to: one that has one reading only, as a request's path must to get there, and
+/// that browsers send as it is written (URL Standard, "path percent-encode set").
 pub(super) fn clean_path(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
-    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b';' | b'?' | b'#');
-    let dots = text.split('/').any(|segment| matches!(segment, "." | ".."));
-    if text.starts_with('/') && !text.contains("//") && !dots && text.bytes().all(plain) {
+    let as_sent = || Url::parse("https://host.example").and_then(|base| base.join(text)).ok();
+    if Path::new(text).is_byte_clean() && as_sent().is_some_and(|url| url.path() == text) {
         return Some(text.to_owned());
     }
-    context.refuse(
-        FieldError::new(at, "it is no plain path")
-            .found(text)
-            .write("write a path that begins with `/`, without `%`, `\\`, `;`, `?`, `#`, `//`, dot segments or spaces"),
-    )
+    context.refuse(FieldError::new(at, "it is no plain path, and no request would be taken for it").found(text).write(
+        "write a path that begins with `/`, of letters, digits and `-._~$&'()*+,=:@`, without `//` and dot segments",
+    ))
 }
 
 /// The value of an `Origin` header (RFC 6454 section 6.2), as browsers send it.

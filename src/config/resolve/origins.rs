@@ -42,10 +42,11 @@ fn origin(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Origin, provider
     let (url, cookie, path_prefix) = (public?, cookie?, path_prefix?);
     let after_logout = after_logout(context, &at.key("after_logout_url"), raw, &path_prefix);
     let [logout_aliases, callback_aliases, login_aliases] = aliases?;
+    let host = names::host_of_origin(&raw.url)?;
     let redirect_uri = url.join(&format!("{path_prefix}/callback")).ok()?;
     let post_logout_redirect_uri = url.join(&format!("{path_prefix}/signed-out")).ok()?;
     Some(Origin {
-        host: url.host().map(|host| host.to_string())?,
+        host,
         login: LoginOrigin {
             url: raw.url.clone(),
             provider: provider?,
@@ -78,6 +79,13 @@ fn public_url(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<U
             FieldError::new(at, "an origin is scheme, host and port alone, in lower case")
                 .found(text)
                 .write(format!("write `{}`", origin.trim_end_matches('.'))),
+        );
+    }
+    if names::host_of_origin(text).is_none() {
+        return context.refuse(
+            FieldError::new(at, "it is no host name: no request for it would be served")
+                .found(text)
+                .write("write a host of letters, digits, `-`, `_` and `.`, each label of 1 to 63 of them"),
         );
     }
     Some(url)

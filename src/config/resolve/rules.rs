@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{context::Context, identity, names};
 use crate::{
-    authz::{Access, PathPattern, Preflight, RuleConfig, ServiceAccountPattern},
+    authz::{self, Access, Opening, PathPattern, Preflight, RuleConfig, ServiceAccountPattern},
     config::{
         error::{FieldError, FieldPath},
         raw,
@@ -37,6 +37,21 @@ pub(super) fn resolve(
     (context.errors() == before).then_some(rules)
 }
 
+/// Rules that may close less than they seem to.
+pub(super) fn warnings(at: &FieldPath, raw: &[raw::Rule], rules: &authz::Config) -> Vec<FieldError> {
+    let warning = |Opening { rule, path }| {
+        let exact = raw[rule].paths[path].exact.as_deref().unwrap_or_default();
+        FieldError::new(
+            &at.index(rule).key("paths").index(path).key("exact"),
+            "it closes this path alone, and what lies below it asks less: a service that takes the one for the other \
+             serves what is closed",
+        )
+        .found(exact)
+        .write(format!("write `{{prefix: {exact}}}`, which closes all below it too"))
+    };
+    authz::openings(rules).into_iter().map(warning).collect()
+}
+
 fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTreeSet<String>) -> Option<RuleConfig> {
     let name = names::name(context, &at.key("name"), &raw.name);
     let hosts = each(context, &at.key("hosts"), &raw.hosts, |context, at, host| {
@@ -55,7 +70,9 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTr
         Group::parse_kubernetes(text).map_or_else(
             |error| {
                 context.refuse(
-                    FieldError::new(at, error.to_string()).found(text).write("write a group's name without commas"),
+                    FieldError::new(at, error.to_string())
+                        .found(text)
+                        .write("write a group's name without commas, controls and characters that nobody sees"),
                 )
             },
             |group| Some(group.as_str().to_owned()),
