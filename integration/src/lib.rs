@@ -36,6 +36,7 @@ pub mod oidc_provider;
 pub mod parts;
 pub mod pki;
 pub mod portcullis;
+#[path = "../../src/session/redis/tests/ports.rs"]
 pub mod ports;
 pub mod process;
 pub mod project;

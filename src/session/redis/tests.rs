@@ -3,6 +3,8 @@
 mod faults;
 mod model;
 #[expect(unreachable_pub, dead_code, reason = "the suites of `integration` use it too, and more of it")]
+mod ports;
+#[expect(unreachable_pub, dead_code, reason = "the suites of `integration` use it too, and more of it")]
 mod server;
 
 use std::{
@@ -101,4 +103,14 @@ mod cluster_keeps_the_contract {
     }
 
     contract::run!(world);
+}
+
+#[test]
+fn keys_are_counted_whatever_their_names_hold() {
+    let server = RedisServer::start(&[]);
+    for (number, name) in ["r:a", "r:a\nb", "r:\n\n\r\n", "r: a \"b\"", "other"].into_iter().enumerate() {
+        assert_eq!(server.count("*"), number);
+        assert_eq!(server.cli(&["SET", name, "1"]).trim(), "OK");
+    }
+    assert_eq!(server.count("r:*"), 4);
 }

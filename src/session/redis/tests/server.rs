@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -11,6 +10,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+use super::ports::Port;
 
 /// How often is looked, for a minute at least.
 const LOOKS: usize = 3000;
@@ -22,7 +23,9 @@ pub struct RedisServer {
     /// A shell that kills the server when its standard input is closed, so also when the tests are killed.
     guard: Option<Child>,
     pid: u32,
-    port: u16,
+    port: Port,
+    /// Where it speaks to the other nodes of its Cluster.
+    _bus: Option<Port>,
     folder: TempDir,
     arguments: Vec<String>,
 }
@@ -34,10 +37,14 @@ impl RedisServer {
     /// Where there is no `redis-server`.
     #[must_use]
     pub fn start(options: &[&str]) -> Self {
+        Self::start_with(None, options)
+    }
+
+    fn start_with(bus: Option<Port>, options: &[&str]) -> Self {
         let port = free_port();
-        let own = ["--port", &port.to_string(), "--save", "", "--bind", "127.0.0.1"].map(str::to_owned);
+        let own = ["--port", &port.number().to_string(), "--save", "", "--bind", "127.0.0.1"].map(str::to_owned);
         let arguments = own.into_iter().chain(options.iter().map(|option| (*option).to_owned())).collect();
-        Self::launch(port, arguments, tempfile::tempdir().expect("a temporary folder"))
+        Self::launch(port, bus, arguments, tempfile::tempdir().expect("a temporary folder"))
     }
 
     /// Starts one that speaks TLS alone, with a certificate of this authority.
@@ -50,13 +57,13 @@ impl RedisServer {
         let files = [authority, certificate, key].map(|path| path.display().to_string());
         let [authority, certificate, key] = &files;
         let tls = ["--tls-ca-cert-file", authority, "--tls-cert-file", certificate, "--tls-key-file", key];
-        let own = ["--port", "0", "--tls-port", &port.to_string(), "--tls-auth-clients", "no", "--save", ""];
+        let own = ["--port", "0", "--tls-port", &port.number().to_string(), "--tls-auth-clients", "no", "--save", ""];
         let arguments = own.iter().chain(&tls).chain(&["--bind", "127.0.0.1"]).map(|text| (*text).to_owned()).collect();
-        Self::launch(port, arguments, tempfile::tempdir().expect("a temporary folder"))
+        Self::launch(port, None, arguments, tempfile::tempdir().expect("a temporary folder"))
     }
 
-    fn launch(port: u16, arguments: Vec<String>, folder: TempDir) -> Self {
-        let mut server = Self { guard: None, pid: 0, port, folder, arguments };
+    fn launch(port: Port, bus: Option<Port>, arguments: Vec<String>, folder: TempDir) -> Self {
+        let mut server = Self { guard: None, pid: 0, port, _bus: bus, folder, arguments };
         server.restart();
         server
     }
@@ -88,7 +95,7 @@ impl RedisServer {
     /// Its TCP port.
     #[must_use]
     pub const fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The folder in which it runs.
@@ -138,13 +145,23 @@ impl RedisServer {
         self.try_cli(command).expect("redis-cli")
     }
 
+    /// How many keys a pattern matches. It is Redis that counts: names of keys are bytes, a line feed among them.
+    ///
+    /// # Panics
+    /// Where it cannot be asked.
+    #[must_use]
+    pub fn count(&self, pattern: &str) -> usize {
+        let told = self.cli(&["EVAL", "return #redis.call('KEYS', ARGV[1])", "0", pattern]);
+        told.trim().parse().unwrap_or_else(|_| panic!("no count: {told}"))
+    }
+
     fn try_cli(&self, command: &[&str]) -> Option<String> {
         let mut cli = Command::new("redis-cli");
         let tls = self.arguments.iter().any(|argument| argument == "--tls-port");
         if tls {
             cli.args(["--tls", "--insecure"]);
         }
-        let output = cli.args(["-p", &self.port.to_string()]).args(command).output().ok()?;
+        let output = cli.args(["-p", &self.port().to_string()]).args(command).output().ok()?;
         Some(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
     }
 }
@@ -175,8 +192,8 @@ impl Sentinels {
     #[must_use]
     pub fn start(replicas: usize) -> Self {
         let primary = RedisServer::start(&[]);
-        let of = format!("127.0.0.1 {}", primary.port);
-        let sentinels: Vec<_> = (0..3).map(|_| Self::sentinel(primary.port)).collect();
+        let of = format!("127.0.0.1 {}", primary.port());
+        let sentinels: Vec<_> = (0..3).map(|_| Self::sentinel(primary.port())).collect();
         let count = replicas.to_string();
         let replicas = (0..replicas).map(|_| RedisServer::start(&["--replicaof", &of]));
         let servers: Vec<_> = std::iter::once(primary).chain(replicas).collect();
@@ -201,11 +218,12 @@ impl Sentinels {
         let (port, folder) = (free_port(), tempfile::tempdir().expect("a temporary folder"));
         let name = Self::NAME;
         let configuration = format!(
-            "port {port}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {primary} 2\n\
-             sentinel down-after-milliseconds {name} 1000\nsentinel failover-timeout {name} 5000\n"
+            "port {}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {primary} 2\n\
+             sentinel down-after-milliseconds {name} 1000\nsentinel failover-timeout {name} 5000\n",
+            port.number(),
         );
         fs::write(folder.path().join("sentinel.conf"), configuration).expect("the sentinel's configuration");
-        RedisServer::launch(port, vec!["sentinel.conf".to_owned(), "--sentinel".to_owned()], folder)
+        RedisServer::launch(port, None, vec!["sentinel.conf".to_owned(), "--sentinel".to_owned()], folder)
     }
 
     /// The port of the primary that the sentinels name.
@@ -234,11 +252,13 @@ impl Cluster {
     #[must_use]
     pub fn start() -> Self {
         let node = |_| {
-            let bus = free_port().to_string();
-            RedisServer::start(&["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "2000"])
+            let bus = free_port();
+            let number = bus.number().to_string();
+            let options = ["--cluster-enabled", "yes", "--cluster-port", &number, "--cluster-node-timeout", "2000"];
+            RedisServer::start_with(Some(bus), &options)
         };
         let nodes: Vec<_> = (0..6).map(node).collect();
-        let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
+        let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port()));
         let mut create = Command::new("redis-cli");
         create.args(["--cluster", "create"]).args(addresses).args(["--cluster-replicas", "1", "--cluster-yes"]);
         let output = create.output().expect("redis-cli");
@@ -268,6 +288,7 @@ pub fn wait_for(what: &str, holds: impl Fn() -> bool) {
     panic!("waited in vain for {what}");
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+/// A port that is kept while its server is down, too: what listens there is never another test's.
+fn free_port() -> Port {
+    Port::take().expect("a free port")
 }

@@ -5,12 +5,13 @@
 //! each port is a lock on a file, shared by every test process of the machine, and lies outside the
 //! range from which the kernel serves ports of its own choice.
 
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use anyhow::{Context, Result, bail};
+use std::{
+    fs::{self, File},
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 /// The first port that is given out.
 const FIRST: u16 = 15_000;
@@ -25,33 +26,31 @@ pub struct Port {
 
 impl Port {
     /// Takes a free port.
-    pub fn take() -> Result<Self> {
+    ///
+    /// # Errors
+    /// Where none is free, or the locks cannot be written.
+    pub fn take() -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
 
         let folder = std::env::temp_dir().join("portcullis-test-ports");
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(&folder)?;
         let count = u32::from(kernel_range_start() - FIRST);
         // Processes start at different places, so that they rarely try each other's ports.
         let offset = std::process::id().wrapping_mul(61);
         for _ in 0..count {
             let step = NEXT.fetch_add(1, Ordering::Relaxed);
             let index = offset.wrapping_add(step) % count;
-            let number = FIRST + u16::try_from(index).expect("count fits in u16");
+            let number = FIRST + u16::try_from(index).map_err(io::Error::other)?;
             if let Some(port) = Self::try_number(&folder, number)? {
                 return Ok(port);
             }
         }
-        bail!("no free loopback port from {FIRST} on");
+        Err(io::Error::other(format!("no free loopback port from {FIRST} on")))
     }
 
-    fn try_number(folder: &std::path::Path, number: u16) -> Result<Option<Self>> {
-        let path: PathBuf = folder.join(number.to_string());
-        let lock = File::options()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(&path)
-            .with_context(|| format!("cannot open {}", path.display()))?;
+    fn try_number(folder: &Path, number: u16) -> io::Result<Option<Self>> {
+        let path = folder.join(number.to_string());
+        let lock = File::options().create(true).write(true).truncate(false).open(path)?;
         if lock.try_lock().is_err() {
             return Ok(None);
         }
@@ -64,7 +63,7 @@ impl Port {
 
     /// The port's number.
     #[must_use]
-    pub fn number(&self) -> u16 {
+    pub const fn number(&self) -> u16 {
         self.number
     }
 
