@@ -380,8 +380,8 @@ impl Portcullis {
 
     /// The log's records so far.
     pub fn records(&self) -> Result<Vec<Value>> {
-        let log = self.process.log();
-        let records = log.lines().filter(|line| line.starts_with('{'));
+        let lines = self.process.lines();
+        let records = lines.iter().filter(|line| line.starts_with('{'));
         records.map(|line| serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))).collect()
     }
 }

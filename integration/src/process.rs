@@ -170,6 +170,12 @@ impl Process {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// The whole lines that the child has written so far: it may be in the middle of the next one.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.log().split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(str::to_owned).collect()
+    }
+
     /// The last lines of the log, for messages.
     #[must_use]
     pub fn log_tail(&self) -> String {
@@ -213,14 +219,11 @@ impl Process {
         }
     }
 
-    /// Waits until a line of the log contains `text`, and gives that line.
+    /// Waits until a whole line of the log contains `text`, and gives that line.
     pub async fn wait_for_line(&mut self, text: &str, within: Duration) -> Result<String> {
         let what = format!("wrote no line with {text:?}");
-        self.wait_until(&what, within, async |process| {
-            let log = process.log();
-            log.lines().find(|line| line.contains(text)).map(str::to_owned)
-        })
-        .await
+        self.wait_until(&what, within, async |process| process.lines().into_iter().find(|line| line.contains(text)))
+            .await
     }
 
     /// Waits until something accepts connections at `address`.
@@ -311,10 +314,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn half_a_line_is_no_line() {
+        let folder = TempDir::new().unwrap();
+        let pipe = folder.path().join("go-on");
+        let mut child = shell(&format!("printf '{{\"half\"'; mkfifo {0}; read _ < {0}; echo :1}}", pipe.display()));
+        child
+            .wait_until("wrote nothing", SOON, async |child| {
+                pipe.exists().then_some(()).filter(|()| !child.log().is_empty())
+            })
+            .await
+            .unwrap();
+        assert_eq!((child.log().as_str(), child.lines().len()), ("{\"half\"", 0));
+        fs::write(&pipe, "\n").unwrap();
+        assert_eq!(child.wait_for_line("half", SOON).await.unwrap(), "{\"half\":1}");
+    }
+
+    #[tokio::test]
     async fn a_child_that_dies_early_fails_with_its_log() {
         let mut child = shell("echo the reason; exit 1");
-        let address = crate::ports::Port::take().unwrap().address();
-        let error = child.wait_for_port(address, SOON).await.unwrap_err();
+        let port = crate::ports::Port::take().unwrap();
+        let error = child.wait_for_port(port.address(), SOON).await.unwrap_err();
         assert!(format!("{error:#}").contains("the reason"), "{error:#}");
     }
 

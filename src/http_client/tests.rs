@@ -191,7 +191,10 @@ async fn a_call_that_its_caller_gave_up_frees_its_place() {
 
 #[tokio::test]
 async fn failures_are_told_apart_and_reveal_no_url() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Bound, so that nobody else takes the port, and not listening.
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = silent.local_addr().unwrap();
     let client = HttpClient::new(&plain()).unwrap();
     let refused = client.send(get(&format!("http://{closed}/?code=hunter2"))).await.unwrap_err();
     assert!(matches!(refused, HttpError::Connect(_)), "{refused:?}");

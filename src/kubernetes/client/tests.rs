@@ -172,9 +172,10 @@ async fn answers_are_read_up_to_a_bound() {
 
 #[tokio::test]
 async fn an_api_server_that_is_gone_is_unavailable() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound, so that nobody else takes the port, and not listening.
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
     let (client, _folder) = client(&kubeconfig(&url, &json!({}))).await;
     assert!(matches!(client.jwks().await, Err(ReviewError::Unavailable(_))));
 }
