@@ -1,7 +1,5 @@
 //! The spellings in which a secret could stand somewhere.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
@@ -68,16 +66,21 @@ fn of_text(kind: Kind, text: &str) -> Vec<Form> {
 
 fn of_bytes(bytes: &[u8]) -> Vec<Form> {
     let Some(raw) = Form::new("as bytes", bytes) else { return Vec::new() };
-    let mut hexadecimal = String::new();
-    for byte in &bytes[..bytes.len().min(LENGTH)] {
-        write!(hexadecimal, "{byte:02x}").expect("writing to a string cannot fail");
-    }
     let mut forms = vec![raw];
-    forms.extend(Form::new("hexadecimal", hexadecimal.as_bytes()));
-    forms.extend(Form::new("hexadecimal", hexadecimal.to_uppercase().as_bytes()));
+    forms.extend(in_hexadecimal(bytes));
     forms.extend(in_base64(bytes));
     forms.extend(as_list(bytes));
     forms
+}
+
+/// In hexadecimal of either case. There are sixteen digits, so whether it is too plain is told by the bytes.
+fn in_hexadecimal(bytes: &[u8]) -> Vec<Form> {
+    let Some(Form { needle: bytes, .. }) = Form::new("", &bytes[..bytes.len().min(SHORTEST)]) else {
+        return Vec::new();
+    };
+    let lower: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let upper = lower.to_uppercase();
+    [lower, upper].map(|digits| Form { name: "hexadecimal", needle: digits.into() }).into()
 }
 
 /// In base64 of both alphabets, wherever in a longer text the bytes begin.
@@ -128,6 +131,20 @@ mod tests {
         assert!(names(Kind::Bearer, &"a".repeat(40)).is_empty());
         assert!(names(Kind::IdToken, &format!("eyJhbGciOiJub25lIn0.e30.{}", "A".repeat(86))).is_empty());
         assert!(names(Kind::IdToken, "eyJhbGciOiJub25lIn0.e30.").is_empty());
+    }
+
+    #[test]
+    fn hexadecimal_of_few_digits_is_recognized() {
+        // One in 70 texts of base64url has fewer than eight digits in its first twelve bytes.
+        let text = b"DfdFwVDgUwdV5eTgEdFV5wTe";
+        let digits: std::collections::BTreeSet<_> = text[..12].iter().flat_map(|byte| [byte >> 4, byte & 15]).collect();
+        assert!(digits.len() < SHORTEST / 2);
+        let lower: String = text.iter().map(|byte| format!("{byte:02x}")).collect();
+        let forms = forms(&Secret { kind: Kind::RootKey, value: Value::Bytes(text.to_vec()) });
+        for spelling in [lower.to_uppercase(), lower] {
+            let found = forms.iter().filter(|form| spelling.as_bytes().starts_with(&form.needle));
+            assert_eq!(found.map(|form| form.name).collect::<Vec<_>>(), ["hexadecimal"], "{spelling}");
+        }
     }
 
     #[test]
