@@ -21,15 +21,17 @@
 //!
 //! # How it is spoken to
 //! Every call is one script, `redis/steps.lua`, which runs on the primary alone; a Redis replica is never read. Writes
-//! that must hold wait (`WAIT`) until a Redis replica has them, where there is one. A [`Keeper`](keeper::Keeper) finds
-//! the primary and keeps two connections to it; what one of them reads and the invalidations that it hears are in the
-//! server's order. Each call has a deadline, and only so many run at once.
+//! that must hold wait (`WAIT`) until every Redis replica that the primary has has them, or as many as are configured: of
+//! those any may be the next primary. A [`Keeper`](keeper::Keeper) finds the primary and keeps two connections to it,
+//! until that fails or the sentinels name another one; what one of the connections reads and the invalidations that it
+//! hears are in the server's order. Each call has a deadline, and only so many run at once.
 
 mod config;
 mod failure;
 mod keeper;
 mod link;
 mod reach;
+mod replicas;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -87,7 +89,7 @@ pub struct RedisStore {
 enum Durability {
     /// It is a read, or may be lost.
     None,
-    /// A replica must have it, where there is one.
+    /// The replicas must have it, where there are some.
     Replicated,
 }
 
@@ -144,7 +146,7 @@ impl RedisStore {
         let seen = Timestamp::from_unix_millis(self.latest.fetch_max(now.as_unix_millis(), Ordering::SeqCst)).max(now);
         let replicas = match wanted {
             Durability::None => 0,
-            Durability::Replicated => self.config.replicas.unwrap_or_else(|| link.replicas().min(1)),
+            Durability::Replicated => self.config.replicas.unwrap_or_else(|| link.replicas()),
         };
         let mut connection = if wanted == Durability::None { link.reader.clone() } else { link.writer.clone() };
         let pipeline = |whole: bool| {

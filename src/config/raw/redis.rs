@@ -38,8 +38,8 @@ pub(crate) struct Redis {
     /// How long one call may take, with all that it waits for.
     #[serde(default = "two_seconds")]
     pub(crate) timeout: DurationText,
-    /// How many Redis replicas must have a sign-in or a logout before it is acknowledged. Absent: one, where the primary
-    /// has one.
+    /// How many Redis replicas must have a sign-in or a logout before it is acknowledged. Absent: all that the
+    /// primary has.
     #[serde(default)]
     pub(crate) replicas: Option<u32>,
     /// How long a session that is in use is not read again, where nobody tells of a change.

@@ -17,7 +17,7 @@ pub struct RedisConfig {
     pub tls: Option<RedisTls>,
     /// How long one call may take, with all that it waits for.
     pub timeout: Duration,
-    /// How many Redis replicas must have an acknowledged change; where it is not said, one if the primary has one.
+    /// How many Redis replicas must have an acknowledged change; where it is not said, all that the primary has.
     pub replicas: Option<u32>,
     /// How long an opened session is used from memory at most before it is read again.
     pub cache_lifetime: Duration,

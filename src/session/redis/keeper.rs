@@ -1,4 +1,9 @@
 //! Keeps a link to the primary: connects, asks every second whether it still holds, and connects anew where it does not.
+//!
+//! A primary that is cut off from its sentinels and replicas does not know that another one took its place, and goes on
+//! answering. So the sentinels are asked as well: where they name another one, or do not agree for
+//! [`WITHOUT_SENTINELS`], the link is given up. A node of a Cluster that is cut off from the others answers no step any
+//! more after `cluster-node-timeout`.
 
 use std::{
     sync::{
@@ -28,6 +33,10 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How old the last answered question may be for what is remembered to be used: a connection that fails silently hides
 /// a logout no longer.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
+/// How long after one answer the sentinels are asked again.
+const ASK_SENTINELS: Duration = Duration::from_secs(2);
+/// How long the link holds while the sentinels do not say who the primary is.
+const WITHOUT_SENTINELS: Duration = Duration::from_secs(30);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -59,7 +68,7 @@ impl Hearing {
     }
 
     fn monotonic(&self) -> u64 {
-        u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
+        millis(self.clock.monotonic())
     }
 
     /// Changes are heard over this link from now on: what was remembered before is of no use.
@@ -84,7 +93,11 @@ impl Hearing {
 }
 
 fn until(asked_at: u64) -> u64 {
-    asked_at.saturating_add(u64::try_from(HEARD_WITHIN.as_millis()).unwrap_or(u64::MAX))
+    asked_at.saturating_add(millis(HEARD_WITHIN))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The link of the moment, and what keeps it.
@@ -156,7 +169,7 @@ impl Keeper {
             Ok(())
         };
         // Several servers may be asked in turn, and each has its own bound.
-        let connected = Link::connect(&self.config, &self.steps, pushed).await;
+        let connected = Link::connect(&self.config, &self.steps, Duration::from_millis(asked_at), pushed).await;
         let link = connected.inspect_err(|error| self.reach.lost(error.word()))?;
         info!(address = %link.address, replicas = link.replicas(), "connected to Redis");
         self.hearing.begin(number, asked_at);
@@ -185,7 +198,35 @@ impl Keeper {
                     }
                 }
             }
-            self.hold().await;
+            tokio::select! {
+                () = self.hold() => {}
+                // This ends with the link.
+                () = self.follow_sentinels() => {}
+            }
+        }
+    }
+
+    /// Gives the link up where the sentinels name another primary, or nobody for long.
+    async fn follow_sentinels(&self) {
+        let mut agreed_at = self.hearing.monotonic();
+        loop {
+            tokio::time::sleep(ASK_SENTINELS).await;
+            let Some(link) = self.link.borrow().clone() else { continue };
+            let asked_at = self.hearing.monotonic();
+            let problem = match Link::named_by_sentinels(&self.config).await {
+                // Nobody else than the primary itself is to be asked.
+                Ok(None) => return std::future::pending().await,
+                Ok(Some(primary)) if primary == link.address => {
+                    agreed_at = asked_at;
+                    link.note_named(Duration::from_millis(asked_at));
+                    continue;
+                }
+                Ok(Some(primary)) => format!("the sentinels name {primary} as the primary"),
+                Err(_) if asked_at.saturating_sub(agreed_at) < millis(WITHOUT_SENTINELS) => continue,
+                Err(error) => error.to_string(),
+            };
+            warn!(address = %link.address, problem, "the connection to Redis is given up");
+            self.report_broken(&link);
         }
     }
 
@@ -197,15 +238,16 @@ impl Keeper {
                 continue;
             }
             let asked_at = self.hearing.monotonic();
-            let problem = match timeout(self.config.timeout.max(HEARTBEAT), link.check()).await {
-                Ok(Ok(())) if self.hearing.link.load(Ordering::Acquire) != 0 => {
-                    self.hearing.answered(asked_at);
-                    continue;
-                }
-                Ok(Ok(())) => "changes are no longer heard of".to_owned(),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "it does not answer".to_owned(),
-            };
+            let problem =
+                match timeout(self.config.timeout.max(HEARTBEAT), link.check(Duration::from_millis(asked_at))).await {
+                    Ok(Ok(())) if self.hearing.link.load(Ordering::Acquire) != 0 => {
+                        self.hearing.answered(asked_at);
+                        continue;
+                    }
+                    Ok(Ok(())) => "changes are no longer heard of".to_owned(),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => "it does not answer".to_owned(),
+                };
             warn!(address = %link.address, problem, "the connection to Redis is given up");
             self.report_broken(&link);
         }

@@ -1,10 +1,8 @@
 //! One pair of connections to the primary, found, checked and made ready.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures::future::join_all;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue as _, IntoConnectionInfo as _, ProtocolVersion,
     PushInfo, RedisConnectionInfo, RedisError, TlsCertificates, Value, aio::MultiplexedConnection,
@@ -14,6 +12,7 @@ use thiserror::Error;
 use super::{
     config::{RedisAddress, RedisConfig, RedisServers},
     failure::is_refusal,
+    replicas::Replicas,
     steps::Steps,
 };
 use crate::secret::SecretString;
@@ -47,12 +46,18 @@ pub(super) struct Link {
     pub(super) script: String,
     /// The primary.
     pub(super) address: RedisAddress,
-    replicas: AtomicU32,
+    replicas: Replicas,
 }
 
 impl Link {
-    /// Connects to the primary. `pushed` hears what the server says by itself on the reading connection.
-    pub(super) async fn connect<F>(config: &RedisConfig, steps: &Steps, pushed: F) -> Result<Self, LinkError>
+    /// Connects to the primary, at this time of the clock that never steps back. `pushed` hears what the server says by
+    /// itself on the reading connection.
+    pub(super) async fn connect<F>(
+        config: &RedisConfig,
+        steps: &Steps,
+        at: Duration,
+        pushed: F,
+    ) -> Result<Self, LinkError>
     where
         F: Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static,
     {
@@ -72,29 +77,45 @@ impl Link {
         tracking.exec_async(&mut reader).await.map_err(failed)?;
         let mut load = redis::cmd("SCRIPT");
         let script = load.arg("LOAD").arg(steps.source()).query_async(&mut writer).await.map_err(failed)?;
-        let replicas = AtomicU32::new(0);
+        let replicas = Replicas::of(&config.servers);
+        replicas.note_named(at);
         let link = Self { reader, writer, script, address: address.clone(), replicas };
-        link.check().await?;
+        link.check(at).await?;
         Ok(link)
     }
 
-    /// Asks whether the server is there and still the primary, and notes how many replicas it has.
-    pub(super) async fn check(&self) -> Result<(), LinkError> {
+    /// Whom the sentinels name as the primary at this moment; nobody where there are none.
+    pub(super) async fn named_by_sentinels(config: &RedisConfig) -> Result<Option<RedisAddress>, LinkError> {
+        match &config.servers {
+            RedisServers::Sentinel { sentinels, .. } => {
+                Connector::new(config)?.ask_sentinels(sentinels).await.map(Some)
+            }
+            RedisServers::Standalone(_) | RedisServers::Cluster(_) => Ok(None),
+        }
+    }
+
+    /// Asks whether the server is there and still the primary, and notes how many replicas it has at this time.
+    pub(super) async fn check(&self, at: Duration) -> Result<(), LinkError> {
         let mut reader = self.reader.clone();
         let role: Vec<Value> =
             redis::cmd("ROLE").query_async(&mut reader).await.map_err(|error| LinkError::of(&self.address, &error))?;
         match role.as_slice() {
             [Value::BulkString(role), _, Value::Array(replicas), ..] if role == b"master" => {
-                self.replicas.store(u32::try_from(replicas.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
+                self.replicas.note(u32::try_from(replicas.len()).unwrap_or(u32::MAX), at);
                 Ok(())
             }
             _ => Err(LinkError::Unreachable(format!("{}: this is not a primary", self.address))),
         }
     }
 
-    /// How many replicas the primary had when it was last asked.
+    /// The sentinels, asked at that time, named this primary.
+    pub(super) fn note_named(&self, at: Duration) {
+        self.replicas.note_named(at);
+    }
+
+    /// How many replicas the primary has.
     pub(super) fn replicas(&self) -> u32 {
-        self.replicas.load(Ordering::Relaxed)
+        self.replicas.count()
     }
 }
 
@@ -187,19 +208,52 @@ impl<'a> Connector<'a> {
 
     /// The address of the primary that has our keys.
     async fn find_primary(&self) -> Result<RedisAddress, LinkError> {
-        let (servers, who) = match &self.config.servers {
+        let nodes = match &self.config.servers {
             RedisServers::Standalone(address) => return Ok(address.clone()),
-            RedisServers::Sentinel { sentinels, .. } => (sentinels, Who::Sentinel),
-            RedisServers::Cluster(nodes) => (nodes, Who::Server),
+            RedisServers::Sentinel { sentinels, .. } => return self.ask_sentinels(sentinels).await,
+            RedisServers::Cluster(nodes) => nodes,
         };
         let mut failure = LinkError::Unreachable("no server is named".to_owned());
-        for server in servers {
-            match self.ask_for_primary(server, who).await {
+        for node in nodes {
+            match self.ask_for_primary(node, Who::Server).await {
                 Ok(primary) => return Ok(primary),
                 Err(error) => failure = error,
             }
         }
         Err(failure)
+    }
+
+    /// The address that at least half of the sentinels name, and more of them than any other: one that is cut off from
+    /// the others still names the primary of before.
+    async fn ask_sentinels(&self, sentinels: &[RedisAddress]) -> Result<RedisAddress, LinkError> {
+        let asked = sentinels.iter().map(|sentinel| async move {
+            let asked = tokio::time::timeout(self.config.timeout, self.ask_for_primary(sentinel, Who::Sentinel));
+            let late = |_| LinkError::Unreachable(format!("{sentinel}: it does not answer"));
+            asked.await.map_err(late)?
+        });
+        let (mut named, mut failure) = (BTreeMap::<(String, u16), usize>::new(), None);
+        for answer in join_all(asked).await {
+            match answer {
+                Ok(RedisAddress { host, port }) => *named.entry((host, port)).or_default() += 1,
+                // One that turns us away says more than one that does not answer.
+                Err(error) if matches!(failure, Some(LinkError::Refused(_))) => drop(error),
+                Err(error) => failure = Some(error),
+            }
+        }
+        let mut by_voices: Vec<_> = named.into_iter().map(|(address, voices)| (voices, address)).collect();
+        by_voices.sort_unstable_by(|one, other| other.cmp(one));
+        let others = by_voices.get(1).map_or(0, |(voices, _)| *voices);
+        match by_voices.into_iter().next() {
+            Some((voices, (host, port))) if voices >= sentinels.len().div_ceil(2) && voices > others => {
+                Ok(RedisAddress { host, port })
+            }
+            Some((voices, _)) => Err(LinkError::Unreachable(format!(
+                "the sentinels do not agree on a primary: {voices} of {} name the same{}",
+                sentinels.len(),
+                failure.map_or_else(String::new, |failure| format!("; {failure}")),
+            ))),
+            None => Err(failure.unwrap_or_else(|| LinkError::Unreachable("no sentinel is named".to_owned()))),
+        }
     }
 
     async fn ask_for_primary(&self, server: &RedisAddress, who: Who) -> Result<RedisAddress, LinkError> {

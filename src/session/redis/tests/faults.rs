@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 
 use super::{
     super::{RedisServers, RedisTls},
-    Cluster, RedisServer, address, config, open, refused, standalone,
+    Cluster, RedisServer, Sentinels, address, config, open, refused, sentinel, standalone,
 };
 use crate::{
     clock::{SharedClock, SystemClock},
@@ -245,4 +245,105 @@ async fn a_cluster_whose_primary_died_serves_what_was_acknowledged() {
         assert_eq!(is_open(world, &stays).await, Ok(()));
         assert_eq!(is_open(world, &leaves).await, Err(OpenError::Ended));
     }
+}
+
+/// Waits until the sentinels name such a primary. They need no vote: on a machine that has much to do that takes them long.
+async fn until_failover(sentinels: &Sentinels, is_wanted: impl Fn(u16) -> bool) {
+    until("a failover", async || {
+        let is_done = is_wanted(sentinels.primary());
+        if !is_done {
+            // Refused while one is under way, or none of the replicas is good.
+            let _ = sentinels.sentinels[0].cli(&["SENTINEL", "FAILOVER", Sentinels::NAME]);
+        }
+        is_done
+    })
+    .await;
+}
+
+/// Within this a primary that the sentinels left is given up.
+const GIVEN_UP_WITHIN: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_primary_that_was_cut_off_is_believed_for_seconds_only() {
+    let sentinels = Sentinels::start(1);
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(sentinel(&sentinels));
+    config.timeout = Duration::from_secs(2);
+    config.username = Some("portcullis".to_owned());
+    config.password_file = Some(folder.path().join("password"));
+    fs::write(folder.path().join("password"), "of-portcullis").unwrap();
+    for server in &sentinels.servers {
+        let user = ["ACL", "SETUSER", "portcullis", "on", ">of-portcullis", "~*", "&*", "+@all"];
+        assert!(server.cli(&user).contains("OK"));
+    }
+    let world = open(&config).await;
+    let (ticket, other) = (world.sign_in("user").await, world.sign_in("other").await);
+    assert_eq!(is_open(&world, &ticket).await, Ok(()));
+    // The sentinels and the replica no longer reach the primary, and we do.
+    let cut_off = &sentinels.servers[0];
+    let before = sentinels.primary();
+    assert_eq!(before, cut_off.port());
+    let _ = cut_off.cli(&["ACL", "SETUSER", "default", "off"]);
+    let own = ["--user", "portcullis", "--pass", "of-portcullis", "--no-auth-warning"];
+    let kill = |user| [own.as_slice(), &["CLIENT", "KILL", "USER", user]].concat();
+    assert!(!cut_off.cli(&kill("default")).contains("ERR"));
+    let ended = world.sessions.end(&other).await;
+    until_failover(&sentinels, |primary| primary != before).await;
+    let failed_over = monotonic();
+    let elsewhere = open(&config).await;
+    until("a logout at the new primary", async || elsewhere.sessions.end(&ticket).await == Ok(true)).await;
+    until("the logout to be heard", async || is_open(&world, &ticket).await == Err(OpenError::Ended)).await;
+    let took = elapsed(failed_over);
+    let control = monotonic();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let late = elapsed(control).saturating_sub(Duration::from_secs(1));
+    assert!(took < GIVEN_UP_WITHIN + 10 * late, "{took:?}");
+    // What the one that was cut off acknowledged would be undone.
+    assert!(ended.is_err() || is_open(&world, &other).await == Err(OpenError::Ended), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_failover_to_the_replica_that_lagged_undoes_no_acknowledged_logout() {
+    let mut sentinels = Sentinels::start_with(2, &["--appendonly", "yes", "--appendfsync", "always"]);
+    let mut config = config(sentinel(&sentinels));
+    config.timeout = Duration::from_secs(2);
+    let world = open(&config).await;
+    let ticket = world.sign_in("user").await;
+    assert_eq!(sentinels.primary(), sentinels.servers[0].port());
+    sentinels.servers[1].pause();
+    let ended = world.sessions.end(&ticket).await;
+    // What was on its way to it is lost, and of the three it is the only one that comes back.
+    for server in &mut sentinels.servers {
+        server.kill();
+    }
+    sentinels.servers[1].restart();
+    let lagged = sentinels.servers[1].port();
+    until_failover(&sentinels, |primary| primary == lagged).await;
+    until("an answer", async || is_open(&world, &ticket).await != Err(OpenError::Unavailable)).await;
+    let is_undone = is_open(&world, &ticket).await == Ok(());
+    assert!(is_undone, "the replica had the logout: nothing is shown");
+    let problem = ended.unwrap_err();
+    assert!(problem.to_string().contains("1 of 2 Redis replicas have the change"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_primary_that_is_cut_off_from_its_cluster_answers_no_longer() {
+    let cluster = Cluster::start();
+    let mut config = config(RedisServers::Cluster(cluster.nodes.iter().map(address).collect()));
+    config.timeout = Duration::from_secs(2);
+    let world = open(&config).await;
+    let ticket = world.sign_in("user").await;
+    assert_eq!(is_open(&world, &ticket).await, Ok(()));
+    let has_keys =
+        |node: &&RedisServer| node.cli(&["ROLE"]).starts_with("master") && node.cli(&["DBSIZE"]).trim() != "0";
+    let primary = cluster.nodes.iter().find(has_keys).unwrap().port();
+    for node in cluster.nodes.iter().filter(|node| node.port() != primary) {
+        node.pause();
+    }
+    // Some of it is read again all the time: `Revocations` does so several times a second.
+    until("it to be given up", async || {
+        let read = world.store.revocations(None).await;
+        read.is_err() && is_open(&world, &ticket).await == Err(OpenError::Unavailable)
+    })
+    .await;
 }

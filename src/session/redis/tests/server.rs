@@ -191,11 +191,21 @@ impl Sentinels {
     /// Where one does not start.
     #[must_use]
     pub fn start(replicas: usize) -> Self {
-        let primary = RedisServer::start(&[]);
+        Self::start_with(replicas, &[])
+    }
+
+    /// The same, whose servers of sessions have further options.
+    ///
+    /// # Panics
+    /// Where one does not start.
+    #[must_use]
+    pub fn start_with(replicas: usize, options: &[&str]) -> Self {
+        let primary = RedisServer::start(options);
         let of = format!("127.0.0.1 {}", primary.port());
         let sentinels: Vec<_> = (0..3).map(|_| Self::sentinel(primary.port())).collect();
         let count = replicas.to_string();
-        let replicas = (0..replicas).map(|_| RedisServer::start(&["--replicaof", &of]));
+        let of_primary = [options, &["--replicaof", &of]].concat();
+        let replicas = (0..replicas).map(|_| RedisServer::start(&of_primary));
         let servers: Vec<_> = std::iter::once(primary).chain(replicas).collect();
         for sentinel in &sentinels {
             wait_for("the sentinels to know each other and the replicas", || {
