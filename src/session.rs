@@ -46,9 +46,9 @@ pub use revocation::{
 pub use service::{CreateError, Current, OpenError, Renewed, Sessions};
 pub use store::{
     CLOCK_TOLERANCE, Generation, IndexKey, IndexKeys, Inserted, LeaseHolder, LeaseKey, MARK_GRACE, MAX_REVOCATIONS,
-    MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement, RevocationEntry,
-    RevocationId, RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver, StoreOpenError, StoreReach,
-    StoredListing, StoredRecord,
+    MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement, RevocationChange,
+    RevocationEntry, RevocationId, RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver,
+    StoreOpenError, StoreReach, StoredListing, StoredRecord,
 };
 pub use ticket::Handle;
 

@@ -6,6 +6,7 @@ mod tokens {
     pub(crate) mod ground;
     pub(crate) mod outage;
     pub(crate) mod revocation;
+    pub(crate) mod vanished;
 }
 
 use std::time::{Duration, Instant};

@@ -5,9 +5,10 @@ use std::{future::Future, sync::Arc};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Caller, ListRevocationsRequest, ListRevocationsResponse, RemoveRevocationRequest, RemoveRevocationResponse,
-    Revocation, RevocationTarget, RevokeTokensRequest, RevokeTokensResponse, ServiceAccount, audit::Act,
-    revocation_service_server::RevocationService, revocation_target::Target,
+    AcceptRevocationsRequest, AcceptRevocationsResponse, Caller, ListRevocationsRequest, ListRevocationsResponse,
+    RemoveRevocationRequest, RemoveRevocationResponse, Revocation, RevocationTarget, RevokeTokensRequest,
+    RevokeTokensResponse, ServiceAccount, audit::Act, revocation_service_server::RevocationService,
+    revocation_target::Target,
 };
 use crate::{
     clock::Timestamp,
@@ -60,6 +61,7 @@ async fn to_its_end<T: Send + 'static>(
     outcome.map_err(|error| match error {
         RevokeError::Future | RevokeError::WholeOnly(_) => Status::invalid_argument(error.to_string()),
         RevokeError::Contended => Status::aborted(error.to_string()),
+        RevokeError::NotWhole => Status::failed_precondition(error.to_string()),
         RevokeError::Store(StoreError::Full(_)) => Status::resource_exhausted(error.to_string()),
         RevokeError::Store(_) => Status::unavailable(error.to_string()),
     })
@@ -105,6 +107,19 @@ impl RevocationService for TokenRevocations {
         };
         let outcome = self.remove(request).await;
         act.record(&caller, outcome, |answer| answer.left.as_ref().map_or_else(|| "lifted".to_owned(), summary))
+    }
+
+    async fn accept_revocations(
+        &self,
+        request: Request<AcceptRevocationsRequest>,
+    ) -> Result<Response<AcceptRevocationsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let revocations = Arc::clone(&self.revocations);
+        let accepted = to_its_end(async move { revocations.accept().await }).await;
+        let outcome = accepted
+            .map(|in_force| AcceptRevocationsResponse { in_force: u64::try_from(in_force).unwrap_or(u64::MAX) });
+        let act = Act { act: "accept_revocations", target: String::new() };
+        act.record(&caller, outcome, |answer| format!("{} in force", answer.in_force))
     }
 }
 

@@ -7,8 +7,9 @@ use tonic::transport::Channel;
 use super::{administration::AdministrationError, moment, table};
 use crate::{
     admin::{
-        ListRevocationsRequest, RemoveRevocationRequest, Revocation, RevocationTarget, RevokeTokensRequest,
-        ServiceAccount, revocation_service_client::RevocationServiceClient, revocation_target::Target,
+        AcceptRevocationsRequest, ListRevocationsRequest, RemoveRevocationRequest, Revocation, RevocationTarget,
+        RevokeTokensRequest, ServiceAccount, revocation_service_client::RevocationServiceClient,
+        revocation_target::Target,
     },
     clock::Timestamp,
     principal::ServiceAccountName,
@@ -69,6 +70,9 @@ pub(super) enum RevocationsCommand {
         #[command(subcommand)]
         target: Remove,
     },
+    /// Take what is left of a list that is not whole for the whole list. Whatever is missing is revoked no more: make it
+    /// again.
+    Accept,
 }
 
 /// Which revocation is lifted.
@@ -145,7 +149,7 @@ impl Revoke {
 }
 
 impl RevocationsCommand {
-    /// Lists or lifts.
+    /// Lists, lifts or accepts.
     pub(super) async fn run(self, channel: Channel) -> Result<Printed, AdministrationError> {
         let mut client = RevocationServiceClient::new(channel);
         match self {
@@ -160,6 +164,11 @@ impl RevocationsCommand {
                 let left = client.remove_revocation(request).await?.into_inner().left;
                 let text = left.as_ref().map_or_else(|| format!("{name}: nothing is revoked any more"), sentence);
                 Ok((json!({ "left": left.as_ref().map(document) }), text))
+            }
+            Self::Accept => {
+                let in_force = client.accept_revocations(AcceptRevocationsRequest {}).await?.into_inner().in_force;
+                let text = format!("the list of revocations counts as it is: {in_force} in force");
+                Ok((json!({ "in_force": in_force }), text))
             }
         }
     }

@@ -67,6 +67,8 @@ labels! {
     RevocationName => "revocation-name",
     /// A revocation, and what lifts it.
     Revocation => "revocation",
+    /// What vouches for the list of revocations as a whole.
+    RevocationDigest => "revocation-digest",
 }
 
 /// The name of a root key: the first bytes of a hash of it, so that what is sealed can say which key opens it.

@@ -13,8 +13,8 @@ use super::{
     index,
     store::{
         CLOCK_TOLERANCE, Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MARK_GRACE, MAX_REVOCATIONS,
-        MAX_SESSIONS_PER_SUBJECT, NewRecord, RecordName, Replaced, Replacement, RevocationEntry, RevocationId,
-        RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver,
+        MAX_SESSIONS_PER_SUBJECT, NewRecord, RecordName, Replaced, Replacement, RevocationChange, RevocationEntry,
+        RevocationId, RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver,
     },
     testing::{World, now, ring},
 };
@@ -65,8 +65,8 @@ cases! {
     of_many_who_take_a_lease_one_holds_it,
     a_lease_is_renewed_and_given_back_by_its_holder_alone,
     a_lease_ends_by_the_clock_and_outlives_no_step_back,
-    the_newest_revocation_of_a_name_stays,
-    a_lifted_revocation_does_not_come_back,
+    a_revocation_takes_the_place_of_one_of_its_name,
+    a_list_is_changed_only_as_it_was_seen,
     a_list_of_revocations_tells_whether_it_changed,
     revocations_expire_by_the_clock,
     revocations_are_bounded,
@@ -516,43 +516,60 @@ fn revocation(number: u64, updated_at: u64, sealed: &str) -> RevocationEntry {
     }
 }
 
+/// Changes the list as it is now; its digest stays.
+async fn change(store: &dyn SessionStore, entries: Vec<RevocationEntry>) -> Result<bool, StoreError> {
+    let (seen, _) = revoked(store).await;
+    store.change_revocations(RevocationChange { seen, entries, digest: b"digest".to_vec() }).await
+}
+
 /// The list and its generation.
 async fn revoked(store: &dyn SessionStore) -> (Generation, Vec<RevocationEntry>) {
-    let RevocationList::Entries { generation, mut entries } = store.revocations(None).await.unwrap() else {
+    let RevocationList::Entries { generation, mut entries, .. } = store.revocations(None).await.unwrap() else {
         panic!("nothing was seen before");
     };
     entries.sort_unstable_by_key(|entry| entry.id);
     (generation, entries)
 }
 
-pub(super) async fn the_newest_revocation_of_a_name_stays(world: &World) {
+pub(super) async fn a_revocation_takes_the_place_of_one_of_its_name(world: &World) {
     let store = world.store.as_ref();
-    let (old, new) = (revocation(1, 1, "old"), revocation(1, 2, "new"));
-    let other = revocation(2, 1, "other \0 \u{ff}");
-    assert_eq!(store.merge_revocations(vec![new.clone(), other.clone()]).await.unwrap(), 2);
-    assert_eq!(store.merge_revocations(vec![old.clone(), other.clone()]).await.unwrap(), 0);
-    assert_eq!(revoked(store).await.1, [new.clone(), other.clone()]);
-    let newest = RevocationEntry { expires_at: Some(now().plus(HOUR)), ..revocation(1, 3, "newest") };
-    assert_eq!(store.merge_revocations(vec![newest.clone(), new, old]).await.unwrap(), 1);
-    assert_eq!(revoked(store).await.1, [newest, other]);
-    // Two of one time: whoever comes first, every replica keeps the same one.
-    let (small, great) = (revocation(3, 5, "a"), revocation(3, 5, "b"));
-    store.merge_revocations(vec![great.clone()]).await.unwrap();
-    assert_eq!(store.merge_revocations(vec![small]).await.unwrap(), 0);
-    assert_eq!(revoked(store).await.1[2], great);
+    let (one, other) = (revocation(1, 1, "one"), revocation(2, 1, "other \0 \u{ff}"));
+    assert!(change(store, vec![one, other.clone()]).await.unwrap());
+    let next = RevocationEntry { expires_at: Some(now().plus(HOUR)), ..revocation(1, 2, "next") };
+    assert!(change(store, vec![next.clone()]).await.unwrap());
+    assert_eq!(revoked(store).await.1, [next, other.clone()]);
+    // What somebody wrote as of later gives way as well.
+    let earlier = revocation(1, 0, "earlier");
+    assert!(change(store, vec![earlier.clone()]).await.unwrap());
+    assert_eq!(revoked(store).await.1, [earlier, other]);
 }
 
-pub(super) async fn a_lifted_revocation_does_not_come_back(world: &World) {
+pub(super) async fn a_list_is_changed_only_as_it_was_seen(world: &World) {
     let store = world.store.as_ref();
-    let (made, lifted) = (revocation(1, 1, "revoked"), revocation(1, 2, "lifted"));
-    store.merge_revocations(vec![made.clone()]).await.unwrap();
-    store.merge_revocations(vec![lifted.clone()]).await.unwrap();
-    // A replica that did not hear of it writes its list back.
-    assert_eq!(store.merge_revocations(vec![made.clone()]).await.unwrap(), 0);
-    assert_eq!(revoked(store).await.1, [lifted]);
-    let again = RevocationEntry { updated_at: now().plus(3 * SECOND), ..made };
-    assert_eq!(store.merge_revocations(vec![again.clone()]).await.unwrap(), 1);
-    assert_eq!(revoked(store).await.1, [again]);
+    let of = |seen, sealed: &str| RevocationChange {
+        seen,
+        entries: vec![revocation(1, 1, sealed)],
+        digest: sealed.as_bytes().to_vec(),
+    };
+    let (never, _) = revoked(store).await;
+    assert!(!store.change_revocations(of(Generation::random(), "never seen")).await.unwrap());
+    assert_eq!(revoked(store).await, (never, Vec::new()));
+    assert!(store.change_revocations(of(never, "one")).await.unwrap());
+    let (first, _) = revoked(store).await;
+    assert!(!store.change_revocations(of(never, "too late")).await.unwrap(), "as of an older list");
+    assert!(store.change_revocations(of(first, "two")).await.unwrap());
+    // Entries and digest are of one change.
+    let RevocationList::Entries { entries, digest, .. } = store.revocations(Some(first)).await.unwrap() else {
+        panic!("it changed");
+    };
+    assert_eq!((entries, digest.as_deref()), (vec![revocation(1, 1, "two")], Some(b"two".as_slice())));
+    // Another digest alone is a change too.
+    let (second, entries) = revoked(store).await;
+    let change = RevocationChange { seen: second, entries: entries.clone(), digest: b"three".to_vec() };
+    assert!(store.change_revocations(change).await.unwrap());
+    let (third, same) = revoked(store).await;
+    assert_ne!(third, second);
+    assert_eq!(same, entries);
 }
 
 pub(super) async fn a_list_of_revocations_tells_whether_it_changed(world: &World) {
@@ -560,15 +577,15 @@ pub(super) async fn a_list_of_revocations_tells_whether_it_changed(world: &World
     let (never, entries) = revoked(store).await;
     assert_eq!((never, entries), (Generation::NONE, Vec::new()));
     assert_eq!(store.revocations(Some(never)).await.unwrap(), RevocationList::Unchanged);
-    store.merge_revocations(vec![revocation(1, 1, "one")]).await.unwrap();
+    change(store, vec![revocation(1, 1, "one")]).await.unwrap();
     let (first, entries) = revoked(store).await;
     assert_eq!(entries.len(), 1);
     assert_ne!(first, never);
     assert_eq!(store.revocations(Some(first)).await.unwrap(), RevocationList::Unchanged);
-    store.merge_revocations(vec![revocation(1, 1, "one")]).await.unwrap();
+    change(store, vec![revocation(1, 1, "one")]).await.unwrap();
     assert_eq!(store.revocations(Some(first)).await.unwrap(), RevocationList::Unchanged, "nothing new came");
-    store.merge_revocations(vec![revocation(1, 2, "two")]).await.unwrap();
-    let RevocationList::Entries { generation, entries } = store.revocations(Some(first)).await.unwrap() else {
+    change(store, vec![revocation(1, 2, "two")]).await.unwrap();
+    let RevocationList::Entries { generation, entries, .. } = store.revocations(Some(first)).await.unwrap() else {
         panic!("it changed");
     };
     assert_ne!(generation, first);
@@ -579,25 +596,25 @@ pub(super) async fn revocations_expire_by_the_clock(world: &World) {
     let store = world.store.as_ref();
     let ends = RevocationEntry { expires_at: Some(now().plus(HOUR)), ..revocation(1, 1, "ends") };
     let stays = revocation(2, 1, "stays");
-    store.merge_revocations(vec![ends.clone(), stays.clone()]).await.unwrap();
+    change(store, vec![ends.clone(), stays.clone()]).await.unwrap();
     assert_eq!(store.sweep().await.unwrap(), 0);
     world.clock.advance(HOUR);
     assert_eq!(revoked(store).await.1, std::slice::from_ref(&stays));
     assert_eq!(store.sweep().await.unwrap(), 1);
-    assert_eq!(store.merge_revocations(vec![ends]).await.unwrap(), 0, "it has expired");
-    assert_eq!(revoked(store).await.1, [stays]);
+    assert!(change(store, vec![ends]).await.unwrap());
+    assert_eq!(revoked(store).await.1, [stays], "it has expired");
 }
 
 pub(super) async fn revocations_are_bounded(world: &World) {
     let store = world.store.as_ref();
     let most = MAX_REVOCATIONS as u64;
     let all = (0..most).map(|number| revocation(number, 1, "x")).collect();
-    assert_eq!(store.merge_revocations(all).await.unwrap(), MAX_REVOCATIONS);
+    assert!(change(store, all).await.unwrap());
     let more = vec![revocation(0, 2, "changed"), revocation(most, 1, "one more")];
-    assert!(matches!(store.merge_revocations(more).await, Err(StoreError::Full(_))));
+    assert!(matches!(change(store, more).await, Err(StoreError::Full(_))));
     let (_, entries) = revoked(store).await;
     assert_eq!((entries.len(), &entries[0]), (MAX_REVOCATIONS, &revocation(0, 1, "x")), "all or nothing");
-    assert_eq!(store.merge_revocations(vec![revocation(0, 2, "changed")]).await.unwrap(), 1);
+    assert!(change(store, vec![revocation(0, 2, "changed")]).await.unwrap());
     insert(store, record(1, "a")).await;
     assert!(exists(store, 1).await, "the store works on");
 }

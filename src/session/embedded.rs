@@ -35,8 +35,8 @@ use super::{
     observers::Observers,
     store::{
         CLOCK_TOLERANCE, Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, NewRecord, RecordName,
-        Replaced, Replacement, RevocationEntry, RevocationList, SessionStore, StoreError, StoreObserver,
-        StoreOpenError, StoredListing, StoredRecord, newest_of_each, too_many_revocations,
+        Replaced, Replacement, RevocationChange, RevocationList, SessionStore, StoreError, StoreObserver,
+        StoreOpenError, StoredListing, StoredRecord, too_many_revocations,
     },
 };
 use crate::clock::{SharedClock, Timestamp};
@@ -78,7 +78,7 @@ impl EmbeddedStore {
             observers: Observers::default(),
         });
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(Arc::clone(&shared), path.to_owned())
+        let writer = Writer::new(Arc::clone(&shared), path.to_owned(), file.identity)
             .start(queue)
             .map_err(|source| StoreOpenError::Io { path: path.to_owned(), source })?;
         Ok(Self { shared, jobs: Some(jobs), writer: Some(writer) })
@@ -181,9 +181,8 @@ impl SessionStore for EmbeddedStore {
         self.write(move |tables| tables.revocations(seen)).await
     }
 
-    async fn merge_revocations(&self, entries: Vec<RevocationEntry>) -> Result<usize, StoreError> {
-        let entries = newest_of_each(entries);
-        self.write(move |tables| tables.merge_revocations(&entries)).await?.ok_or_else(too_many_revocations)
+    async fn change_revocations(&self, change: RevocationChange) -> Result<bool, StoreError> {
+        self.write(move |tables| tables.change_revocations(&change)).await?.ok_or_else(too_many_revocations)
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {

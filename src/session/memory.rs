@@ -12,9 +12,9 @@ use super::{
     observers::Observers,
     store::{
         CLOCK_TOLERANCE, Generation, IndexKey, IndexKeys, Inserted, LeaseHolder, LeaseKey, MARK_GRACE, MAX_REVOCATIONS,
-        MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement, RevocationEntry,
-        RevocationId, RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver, StoredListing,
-        StoredRecord, newest_of_each, too_many_revocations,
+        MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement, RevocationChange,
+        RevocationEntry, RevocationId, RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver,
+        StoredListing, StoredRecord, too_many_revocations,
     },
 };
 use crate::clock::{SharedClock, Timestamp};
@@ -37,6 +37,7 @@ struct State {
     logouts: HashMap<IndexKey, Logout>,
     revocations: BTreeMap<RevocationId, RevocationEntry>,
     generation: Option<Generation>,
+    revocations_digest: Option<Vec<u8>>,
     /// The latest time that was seen, unless the clock has stepped back since.
     latest: Option<Timestamp>,
     /// What the observers have to be told before the call returns.
@@ -72,6 +73,20 @@ impl MemoryStore {
         drop(state);
         self.observers.changed(&changed);
         outcome
+    }
+
+    /// Puts another list of revocations in the place of the one that is there, as who writes to a store can.
+    #[cfg(test)]
+    pub(super) fn put_revocations(
+        &self,
+        generation: Option<Generation>,
+        entries: &[RevocationEntry],
+        digest: Option<Vec<u8>>,
+    ) {
+        let mut state = self.lock();
+        state.revocations = entries.iter().map(|entry| (entry.id, entry.clone())).collect();
+        state.generation = generation;
+        state.revocations_digest = digest;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -160,12 +175,13 @@ impl SessionStore for MemoryStore {
                 return RevocationList::Unchanged;
             }
             let live = state.revocations.values().filter(|entry| entry.expires_at.is_none_or(|end| end > now));
-            RevocationList::Entries { generation, entries: live.cloned().collect() }
+            let digest = state.revocations_digest.clone();
+            RevocationList::Entries { generation, entries: live.cloned().collect(), digest }
         }))
     }
 
-    async fn merge_revocations(&self, entries: Vec<RevocationEntry>) -> Result<usize, StoreError> {
-        self.step(|state, now| state.merge_revocations(entries, now))
+    async fn change_revocations(&self, change: RevocationChange) -> Result<bool, StoreError> {
+        self.step(|state, now| state.change_revocations(change, now))
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {
@@ -279,24 +295,27 @@ impl State {
         true
     }
 
-    fn merge_revocations(&mut self, entries: Vec<RevocationEntry>, now: Timestamp) -> Result<usize, StoreError> {
-        let mut merged = self.revocations.clone();
-        let mut changes = 0;
-        for entry in newest_of_each(entries) {
-            let expired = entry.expires_at.is_some_and(|end| end <= now);
-            if !expired && merged.get(&entry.id).is_none_or(|stored| entry.is_newer_than(stored)) {
-                merged.insert(entry.id, entry);
-                changes += 1;
-            }
+    fn change_revocations(&mut self, change: RevocationChange, now: Timestamp) -> Result<bool, StoreError> {
+        let RevocationChange { seen, entries, digest } = change;
+        if seen != self.generation.unwrap_or(Generation::NONE) {
+            return Ok(false);
         }
-        if merged.len() > MAX_REVOCATIONS {
+        let mut changed = self.revocations.clone();
+        changed.extend(
+            entries
+                .into_iter()
+                .filter(|entry| entry.expires_at.is_none_or(|end| end > now))
+                .map(|entry| (entry.id, entry)),
+        );
+        if changed.len() > MAX_REVOCATIONS.max(self.revocations.len()) {
             return Err(too_many_revocations());
         }
-        if changes > 0 {
-            self.revocations = merged;
+        if changed != self.revocations || self.revocations_digest.as_ref() != Some(&digest) {
+            self.revocations = changed;
+            self.revocations_digest = Some(digest);
             self.generation = Some(Generation::random());
         }
-        Ok(changes)
+        Ok(true)
     }
 
     fn sweep(&mut self, now: Timestamp) -> usize {

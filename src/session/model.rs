@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::{
     clock::{Clock as _, Timestamp},
     session::{
-        LeaseHolder, LeaseKey, NewRecord, Replacement, RevocationEntry, RevocationId, RevocationList,
+        LeaseHolder, LeaseKey, NewRecord, Replacement, RevocationChange, RevocationEntry, RevocationId, RevocationList,
         contract::{name, record, subject_of},
         index,
         testing::{World, ring},
@@ -109,13 +109,17 @@ pub(super) async fn carry_out(world: &World, call: &Call) -> String {
                 expires_at: lives.map(later),
                 sealed: vec![id, b':', 0xff, updated_at],
             };
-            format!("{:?}", store.merge_revocations(vec![entry]).await)
+            let Ok(RevocationList::Entries { generation: seen, .. }) = store.revocations(None).await else {
+                return "no list".to_owned();
+            };
+            let change = RevocationChange { seen, entries: vec![entry], digest: vec![updated_at] };
+            format!("{:?}", store.change_revocations(change).await)
         }
         Call::Revocations => match store.revocations(None).await {
             // Generations are random.
-            Ok(RevocationList::Entries { mut entries, .. }) => {
+            Ok(RevocationList::Entries { mut entries, digest, .. }) => {
                 entries.sort_unstable_by_key(|entry| entry.id);
-                format!("{entries:?}")
+                format!("{entries:?} {digest:?}")
             }
             other => format!("{other:?}"),
         },

@@ -60,8 +60,8 @@ use self::{
 };
 use super::store::{
     CLOCK_TOLERANCE, Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, NewRecord, RecordName, Replaced,
-    Replacement, RevocationEntry, RevocationId, RevocationList, SessionStore, StoreError, StoreObserver,
-    StoreOpenError, StoreReach, StoredListing, StoredRecord, newest_of_each, too_many_revocations,
+    Replacement, RevocationChange, RevocationEntry, RevocationId, RevocationList, SessionStore, StoreError,
+    StoreObserver, StoreOpenError, StoreReach, StoredListing, StoredRecord, too_many_revocations,
 };
 use crate::clock::{SharedClock, Timestamp};
 
@@ -319,26 +319,32 @@ impl SessionStore for RedisStore {
         let generation = number(&Vec::from_redis_value(generation).map_err(|_| unreadable("no generation"))?)?;
         let Some(fields) = says.next() else { return Ok(RevocationList::Unchanged) };
         let now = self.present();
-        let mut entries = Vec::new();
+        let (mut entries, mut digest) = (Vec::new(), None);
         let mut fields = bytes_of(fields)?.into_iter();
-        while let (Some(id), Some(stored)) = (fields.next(), fields.next()) {
-            // The generation stands beside the entries.
-            if let Ok(id) = id.try_into() {
-                entries.push(read_revocation(RevocationId::from_bytes(id), &stored)?);
+        while let (Some(name), Some(stored)) = (fields.next(), fields.next()) {
+            // The generation and the digest stand beside the entries.
+            match <[u8; RevocationId::BYTES]>::try_from(name) {
+                Ok(id) => entries.push(read_revocation(RevocationId::from_bytes(id), stored)),
+                Err(name) if name == b"digest" => digest = Some(stored),
+                Err(_) => {}
             }
         }
         entries.retain(|entry| entry.expires_at.is_none_or(|end| end > now));
-        Ok(RevocationList::Entries { generation: Generation::from_number(generation), entries })
+        Ok(RevocationList::Entries { generation: Generation::from_number(generation), entries, digest })
     }
 
-    async fn merge_revocations(&self, entries: Vec<RevocationEntry>) -> Result<usize, StoreError> {
-        let mut arguments = vec![Generation::random().number().to_string().into_bytes()];
-        for entry in newest_of_each(entries) {
+    async fn change_revocations(&self, change: RevocationChange) -> Result<bool, StoreError> {
+        let [next, seen] = [Generation::random(), change.seen].map(|generation| generation.number().to_string());
+        let mut arguments = vec![next.into_bytes(), seen.into_bytes(), change.digest];
+        for entry in change.entries {
             let expires_at = entry.expires_at.map(time).unwrap_or_default();
             arguments.extend([entry.id.as_bytes().to_vec(), time(entry.updated_at), expires_at, entry.sealed]);
         }
-        let taken = self.count("merge_revocations", arguments, Durability::Replicated).await?;
-        usize::try_from(taken).map_err(|_| too_many_revocations())
+        match self.count("change_revocations", arguments, Durability::Replicated).await? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(too_many_revocations()),
+        }
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {
@@ -393,19 +399,21 @@ fn time(time: Timestamp) -> Vec<u8> {
     time.as_unix_millis().to_string().into_bytes()
 }
 
-/// An entry as it is stored: `updated:expires:sealed`.
-fn read_revocation(id: RevocationId, stored: &[u8]) -> Result<RevocationEntry, StoreError> {
-    let mut parts = stored.splitn(3, |byte| *byte == b':');
-    let (Some(updated_at), Some(expires_at), Some(sealed)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(unreadable("no revocation"));
+/// An entry as it is stored: `updated:expires:sealed`. What somebody else wrote there is an entry that does not open.
+fn read_revocation(id: RevocationId, stored: Vec<u8>) -> RevocationEntry {
+    let read = |stored: &[u8]| {
+        let mut parts = stored.splitn(3, |byte| *byte == b':');
+        let (updated_at, expires_at, sealed) = (parts.next()?, parts.next()?, parts.next()?);
+        let expires_at = if expires_at.is_empty() { None } else { Some(number(expires_at).ok()?) };
+        Some(RevocationEntry {
+            id,
+            updated_at: Timestamp::from_unix_millis(number(updated_at).ok()?),
+            expires_at: expires_at.map(Timestamp::from_unix_millis),
+            sealed: sealed.to_vec(),
+        })
     };
-    let expires_at = if expires_at.is_empty() { None } else { Some(number(expires_at)?) };
-    Ok(RevocationEntry {
-        id,
-        updated_at: Timestamp::from_unix_millis(number(updated_at)?),
-        expires_at: expires_at.map(Timestamp::from_unix_millis),
-        sealed: sealed.to_vec(),
-    })
+    let foreign = |sealed| RevocationEntry { id, updated_at: Timestamp::from_unix_millis(0), expires_at: None, sealed };
+    read(&stored).unwrap_or_else(|| foreign(stored))
 }
 
 fn humantime(duration: Duration) -> humantime::FormattedDuration {

@@ -1,6 +1,6 @@
 //! The seam to whatever keeps the sessions, and its security contract.
 
-use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Weak, time::Duration};
+use std::{fmt, io, path::PathBuf, sync::Weak, time::Duration};
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -159,17 +159,6 @@ impl RevocationEntry {
     }
 }
 
-/// Of each name the newest entry.
-pub(super) fn newest_of_each(entries: Vec<RevocationEntry>) -> Vec<RevocationEntry> {
-    let mut newest = BTreeMap::<_, RevocationEntry>::new();
-    for entry in entries {
-        if newest.get(&entry.id).is_none_or(|other| entry.is_newer_than(other)) {
-            newest.insert(entry.id, entry);
-        }
-    }
-    newest.into_values().collect()
-}
-
 /// More would not be bounded.
 pub(super) fn too_many_revocations() -> StoreError {
     StoreError::Full(format!("it would hold more than {MAX_REVOCATIONS} revocations"))
@@ -213,7 +202,20 @@ pub enum RevocationList {
         generation: Generation,
         /// Every entry that has not expired.
         entries: Vec<RevocationEntry>,
+        /// What vouches for the list as a whole, as it was last written; nothing where it never was.
+        digest: Option<Vec<u8>>,
     },
+}
+
+/// A change of the list of revocations.
+#[derive(Clone, Debug)]
+pub struct RevocationChange {
+    /// The list that it was made for. Another one is not changed.
+    pub seen: Generation,
+    /// What takes the place of the entries of the same names, or is added. Of a name there is one.
+    pub entries: Vec<RevocationEntry>,
+    /// What vouches for the list as a whole once that is done. A store cannot make or read it.
+    pub digest: Vec<u8>,
 }
 
 /// A session that is to be stored.
@@ -456,9 +458,11 @@ pub enum StoreReach {
 /// - **A lease has one holder** at a time, among all replicas; its end is the clock's. It is no lock: it is not durable,
 ///   and a store may forget it when it fails over or the clock steps back. Who acts on one is safe by the version that
 ///   [`replace`](Self::replace) asks for.
-/// - **Revocations are merged, never deleted**: of two entries of one name the newer one stays, in whatever order they
-///   come. An entry that is lifted stays as an entry that says so, so that a replica that did not hear of it cannot bring
-///   it back; and a store that lost the list gets it back from the replicas, who tell by its generation.
+/// - **Revocations are replaced, never deleted**, and only in the list that the change was made for, in one atomic step
+///   with the digest that vouches for the whole. So no replica undoes what another one did, and a list for which its
+///   digest does not vouch was changed by somebody else. An entry that is lifted stays as an entry that says so, so that a
+///   replica that did not hear of it cannot bring it back; and a store that lost the list, or a part of it, gets that back
+///   from the replicas.
 /// - **Expiry is the store's and the clock's.** What has expired is not found, and is deleted at first sight, so that a
 ///   clock that steps back afterwards revives nothing; nor does it revive what expired unseen by the latest time that
 ///   the store saw. Marks outlive what they mark by [`MARK_GRACE`].
@@ -513,9 +517,10 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     /// The whole list of revocations, unless it is as it was at `seen`.
     async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError>;
 
-    /// Merges entries into the list of revocations; how many changed it. Those that have expired do not. All or
-    /// nothing: [`StoreError::Full`] where it would hold more than [`MAX_REVOCATIONS`].
-    async fn merge_revocations(&self, entries: Vec<RevocationEntry>) -> Result<usize, StoreError>;
+    /// Changes the list of revocations, unless it is another one by now than the change was made for; whether it was not.
+    /// Entries that have expired change nothing. All or nothing: [`StoreError::Full`] where it would hold more than
+    /// [`MAX_REVOCATIONS`].
+    async fn change_revocations(&self, change: RevocationChange) -> Result<bool, StoreError>;
 
     /// Deletes what has expired, at most [`SWEEP_BATCH`] things; how many it deleted.
     async fn sweep(&self) -> Result<usize, StoreError>;

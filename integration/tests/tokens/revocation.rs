@@ -271,7 +271,7 @@ async fn a_list_that_cannot_be_read_for_long_refuses_every_token_and_comes_back(
 }
 
 /// A namespace of its own with these accounts.
-async fn robots(cluster: &Cluster, names: &[&str]) -> String {
+pub(crate) async fn robots(cluster: &Cluster, names: &[&str]) -> String {
     let namespace = unique("revoked");
     cluster.create_namespace(&namespace).await.unwrap();
     for name in names {
@@ -280,7 +280,7 @@ async fn robots(cluster: &Cluster, names: &[&str]) -> String {
     namespace
 }
 
-async fn issue(cluster: &Cluster, namespace: &str, name: &str) -> String {
+pub(crate) async fn issue(cluster: &Cluster, namespace: &str, name: &str) -> String {
     cluster.token(namespace, name).audience(TOKEN_AUDIENCE).issue().await.unwrap()
 }
 
@@ -322,10 +322,10 @@ async fn config_of(cluster: &Cluster) -> Config {
 }
 
 /// A process that is asked directly, and its administrator.
-struct Gate {
-    portcullis: Portcullis,
-    client: CheckClient,
-    administrator: Administrator,
+pub(crate) struct Gate {
+    pub(crate) portcullis: Portcullis,
+    pub(crate) client: CheckClient,
+    pub(crate) administrator: Administrator,
 }
 
 impl Gate {
@@ -336,7 +336,7 @@ impl Gate {
         Self { portcullis, client, administrator }
     }
 
-    async fn check(&self, token: &str) -> Option<String> {
+    pub(crate) async fn check(&self, token: &str) -> Option<String> {
         check(&self.client, token).await
     }
 }
@@ -354,12 +354,12 @@ fn url(server: &RedisServer) -> String {
     format!("redis://127.0.0.1:{}", server.port())
 }
 
-fn standalone(server: &RedisServer) -> Value {
+pub(crate) fn standalone(server: &RedisServer) -> Value {
     json!({ "urls": [url(server)] })
 }
 
 /// Two processes that share their keys and a Redis.
-async fn replicas(cluster: &Cluster, redis: &Value) -> Vec<Gate> {
+pub(crate) async fn replicas(cluster: &Cluster, redis: &Value) -> Vec<Gate> {
     let store = json!({ "type": "redis", "redis": redis });
     let (mut gates, mut keys) = (Vec::new(), None);
     for _ in 0..2 {

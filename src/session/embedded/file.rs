@@ -2,7 +2,8 @@
 
 use std::{
     ffi::OsStr,
-    fs::{DirBuilder, File, Permissions},
+    fs::{DirBuilder, File, Metadata, Permissions, symlink_metadata},
+    io,
     os::{
         fd::OwnedFd,
         unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
@@ -33,6 +34,30 @@ const CACHE_BYTES: usize = 32 << 20;
 pub(super) struct OpenFile {
     pub(super) database: Database,
     pub(super) meta: Meta,
+    pub(super) identity: Identity,
+}
+
+/// Which file it is: its device, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    number: u64,
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), number: metadata.ino() }
+    }
+
+    /// Whether the path still leads to this file. What is written to one that was removed or replaced is lost when it is
+    /// closed.
+    pub(super) fn is_at(self, path: &Path) -> bool {
+        match symlink_metadata(path) {
+            Ok(metadata) => Self::of(&metadata) == self,
+            // A failure of another kind says nothing of that.
+            Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        }
+    }
 }
 
 /// Opens the store at `path`, which is there.
@@ -119,7 +144,7 @@ fn check_file(path: &Path, file: OwnedFd) -> Result<OpenFile, StoreOpenError> {
     let database = open_database(path, file)?;
     let meta = read_meta(path, &database)?;
     match meta.schema {
-        Some(SCHEMA_VERSION) => Ok(OpenFile { database, meta }),
+        Some(SCHEMA_VERSION) => Ok(OpenFile { database, meta, identity: Identity::of(&metadata) }),
         Some(found) => Err(StoreOpenError::Schema { path: path.to_owned(), found, expected: SCHEMA_VERSION }),
         None => Err(StoreOpenError::Damaged { path: path.to_owned(), detail: "it names no schema".to_owned() }),
     }
@@ -132,6 +157,7 @@ fn create(path: &Path, folder: &File, name: &OsStr) -> Result<OpenFile, StoreOpe
     // What a killed process left of an earlier attempt holds nothing; a live one holds the lock on it.
     let file = File::from(open_file(folder, &making, OFlags::CREATE).map_err(|error| refuse_file(path, error))?);
     keep_private(path, &file, FILE_MODE)?;
+    let identity = Identity::of(&file.metadata().map_err(|error| failure::open_io(path, error))?);
     let database = open_database(path, file)?;
     write_schema(path, &database)?;
     match take_place(folder, &making, name) {
@@ -141,7 +167,7 @@ fn create(path: &Path, folder: &File, name: &OsStr) -> Result<OpenFile, StoreOpe
     }
     folder.sync_all().map_err(|error| failure::open_io(path, error))?;
     let meta = read_meta(path, &database)?;
-    Ok(OpenFile { database, meta })
+    Ok(OpenFile { database, meta, identity })
 }
 
 /// Renames a file, unless the new name is taken.

@@ -8,32 +8,34 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    session::store::{Generation, MAX_REVOCATIONS, RevocationEntry, RevocationId, RevocationList, StoreError},
+    session::store::{
+        Generation, MAX_REVOCATIONS, RevocationChange, RevocationEntry, RevocationId, RevocationList, StoreError,
+    },
 };
 
 impl Tables<'_> {
     pub(super) fn revocations(&mut self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {
-        let generation = self.meta.get(GENERATION).map_err(storage)?.map(|number| number.value());
-        let generation = generation.map_or(Generation::NONE, Generation::from_number);
+        let generation = self.generation()?;
         if seen == Some(generation) {
             return Ok(RevocationList::Unchanged);
         }
         let mut entries = self.all_revocations()?;
         entries.retain(|entry| !self.has_expired(entry));
-        Ok(RevocationList::Entries { generation, entries })
+        Ok(RevocationList::Entries { generation, entries, digest: self.digest()? })
     }
 
-    /// How many entries changed the list; nothing where they are too many.
-    pub(super) fn merge_revocations(&mut self, entries: &[RevocationEntry]) -> Result<Option<usize>, StoreError> {
+    /// Whether the list was the one that the change was made for; nothing where it would be too long.
+    pub(super) fn change_revocations(&mut self, change: &RevocationChange) -> Result<Option<bool>, StoreError> {
+        if change.seen != self.generation()? {
+            return Ok(Some(false));
+        }
         let mut taken = Vec::new();
         let mut added = 0;
-        for entry in entries.iter().filter(|entry| !self.has_expired(entry)) {
-            match self.revocation(&entry.id)? {
-                Some(stored) if !entry.is_newer_than(&stored) => {}
-                stored => {
-                    added += usize::from(stored.is_none());
-                    taken.push(entry);
-                }
+        for entry in change.entries.iter().filter(|entry| !self.has_expired(entry)) {
+            let stored = self.revocation(&entry.id)?;
+            added += usize::from(stored.is_none());
+            if stored.as_ref() != Some(entry) {
+                taken.push(entry);
             }
         }
         let count = usize::try_from(self.revocations.len().map_err(storage)?).unwrap_or(usize::MAX);
@@ -48,11 +50,21 @@ impl Tables<'_> {
             );
             self.revocations.insert(entry.id.as_bytes(), row).map_err(storage)?;
         }
-        if !taken.is_empty() {
+        if !taken.is_empty() || self.digest()?.as_ref() != Some(&change.digest) {
+            self.revocations_digest.insert((), change.digest.as_slice()).map_err(storage)?;
             self.meta.insert(GENERATION, Generation::random().number()).map_err(storage)?;
             self.dirty = true;
         }
-        Ok(Some(taken.len()))
+        Ok(Some(true))
+    }
+
+    fn generation(&self) -> Result<Generation, StoreError> {
+        let generation = self.meta.get(GENERATION).map_err(storage)?.map(|number| number.value());
+        Ok(generation.map_or(Generation::NONE, Generation::from_number))
+    }
+
+    fn digest(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.revocations_digest.get(()).map_err(storage)?.map(|digest| digest.value().to_vec()))
     }
 
     /// Deletes revocations that have expired, at most `most`.

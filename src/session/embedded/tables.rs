@@ -46,6 +46,9 @@ const MARKS_BY_END: TableDefinition<(u64, Hash), ()> = TableDefinition::new("mar
 /// Revocations: (when it was made, when it may be forgotten, the sealed entry).
 pub(super) const REVOCATIONS: TableDefinition<Hash, (u64, Option<u64>, &[u8])> = TableDefinition::new("revocations");
 
+/// What vouches for the revocations as a whole.
+pub(super) const REVOCATIONS_DIGEST: TableDefinition<(), &[u8]> = TableDefinition::new("revocations-digest");
+
 /// What a file says of itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meta {
@@ -64,6 +67,7 @@ pub(super) struct Tables<'txn> {
     logouts: Table<'txn, Hash, (u64, u64)>,
     marks_by_end: Table<'txn, (u64, Hash), ()>,
     pub(super) revocations: Table<'txn, Hash, (u64, Option<u64>, &'static [u8])>,
+    pub(super) revocations_digest: Table<'txn, (), &'static [u8]>,
     pub(super) now: Timestamp,
     /// Whether anything was written.
     pub(super) dirty: bool,
@@ -87,6 +91,7 @@ impl<'txn> Tables<'txn> {
             logouts: transaction.open_table(LOGOUTS)?,
             marks_by_end: transaction.open_table(MARKS_BY_END)?,
             revocations: transaction.open_table(REVOCATIONS)?,
+            revocations_digest: transaction.open_table(REVOCATIONS_DIGEST)?,
             now: Timestamp::from_unix_millis(0),
             dirty: false,
             changed,

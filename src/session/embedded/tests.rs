@@ -1,6 +1,7 @@
 //! What the file promises beyond the contract that all stores keep.
 
 mod damage;
+mod edited;
 mod killed;
 mod model;
 mod place;

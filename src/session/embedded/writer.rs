@@ -14,7 +14,7 @@ use tracing::{error, info};
 use super::{
     Shared, closed,
     failure::{commit, storage, table, transaction},
-    file,
+    file::{self, Identity},
     tables::{Tables, keep_time},
 };
 use crate::session::store::{RecordName, StoreError};
@@ -70,13 +70,16 @@ where
 pub(super) struct Writer {
     shared: Arc<Shared>,
     path: PathBuf,
+    identity: Identity,
+    /// Whether it was told that the path leads elsewhere.
+    is_displaced: bool,
     /// The last failure and when it was, by the clock that never steps back.
     failure: Option<(StoreError, Duration)>,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, path: PathBuf) -> Self {
-        Self { shared, path, failure: None }
+    pub(super) fn new(shared: Arc<Shared>, path: PathBuf, identity: Identity) -> Self {
+        Self { shared, path, identity, is_displaced: false, failure: None }
     }
 
     /// Starts the thread; it ends when nobody can queue anything any more.
@@ -104,14 +107,34 @@ impl Writer {
         }
     }
 
-    /// Whether something may be written: not while the last failure is young.
+    /// Whether something may be written: not while the last failure is young, nor into a file that is no longer where
+    /// the next start looks for it.
     fn ready(&mut self) -> Result<(), StoreError> {
+        self.in_place()?;
         let Some((failure, at)) = &self.failure else { return Ok(()) };
         if self.shared.clock.monotonic().saturating_sub(*at) < REST {
             return Err(failure.clone());
         }
         self.failure = None;
         if self.shared.is_closed() { self.reopen() } else { Ok(()) }
+    }
+
+    fn in_place(&mut self) -> Result<(), StoreError> {
+        let is_displaced = !self.identity.is_at(&self.path);
+        match (std::mem::replace(&mut self.is_displaced, is_displaced), is_displaced) {
+            (false, true) => error!(
+                path = %self.path.display(),
+                "the session store's file was removed or replaced while it is open: nothing is written until it is back \
+                 or this process starts anew"
+            ),
+            (true, false) => info!(path = %self.path.display(), "the session store's file is back"),
+            _ => {}
+        }
+        if !is_displaced {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(StoreError::Unavailable(format!("{path}: the file was removed or replaced while it is open")))
     }
 
     /// Runs the steps in one transaction and commits it to the disk; tells the observers what changed.
@@ -156,6 +179,7 @@ impl Writer {
     /// Closes the file and opens it again: after one failure redb answers nothing more.
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.close();
+        self.in_place()?;
         match file::open_existing(&self.path) {
             Ok(file) => {
                 *self.shared.database.write().unwrap_or_else(PoisonError::into_inner) = Some(file.database);

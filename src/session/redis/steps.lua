@@ -200,44 +200,37 @@ end
 
 local REVOKED = P .. 'revoked'
 
--- The list is one hash, its generation a field beside the entries: who loses the one loses the other.
+-- The list is one hash, its generation and its digest fields beside the entries: they are written in one step. A field
+-- may vanish by itself all the same, where somebody deletes it; replicas read the whole hash every few seconds.
 function steps.revocations()
   local generation = redis.call('HGET', REVOKED, 'generation') or '0'
   if generation == ARGV[4] then return { generation } end
   return { generation, redis.call('HGETALL', REVOKED) }
 end
 
--- An entry is stored as `updated:expires:sealed`, with nothing for `expires` where it never does.
-local function entry(stored)
-  local updated, expires, at = string.match(stored, '^(%d+):(%d*):()')
-  return tonumber(updated), tonumber(expires), string.sub(stored, at)
-end
-
-function steps.merge_revocations()
+-- Whether the list was the one that the change was made for; -1 where it would be too long. An entry is stored as
+-- `updated:expires:sealed`, with nothing for `expires` where it never does.
+function steps.change_revocations()
+  local next_generation, seen_generation, digest = ARGV[4], ARGV[5], ARGV[6]
+  local stands = redis.call('HMGET', REVOKED, 'generation', 'digest')
+  if (stands[1] or '0') ~= seen_generation then return 0 end
   local taken, added = {}, 0
-  for i = 5, #ARGV, 4 do
-    local id, updated, expires, sealed = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), ARGV[i + 3]
+  for i = 7, #ARGV, 4 do
+    local id, expires = ARGV[i], tonumber(ARGV[i + 2])
     if not expires or expires > judged then
+      local entry = ARGV[i + 1] .. ':' .. ARGV[i + 2] .. ':' .. ARGV[i + 3]
       local stored = redis.call('HGET', REVOKED, id)
-      local newer = true
-      if stored then
-        local stored_updated, _, stored_sealed = entry(stored)
-        newer = updated > stored_updated or (updated == stored_updated and less(stored_sealed, sealed))
-      else
-        added = added + 1
-      end
-      if newer then taken[#taken + 1] = i end
+      if not stored then added = added + 1 end
+      if stored ~= entry then taken[#taken + 1] = { id, entry } end
     end
   end
-  if #taken == 0 then return 0 end
-  local count = math.max(0, redis.call('HLEN', REVOKED) - 1)
+  if #taken == 0 and stands[2] == digest then return 1 end
+  local count = redis.call('HLEN', REVOKED) - (stands[1] and 1 or 0) - (stands[2] and 1 or 0)
   if added > 0 and count + added > MOST_REVOCATIONS then return -1 end
-  redis.call('HSET', REVOKED, 'generation', ARGV[4])
-  for _, i in ipairs(taken) do
-    redis.call('HSET', REVOKED, ARGV[i], ARGV[i + 1] .. ':' .. ARGV[i + 2] .. ':' .. ARGV[i + 3])
-  end
+  redis.call('HSET', REVOKED, 'generation', next_generation, 'digest', digest)
+  for _, change in ipairs(taken) do redis.call('HSET', REVOKED, change[1], change[2]) end
   dirty = true
-  return #taken
+  return 1
 end
 
 function steps.sweep()
@@ -255,7 +248,7 @@ function steps.sweep()
   local revocations = redis.call('HGETALL', REVOKED)
   for i = 1, #revocations, 2 do
     if #revocations[i] == 32 and deleted < BATCH then
-      local _, expires = entry(revocations[i + 1])
+      local expires = tonumber(string.match(revocations[i + 1], '^%d+:(%d+):') or '')
       if expires and expires <= judged then
         redis.call('HDEL', REVOKED, revocations[i])
         deleted, dirty = deleted + 1, true

@@ -23,6 +23,8 @@ pub struct Revocation {
     pub(super) denied: bool,
     pub(super) updated_at: Timestamp,
     pub(super) expires_at: Option<Timestamp>,
+    /// Whether it was written together with a digest of the list. Not so of what an earlier version wrote.
+    pub(super) under_digest: bool,
 }
 
 impl Revocation {
@@ -53,6 +55,17 @@ impl Revocation {
     /// Whether it refuses anything at all.
     pub(super) const fn is_in_force(&self) -> bool {
         self.denied || self.not_before.is_some()
+    }
+
+    /// Whether the digest of the list covers it. What expires may vanish: it lifts something, or stands under an older key
+    /// beside the entry that counts.
+    pub(super) const fn is_covered(&self) -> bool {
+        self.under_digest && self.expires_at.is_none()
+    }
+
+    /// Whether an earlier version wrote it, which made no digest.
+    pub(super) const fn lacks_digest(&self) -> bool {
+        !self.under_digest && self.expires_at.is_none()
     }
 
     /// Whether this one counts where both are about one target. Of two of one time, the one that is kept longer.
@@ -91,6 +104,7 @@ impl Revocation {
             denied: self.denied,
             updated_at_ms: self.updated_at.as_unix_millis(),
             expires_at_ms: self.expires_at.map(Timestamp::as_unix_millis),
+            under_digest: self.under_digest,
         }
     }
 
@@ -108,6 +122,7 @@ impl Revocation {
             denied: stored.denied,
             updated_at: Timestamp::from_unix_millis(stored.updated_at_ms),
             expires_at: stored.expires_at_ms.map(Timestamp::from_unix_millis),
+            under_digest: stored.under_digest,
         })
     }
 }

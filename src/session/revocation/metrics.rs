@@ -1,19 +1,24 @@
 //! What the list of revocations counts.
 
-use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
 
 use crate::clock::Timestamp;
 
-/// The gauges of [`super::Revocations`].
+/// The gauges and counters of [`super::Revocations`].
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     in_force: Gauge,
     unreadable: Gauge,
+    pub(super) incomplete: Gauge,
+    pub(super) restored: Counter,
     loaded_at: Gauge,
 }
 
 impl Metrics {
-    /// New gauges, in `registry`.
+    /// New ones, in `registry`.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
@@ -26,6 +31,16 @@ impl Metrics {
             "revocations_unreadable",
             "Entries in the store's list of revocations that do not open under our keys",
             metrics.unreadable.clone(),
+        );
+        registry.register(
+            "revocations_incomplete",
+            "1 while the store's list of revocations is not whole and nobody knows what is missing",
+            metrics.incomplete.clone(),
+        );
+        registry.register(
+            "revocations_restored",
+            "Entries that vanished from the store's list of revocations, or were changed there, and were written back",
+            metrics.restored.clone(),
         );
         registry.register(
             "revocations_read_timestamp_seconds",
@@ -41,6 +56,14 @@ impl Metrics {
 
     pub(super) fn cannot_read(&self, entries: usize) {
         self.unreadable.set(entries.try_into().unwrap_or(i64::MAX));
+    }
+
+    pub(super) fn is_incomplete(&self, incomplete: bool) {
+        self.incomplete.set(i64::from(incomplete));
+    }
+
+    pub(super) fn restored(&self, entries: usize) {
+        self.restored.inc_by(entries.try_into().unwrap_or(u64::MAX));
     }
 
     pub(super) fn loaded(&self, at: Timestamp) {

@@ -24,21 +24,27 @@ use super::{
 use crate::{
     clock::{SharedClock, Timestamp},
     principal::ServiceAccount,
-    secret::SharedRootKeyRing,
+    secret::{RootKeyRing, SharedRootKeyRing},
     session::{
         StoreConfig,
-        store::{CLOCK_TOLERANCE, Generation, RevocationEntry, RevocationList, SessionStore, StoreError},
+        store::{
+            CLOCK_TOLERANCE, Generation, RevocationChange, RevocationEntry, RevocationList, SessionStore, StoreError,
+        },
     },
 };
 
 /// How often a list that other processes may change is read: what they change is in force within a second.
 const POLL_SHARED: Duration = Duration::from_millis(400);
-/// How often one is read that nobody else changes.
-const POLL_OWN: Duration = Duration::from_secs(10);
+/// How often one is read that nobody else should change.
+const POLL_OWN: Duration = COMPARE;
+/// How often the whole list is compared with what is held, also where its generation says that it did not change.
+pub(super) const COMPARE: Duration = Duration::from_secs(2);
 /// How long other processes need to write back a list that the store lost.
 const WRITE_BACK: Duration = Duration::from_secs(1);
-/// How often a change is tried where other processes change the same at once.
-const ATTEMPTS: usize = 5;
+/// How often is looked, [`POLL_SHARED`] apart, whether they wrote back a part of it, which they find when they compare.
+const WRITE_BACK_PART_POLLS: usize = 8;
+/// How often a change is tried where other processes change the list at once.
+const ATTEMPTS: usize = 8;
 
 /// What of a target's tokens is to be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +75,39 @@ pub enum RevokeError {
     /// A pod or a token has no other tokens than those that are refused.
     #[error("a {0} is denied as a whole: it takes no time, and no new tokens")]
     WholeOnly(&'static str),
-    /// Other processes change the same at once.
-    #[error("others are changing the same revocation; try again")]
+    /// Other processes change the list at once.
+    #[error("others are changing the list of revocations; try again")]
     Contended,
+    /// A part of the store's list is missing or was changed by somebody else, and no process of ours knows it.
+    #[error(
+        "the list of revocations in the store is not whole: entries are missing, or somebody else changed them; \
+         `portcullis revocations list` shows what is left, and `portcullis revocations accept` takes that for all"
+    )]
+    NotWhole,
     /// The store did not keep it, or it is not known whether it did.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What a look at the store's list found.
+#[derive(Debug)]
+enum Found {
+    /// The list of this generation is as it is held here.
+    Same(Generation),
+    /// It is not, and this makes it so.
+    Lacking(Box<Lacking>),
+    /// It is not whole, and what is missing is not known here.
+    NotWhole,
+}
+
+/// What is to be written to the store's list.
+#[derive(Debug)]
+struct Lacking {
+    change: RevocationChange,
+    /// How many of its entries were in the list before.
+    lost: usize,
+    /// Those that are new to what is held.
+    rewritten: Vec<(RevocationEntry, Revocation)>,
 }
 
 /// Says that a token is not revoked. Only [`Revocations::judge`] makes one.
@@ -87,7 +120,7 @@ pub struct NotRevoked(());
 pub enum TokenRefusal {
     /// It is revoked.
     Revoked,
-    /// Nobody knows: the list was never read, or not for a while.
+    /// Nobody knows: the list was never read, or not for a while, or is not whole.
     Unknown,
 }
 
@@ -97,7 +130,7 @@ pub struct Revocations {
     store: Arc<dyn SessionStore>,
     ring: SharedRootKeyRing,
     clock: SharedClock,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
     /// Whether other processes read and write the same list.
     shared: bool,
     /// One reading or change at a time.
@@ -106,6 +139,8 @@ pub struct Revocations {
     /// When the list was read, by the monotonic clock in milliseconds and one more; 0 where it never was.
     read_at: AtomicU64,
     failing: AtomicBool,
+    /// Whether the whole list is held, or that was not found out yet.
+    is_whole: AtomicBool,
 }
 
 impl Revocations {
@@ -128,6 +163,7 @@ impl Revocations {
             in_force: ArcSwap::default(),
             read_at: AtomicU64::new(0),
             failing: AtomicBool::new(false),
+            is_whole: AtomicBool::new(true),
         }
     }
 
@@ -155,8 +191,8 @@ impl Revocations {
         self.clock.monotonic().saturating_sub(Duration::from_millis(read_at)) <= STALE_AFTER
     }
 
-    /// Reads the list for the first time. Where it looks as if it was never written, other processes get the time to
-    /// write it back before that is believed.
+    /// Reads the list for the first time. Where it looks as if it was never written, or is not whole, other processes get
+    /// the time to write it back.
     pub async fn begin(&self) {
         if self.shared {
             match self.store.revocations(None).await {
@@ -165,6 +201,13 @@ impl Revocations {
             }
         }
         self.refresh().await;
+        for _ in 0..WRITE_BACK_PART_POLLS {
+            if !self.shared || self.is_whole.load(Ordering::Relaxed) {
+                return;
+            }
+            sleep(POLL_SHARED).await;
+            self.refresh().await;
+        }
     }
 
     /// Keeps the list current. Never ends.
@@ -176,7 +219,7 @@ impl Revocations {
     }
 
     pub(super) async fn refresh(&self) {
-        match self.read(&mut *self.held.lock().await).await {
+        match self.settle(&mut *self.held.lock().await).await {
             Ok(()) if self.failing.swap(false, Ordering::Relaxed) => info!("the list of revocations is read again"),
             Ok(()) => {}
             Err(failure) if self.failing.swap(true, Ordering::Relaxed) => {
@@ -186,53 +229,85 @@ impl Revocations {
         }
     }
 
-    /// Reads the list where it changed, and writes back what the store lacks.
-    async fn read(&self, held: &mut Held) -> Result<(), StoreError> {
-        let (asked, now) = (self.clock.monotonic(), self.clock.now());
-        let ring = self.ring.load_full();
-        match self.store.revocations(held.seen).await? {
-            RevocationList::Unchanged if held.forget_expired(now) => self.put_in_force(held),
-            RevocationList::Unchanged => {}
-            RevocationList::Entries { generation, entries } => {
-                let Taken { missing, unreadable } = held.take(&ring, &entries, now);
-                self.put_in_force(held);
-                self.note_unreadable(unreadable);
-                held.seen = self.write_back(missing).await.then_some(generation);
+    /// Reads the list, and writes to the store what it lacks. What is known here is in force here all the same.
+    async fn settle(&self, held: &mut Held) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            let Found::Lacking(lacking) = self.read(held).await? else { break };
+            if let Err(failure) = self.write(held, *lacking).await {
+                error!(error = %failure, "the store does not take what its list of revocations lacks");
+                break;
             }
         }
-        if self.write_anew(held.rewritten(&ring, now), held).await {
+        Ok(())
+    }
+
+    /// Reads the list where it changed, and the whole list every [`COMPARE`].
+    async fn read(&self, held: &mut Held) -> Result<Found, StoreError> {
+        let (asked, now) = (self.clock.monotonic(), self.clock.now());
+        let ring = self.ring.load_full();
+        let is_due = held.compared_at.is_none_or(|at| asked.saturating_sub(at) >= COMPARE);
+        let known = held.seen.filter(|_| !is_due && held.is_whole && held.is_written_under(&ring));
+        let found = match (self.store.revocations(known).await?, known) {
+            (RevocationList::Unchanged, known) => {
+                if held.forget_expired(now) {
+                    self.put_in_force(held);
+                }
+                Found::Same(known.unwrap_or(Generation::NONE))
+            }
+            (RevocationList::Entries { generation, entries, digest }, _) => {
+                let taken = held.take(&ring, &entries, digest.as_deref(), now);
+                held.compared_at = Some(asked);
+                held.seen = Some(generation);
+                self.put_in_force(held);
+                self.note_unreadable(held, taken.unreadable);
+                if !self.is_whole(held, taken.is_whole) {
+                    return Ok(Found::NotWhole);
+                }
+                lacking(held, &ring, generation, taken, now)
+            }
+        };
+        if matches!(found, Found::Same(_)) {
             held.note_written_under(ring.sealing_key());
         }
         self.read_at.store(millis(asked).saturating_add(1), Ordering::Release);
         self.metrics.loaded(now);
+        Ok(found)
+    }
+
+    /// Whether what is held is the whole list: once it was, it stays so.
+    fn is_whole(&self, held: &mut Held, is_whole: bool) -> bool {
+        held.is_whole |= is_whole;
+        self.metrics.is_incomplete(!held.is_whole);
+        if self.is_whole.swap(held.is_whole, Ordering::Relaxed) && !held.is_whole {
+            error!(
+                "the list of revocations in the store is not whole: entries are missing, or somebody else changed them. \
+                 No ServiceAccount token passes until another replica writes them back, or an administrator says \
+                 `portcullis revocations accept`"
+            );
+        }
+        held.is_whole
+    }
+
+    /// Writes what the store's list lacks, unless that is another one by now. It is read again in either case.
+    async fn write(&self, held: &mut Held, lacking: Lacking) -> Result<(), StoreError> {
+        let Lacking { change, lost, rewritten } = lacking;
+        match (lost, rewritten.len()) {
+            (0, 0) => {
+                warn!("nothing vouches for the store's list of revocations, which is whole: its digest is written")
+            }
+            (0, entries) => info!(entries, "the list of revocations is written anew"),
+            (lost, _) => error!(
+                entries = lost,
+                "revocations vanished from the store, or somebody else changed them: they are written back"
+            ),
+        }
+        if self.store.change_revocations(change).await? {
+            self.metrics.restored(lost);
+            for (entry, revocation) in rewritten {
+                held.put(entry, revocation);
+            }
+        }
         Ok(())
-    }
-
-    /// Gives the store what it lacks; whether it took it. What is known here is in force here all the same.
-    async fn write_back(&self, missing: Vec<RevocationEntry>) -> bool {
-        if missing.is_empty() {
-            return true;
-        }
-        warn!(entries = missing.len(), "the store lacks revocations that are known here: they go back");
-        let outcome = self.store.merge_revocations(missing).await;
-        outcome.inspect_err(|failure| error!(error = %failure, "the store does not take the revocations back")).is_ok()
-    }
-
-    /// Stores the list under the key that seals now; whether the store took it. Else it is tried again at the next reading.
-    async fn write_anew(&self, rewritten: Vec<(RevocationEntry, Revocation)>, held: &mut Held) -> bool {
-        if rewritten.is_empty() {
-            return true;
-        }
-        info!(entries = rewritten.len(), "the list of revocations is written anew under the next root key");
-        let entries = rewritten.iter().map(|(entry, _)| entry.clone()).collect();
-        if let Err(failure) = self.store.merge_revocations(entries).await {
-            error!(error = %failure, "the list of revocations is not written anew");
-            return false;
-        }
-        for (entry, revocation) in rewritten {
-            held.put(entry, revocation);
-        }
-        true
     }
 
     fn put_in_force(&self, held: &Held) {
@@ -240,14 +315,14 @@ impl Revocations {
         self.metrics.holds(held.counting().values().filter(|revocation| revocation.is_in_force()).count());
     }
 
-    fn note_unreadable(&self, entries: usize) {
+    fn note_unreadable(&self, held: &mut Held, entries: usize) {
         self.metrics.cannot_read(entries);
-        if entries > 0 {
+        if std::mem::replace(&mut held.unreadable, entries) < entries {
             error!(entries, "revocations in the store do not open: their root key left the ring, or they were planted");
         }
     }
 
-    /// What is revoked, by target. Read from the store at this moment.
+    /// What is revoked, by target. Read from the store at this moment; where its list is not whole, what is left of it.
     ///
     /// # Errors
     /// Where the store does not answer.
@@ -302,6 +377,25 @@ impl Revocations {
         .await
     }
 
+    /// Takes what is left of a list that is not whole for the whole list; how many revocations are in force then. Changes
+    /// nothing where it is whole.
+    ///
+    /// # Errors
+    /// Where it was not stored, or that is not known.
+    pub async fn accept(&self) -> Result<usize, RevokeError> {
+        let mut held = self.held.lock().await;
+        for _ in 0..ATTEMPTS {
+            match self.read(&mut held).await? {
+                Found::Same(_) => {
+                    return Ok(held.counting().values().filter(|revocation| revocation.is_in_force()).count());
+                }
+                Found::Lacking(lacking) => self.write(&mut held, *lacking).await?,
+                Found::NotWhole => drop(self.is_whole(&mut held, true)),
+            }
+        }
+        Err(RevokeError::Contended)
+    }
+
     /// Reads the list, changes what it says of a target, and stores that; what it says then. Nothing is changed where
     /// `change` says nothing.
     async fn change(
@@ -311,7 +405,14 @@ impl Revocations {
     ) -> Result<Option<Revocation>, RevokeError> {
         let mut held = self.held.lock().await;
         for _ in 0..ATTEMPTS {
-            self.read(&mut held).await?;
+            let seen = match self.read(&mut held).await? {
+                Found::Same(seen) => seen,
+                Found::Lacking(lacking) => {
+                    self.write(&mut held, *lacking).await?;
+                    continue;
+                }
+                Found::NotWhole => return Err(RevokeError::NotWhole),
+            };
             let (ring, now) = (self.ring.load_full(), self.clock.now());
             let before = held.counting().get(target).map(|before| Revocation::clone(before));
             let Some((not_before, denied)) = change(before.as_ref(), now) else { return Ok(None) };
@@ -323,12 +424,14 @@ impl Revocations {
                 denied,
                 updated_at,
                 expires_at: (!in_force).then(|| updated_at.plus(MARK_LIFE)),
+                under_digest: true,
             };
-            let entries = held.entries_of(&ring, &revocation);
-            let taken = self.store.merge_revocations(entries.iter().map(|(entry, _)| entry.clone()).collect()).await?;
-            // Somebody else was faster with a part of it: what they wrote is read first.
-            if taken == entries.len() {
-                for (entry, revocation) in entries {
+            let changed = held.entries_of(&ring, &revocation);
+            let digest = held.digest_with(&ring, &changed);
+            let entries = changed.iter().map(|(entry, _)| entry.clone()).collect();
+            // Else somebody else was faster: what they wrote is read first.
+            if self.store.change_revocations(RevocationChange { seen, entries, digest }).await? {
+                for (entry, revocation) in changed {
                     held.put(entry, revocation);
                 }
                 self.put_in_force(&held);
@@ -337,6 +440,24 @@ impl Revocations {
         }
         Err(RevokeError::Contended)
     }
+}
+
+/// What makes the store's list, of which this was taken, the one that is held.
+fn lacking(held: &Held, ring: &RootKeyRing, seen: Generation, taken: Taken, now: Timestamp) -> Found {
+    let Taken { missing, is_whole, is_of_another_key, .. } = taken;
+    let lost = missing.len();
+    let (entries, rewritten) = if lost == 0 && is_whole {
+        let rewritten = held.rewritten(ring, now);
+        // Replicas get another key one by one: who has it already writes the digest under it once.
+        if rewritten.is_empty() && (!is_of_another_key || held.is_written_under(ring)) {
+            return Found::Same(seen);
+        }
+        (rewritten.iter().map(|(entry, _)| entry.clone()).collect(), rewritten)
+    } else {
+        (missing, Vec::new())
+    };
+    let digest = held.digest_with(ring, &rewritten);
+    Found::Lacking(Box::new(Lacking { change: RevocationChange { seen, entries, digest }, lost, rewritten }))
 }
 
 fn millis(duration: Duration) -> u64 {

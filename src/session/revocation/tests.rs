@@ -1,13 +1,15 @@
+mod whole;
+
 use std::{sync::Arc, time::Duration};
 
-use super::*;
+use super::{service::COMPARE, *};
 use crate::{
     clock::{Clock as _, ManualClock, SharedClock, Timestamp},
     principal::{BoundPod, Groups, Namespace, ServiceAccount, ServiceAccountName},
     secret::{Label, SharedRootKeyRing},
     session::{
         MemoryStore, StoreConfig,
-        store::{MAX_REVOCATIONS, RevocationEntry, RevocationId, RevocationList, SessionStore},
+        store::{Generation, MAX_REVOCATIONS, RevocationEntry, RevocationId, RevocationList, SessionStore},
         testing,
     },
 };
@@ -16,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// One store, one clock, and whoever shares them.
 struct World {
-    store: Arc<dyn SessionStore>,
+    store: Arc<MemoryStore>,
     ring: SharedRootKeyRing,
     clock: Arc<ManualClock>,
 }
@@ -30,7 +32,7 @@ impl World {
 
     /// A process that has not read the list yet.
     fn process(&self) -> Revocations {
-        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        let (store, clock) = (self.store.clone(), self.clock.clone());
         Revocations::new(store, self.ring.clone(), clock, &StoreConfig::Memory, RevocationMetrics::default())
     }
 
@@ -41,15 +43,37 @@ impl World {
     }
 
     /// The same processes, whose store was emptied.
-    fn empty_store(&self) -> Arc<dyn SessionStore> {
+    fn empty_store(&self) -> Arc<MemoryStore> {
         Arc::new(MemoryStore::new(self.clock.clone()))
     }
 
-    async fn entries(&self) -> Vec<RevocationEntry> {
+    async fn list(&self) -> List {
         match self.store.revocations(None).await.unwrap() {
-            RevocationList::Entries { entries, .. } => entries,
+            RevocationList::Entries { generation, entries, digest } => List { generation, entries, digest },
             RevocationList::Unchanged => unreachable!("nothing was seen before"),
         }
+    }
+
+    async fn entries(&self) -> Vec<RevocationEntry> {
+        self.list().await.entries
+    }
+
+    /// Puts a list in the place of the store's, as who writes to the store can.
+    fn put(&self, list: &List) {
+        self.store.put_revocations(Some(list.generation), &list.entries, list.digest.clone());
+    }
+
+    /// Puts these entries among the others; nothing else changes but, as an honest store's would, the generation.
+    async fn plant(&self, planted: Vec<RevocationEntry>) {
+        let List { mut entries, digest, .. } = self.list().await;
+        entries.retain(|entry| planted.iter().all(|planted| planted.id != entry.id));
+        entries.extend(planted);
+        self.put(&List { generation: Generation::random(), entries, digest });
+    }
+
+    /// Lets so much time pass that the whole list is compared again.
+    fn let_compare(&self) {
+        self.clock.advance(COMPARE);
     }
 
     /// Leaves no room beside one entry, until then.
@@ -60,12 +84,20 @@ impl World {
             let id = RevocationId::from_bytes(id);
             RevocationEntry { id, updated_at: self.now(), expires_at: until, sealed: vec![0] }
         });
-        self.store.merge_revocations(filler.collect()).await.unwrap();
+        self.plant(filler.collect()).await;
     }
 
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// A list as a store keeps it.
+#[derive(Clone, Debug, PartialEq)]
+struct List {
+    generation: Generation,
+    entries: Vec<RevocationEntry>,
+    digest: Option<Vec<u8>>,
 }
 
 fn robot() -> ServiceAccount {
@@ -241,13 +273,14 @@ async fn a_store_that_lost_the_list_gets_it_back_with_what_was_lifted() {
     here.lift(&account("team-a/lifted"), Reopening::ForAllTokens).await.unwrap().unwrap();
     // The same process, whose store comes back empty.
     world.store = world.empty_store();
-    let here = here.with_store(Arc::clone(&world.store));
+    let here = here.with_store(world.store.clone());
     here.refresh().await;
     assert!(is_revoked(&here, &robot(), world.now()));
     let back = world.entries().await;
     assert_eq!(back.len(), 2, "the mark of the lifted one as well");
     // An older copy that comes back revives nothing that was lifted.
-    world.store.merge_revocations(before).await.unwrap();
+    world.plant(before).await;
+    here.refresh().await;
     let there = world.running().await;
     let listed = there.list().await.unwrap();
     assert_eq!(listed.iter().map(Revocation::target).collect::<Vec<_>>(), [&account("team-a/ci")]);
@@ -275,12 +308,12 @@ async fn who_writes_to_the_store_neither_forges_nor_lifts() {
         RevocationEntry { updated_at: later, expires_at: Some(later.plus(SECOND)), ..in_force.clone() },
     ];
     for entry in planted {
-        world.store.merge_revocations(vec![entry]).await.unwrap();
+        world.plant(vec![entry]).await;
         here.refresh().await;
         assert!(is_revoked(&here, &robot(), world.now()));
     }
     let forged = RevocationEntry { sealed: testing::ring(&[9]).seal(Label::Revocation, &[], b""), ..lifted.clone() };
-    world.store.merge_revocations(vec![RevocationEntry { updated_at: later.plus(SECOND), ..forged }]).await.unwrap();
+    world.plant(vec![RevocationEntry { updated_at: later.plus(SECOND), ..forged }]).await;
     here.refresh().await;
     assert!(!is_revoked(&here, &ServiceAccount { name: "old".to_owned(), ..robot() }, world.now()));
 }

@@ -11,7 +11,7 @@ use crate::{
     clock::Timestamp,
     session::{
         Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement,
-        RevocationEntry, RevocationList, SessionStore, StoreError, StoreObserver, StoredListing, StoredRecord,
+        RevocationChange, RevocationList, SessionStore, StoreError, StoreObserver, StoredListing, StoredRecord,
         testing::World,
     },
 };
@@ -114,8 +114,8 @@ impl SessionStore for Watched {
         self.store()?.revocations(seen).await
     }
 
-    async fn merge_revocations(&self, entries: Vec<RevocationEntry>) -> Result<usize, StoreError> {
-        self.store()?.merge_revocations(entries).await
+    async fn change_revocations(&self, change: RevocationChange) -> Result<bool, StoreError> {
+        self.store()?.change_revocations(change).await
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {

@@ -11,7 +11,7 @@ use crate::{
     clock::{SharedClock, Timestamp},
     session::{
         Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, MemoryStore, NewRecord, RecordName, Replaced,
-        Replacement, RevocationEntry, RevocationList, SessionStore, StoreError, StoreObserver, StoredListing,
+        Replacement, RevocationChange, RevocationList, SessionStore, StoreError, StoreObserver, StoredListing,
         StoredRecord,
     },
 };
@@ -109,9 +109,9 @@ impl SessionStore for CountingStore {
         self.inner.revocations(seen).await
     }
 
-    async fn merge_revocations(&self, entries: Vec<RevocationEntry>) -> Result<usize, StoreError> {
+    async fn change_revocations(&self, change: RevocationChange) -> Result<bool, StoreError> {
         self.count()?;
-        self.inner.merge_revocations(entries).await
+        self.inner.change_revocations(change).await
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {
