@@ -56,6 +56,9 @@ cases! {
     a_logout_wins_against_a_racing_insert,
     a_removal_wins_against_a_racing_touch_or_replacement,
     a_mark_is_spent_once,
+    of_many_who_end_an_index_once_one_does,
+    what_was_ended_once_is_not_ended_again,
+    two_indexes_are_ended_in_one_step,
     a_spent_mark_outlives_a_step_back,
     the_oldest_of_too_many_ends,
     expired_sessions_do_not_count_as_too_many,
@@ -327,6 +330,59 @@ pub(super) async fn a_mark_is_spent_once(world: &World) {
     assert!(world.store.spend(&index::spent(&ring(&[1]), b"other"), now().plus(HOUR)).await.unwrap());
     let rotated = index::spent(&ring(&[2, 1]), b"state");
     assert!(!world.store.spend(&rotated, now().plus(HOUR)).await.unwrap(), "a key rotation unspent it");
+}
+
+pub(super) async fn of_many_who_end_an_index_once_one_does(world: &World) {
+    insert(world.store.as_ref(), record(1, "a")).await;
+    let callers = (0..50).map(|_| {
+        let store = Arc::clone(&world.store);
+        tokio::spawn(async move {
+            let mark = index::spent(&ring(&[1]), b"logout");
+            store.end_all_once(&mark, &subject_of("a"), now(), now().plus(HOUR)).await.unwrap()
+        })
+    });
+    let told: Vec<_> = join_all(callers).await.into_iter().filter_map(Result::unwrap).collect();
+    assert_eq!(told, [[name(1)]]);
+}
+
+pub(super) async fn what_was_ended_once_is_not_ended_again(world: &World) {
+    let store = world.store.as_ref();
+    let mark = index::spent(&ring(&[1]), b"logout");
+    let (logout, until) = (now().plus(SECOND), now().plus(HOUR));
+    insert(store, record(1, "a")).await;
+    assert_eq!(store.end_all_once(&mark, &subject_of("a"), logout, until).await.unwrap(), Some(vec![name(1)]));
+    assert_eq!(store.insert(record(2, "a")).await.unwrap(), Inserted::LoggedOut, "its login had begun");
+    let began = |number, began| NewRecord { login_began_at: began, ..record(number, "a") };
+    insert(store, began(3, logout.plus(SECOND))).await;
+    for ring in [ring(&[1]), ring(&[2, 1])] {
+        let again = index::spent(&ring, b"logout");
+        let later = logout.plus(9 * SECOND);
+        assert_eq!(store.end_all_once(&again, &subject_of("a"), later, until).await.unwrap(), None);
+    }
+    assert!(exists(store, 3).await);
+    insert(store, began(4, logout.plus(2 * SECOND))).await;
+    assert!(!store.spend(&mark, until).await.unwrap(), "a mark is a mark");
+    let other = index::spent(&ring(&[1]), b"another");
+    let ended = store.end_all_once(&other, &subject_of("a"), logout.plus(3 * SECOND), until).await.unwrap().unwrap();
+    assert_eq!(ended.len(), 2);
+}
+
+pub(super) async fn two_indexes_are_ended_in_one_step(world: &World) {
+    let store = world.store.as_ref();
+    let ring = ring(&[1]);
+    for number in 1..=3 {
+        insert(store, record(number, &format!("person {number}"))).await;
+    }
+    let both = || subject_of("person 1").and(record(2, "person 2").provider_session.unwrap());
+    let mark = index::spent(&ring, b"logout");
+    let mut ended = store.end_all_once(&mark, &both(), now(), now().plus(HOUR)).await.unwrap().unwrap();
+    ended.sort_unstable();
+    assert_eq!(ended, [name(1), name(2)]);
+    assert!(exists(store, 3).await);
+    let again = |number, like: u64| NewRecord { name: name(number), ..record(like, &format!("person {like}")) };
+    assert_eq!(store.insert(again(4, 1)).await.unwrap(), Inserted::LoggedOut);
+    assert_eq!(store.insert(again(5, 2)).await.unwrap(), Inserted::LoggedOut);
+    insert(store, again(6, 3)).await;
 }
 
 pub(super) async fn a_spent_mark_outlives_a_step_back(world: &World) {

@@ -162,6 +162,17 @@ impl SessionStore for EmbeddedStore {
         self.write(move |tables| tables.end_all(&index, not_before, mark_until)).await
     }
 
+    async fn end_all_once(
+        &self,
+        mark: &MarkKeys,
+        index: &IndexKeys,
+        not_before: Timestamp,
+        mark_until: Timestamp,
+    ) -> Result<Option<Vec<RecordName>>, StoreError> {
+        let (mark, index) = (mark.clone(), index.clone());
+        self.write(move |tables| tables.end_all_once(&mark, &index, not_before, mark_until)).await
+    }
+
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
         let mark = mark.clone();
         self.write(move |tables| tables.spend(&mark, until)).await

@@ -136,28 +136,23 @@ impl SessionStore for MemoryStore {
         not_before: Timestamp,
         mark_until: Timestamp,
     ) -> Result<Vec<RecordName>, StoreError> {
+        Ok(self.step(|state, now| state.end_all(index, not_before, mark_until, now)))
+    }
+
+    async fn end_all_once(
+        &self,
+        mark: &MarkKeys,
+        index: &IndexKeys,
+        not_before: Timestamp,
+        mark_until: Timestamp,
+    ) -> Result<Option<Vec<RecordName>>, StoreError> {
         Ok(self.step(|state, now| {
-            for key in index.searched() {
-                let logout = state.logouts.entry(*key).or_insert(Logout { not_before, until: mark_until });
-                logout.not_before = logout.not_before.max(not_before);
-                logout.until = logout.until.max(mark_until);
-            }
-            let names = state.live_in_index(index, now);
-            for name in &names {
-                state.delete(name);
-            }
-            names
+            state.spend(mark, mark_until).then(|| state.end_all(index, not_before, mark_until, now))
         }))
     }
 
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.step(|state, _| {
-            if mark.searched().iter().any(|key| state.spent.contains_key(key)) {
-                return false;
-            }
-            state.spent.extend(mark.searched().iter().map(|key| (*key, until)));
-            true
-        }))
+        Ok(self.step(|state, _| state.spend(mark, until)))
     }
 
     async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
@@ -292,6 +287,33 @@ impl State {
             self.by_index.remove(&(key, row.created_at, *name));
         }
         self.changed.push(*name);
+        true
+    }
+
+    fn end_all(
+        &mut self,
+        index: &IndexKeys,
+        not_before: Timestamp,
+        mark_until: Timestamp,
+        now: Timestamp,
+    ) -> Vec<RecordName> {
+        for key in index.searched() {
+            let logout = self.logouts.entry(*key).or_insert(Logout { not_before, until: mark_until });
+            logout.not_before = logout.not_before.max(not_before);
+            logout.until = logout.until.max(mark_until);
+        }
+        let names = self.live_in_index(index, now);
+        for name in &names {
+            self.delete(name);
+        }
+        names
+    }
+
+    fn spend(&mut self, mark: &MarkKeys, until: Timestamp) -> bool {
+        if mark.searched().iter().any(|key| self.spent.contains_key(key)) {
+            return false;
+        }
+        self.spent.extend(mark.searched().iter().map(|key| (*key, until)));
         true
     }
 

@@ -24,6 +24,7 @@ pub(super) enum Call {
     Remove(u64),
     List(u8),
     EndAll { person: u8, not_before: i8 },
+    EndAllOnce { mark: u8, person: u8, not_before: i8, lives: u16 },
     Spend { mark: u8, lives: u16 },
     TakeLease { holder: u8, lives: u16 },
     ReleaseLease { holder: u8 },
@@ -51,7 +52,9 @@ pub(super) fn calls() -> impl Strategy<Value = Vec<Call>> {
         1 => (number.clone(), lives.clone()).prop_map(|(number, lives)| Call::Touch { number, lives }),
         1 => number.prop_map(Call::Remove),
         2 => person.clone().prop_map(Call::List),
-        1 => (person, any::<i8>()).prop_map(|(person, not_before)| Call::EndAll { person, not_before }),
+        1 => (person.clone(), any::<i8>()).prop_map(|(person, not_before)| Call::EndAll { person, not_before }),
+        1 => (0..2_u8, person, any::<i8>(), lives.clone())
+            .prop_map(|(mark, person, not_before, lives)| Call::EndAllOnce { mark, person, not_before, lives }),
         1 => (0..2_u8, lives).prop_map(|(mark, lives)| Call::Spend { mark, lives }),
         1 => (0..2_u8, 0..300_u16).prop_map(|(holder, lives)| Call::TakeLease { holder, lives }),
         1 => (0..2_u8).prop_map(|holder| Call::ReleaseLease { holder }),
@@ -92,6 +95,10 @@ pub(super) async fn carry_out(world: &World, call: &Call) -> String {
         Call::EndAll { person, not_before } => {
             let not_before = shifted(now, not_before.into());
             format!("{:?}", store.end_all(&subject_of(&person.to_string()), not_before, later(300)).await)
+        }
+        Call::EndAllOnce { mark, person, not_before, lives } => {
+            let (mark, index) = (index::spent(&ring(&[1]), &[mark]), subject_of(&person.to_string()));
+            format!("{:?}", store.end_all_once(&mark, &index, shifted(now, not_before.into()), later(lives)).await)
         }
         Call::Spend { mark, lives } => {
             format!("{:?}", store.spend(&index::spent(&ring(&[1]), &[mark]), later(lives)).await)

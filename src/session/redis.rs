@@ -294,9 +294,22 @@ impl SessionStore for RedisStore {
         self.names("end_all", vec![joined(index), time(not_before), time(mark_until)], Durability::Replicated).await
     }
 
+    async fn end_all_once(
+        &self,
+        mark: &MarkKeys,
+        index: &IndexKeys,
+        not_before: Timestamp,
+        mark_until: Timestamp,
+    ) -> Result<Option<Vec<RecordName>>, StoreError> {
+        let arguments = vec![joined(index), time(not_before), time(mark_until), marks(mark)];
+        match self.run("end_all_once", arguments, Durability::Replicated).await? {
+            Value::Nil => Ok(None),
+            ended => bytes_of(ended)?.into_iter().map(read_name).collect::<Result<_, _>>().map(Some),
+        }
+    }
+
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
-        let marks = mark.searched().iter().flat_map(|key| *key.as_bytes()).collect();
-        Ok(self.count("spend", vec![marks, time(until)], Durability::Replicated).await? == 1)
+        Ok(self.count("spend", vec![marks(mark), time(until)], Durability::Replicated).await? == 1)
     }
 
     async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
@@ -393,6 +406,10 @@ impl fmt::Debug for RedisStore {
 /// A list of keys in the form in which the steps take it: one behind the other.
 fn joined(index: &IndexKeys) -> Vec<u8> {
     index.searched().iter().flat_map(|key| *key.as_bytes()).collect()
+}
+
+fn marks(mark: &MarkKeys) -> Vec<u8> {
+    mark.searched().iter().flat_map(|key| *key.as_bytes()).collect()
 }
 
 fn time(time: Timestamp) -> Vec<u8> {

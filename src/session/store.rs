@@ -98,6 +98,13 @@ keys_of_a_ring! {
 }
 
 impl IndexKeys {
+    /// The entries of this index and of another one: for what is done to both in one step.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// The key under the sealing key: what a new session is stored under.
     ///
     /// # Panics
@@ -235,7 +242,7 @@ pub struct NewRecord {
     pub login_began_at: Timestamp,
     /// Whose it is: the index in which at most [`MAX_SESSIONS_PER_SUBJECT`] sessions live.
     pub subject: IndexKeys,
-    /// The provider's session, where the provider named it.
+    /// The provider's session; where the provider named none, the index of the person's sessions of which it did not.
     pub provider_session: Option<IndexKeys>,
     /// The name that services know the person by.
     pub userid: IndexKeys,
@@ -455,6 +462,9 @@ pub enum StoreReach {
 /// - **A logout wins.** [`insert`](Self::insert) and `end_all` never pass each other: either the insert is refused by
 ///   the mark, or `end_all` deletes what was inserted.
 /// - **Once.** Of any number of [`spend`](Self::spend) calls with one mark, on all replicas, one returns `true`.
+///   [`end_all_once`](Self::end_all_once) leaves its mark in the very step that ends the sessions: the mark is there if
+///   they ended, and only then. Who is told that it was there before may rely on that as on having done it: what was
+///   done before is as durable when the call returns.
 /// - **A lease has one holder** at a time, among all replicas; its end is the clock's. It is no lock: it is not durable,
 ///   and a store may forget it when it fails over or the clock steps back. Who acts on one is safe by the version that
 ///   [`replace`](Self::replace) asks for.
@@ -503,6 +513,16 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         not_before: Timestamp,
         mark_until: Timestamp,
     ) -> Result<Vec<RecordName>, StoreError>;
+
+    /// As [`end_all`](Self::end_all), and leaves `mark`, until `mark_until` too; nothing, and nothing is done, where the
+    /// mark is there.
+    async fn end_all_once(
+        &self,
+        mark: &MarkKeys,
+        index: &IndexKeys,
+        not_before: Timestamp,
+        mark_until: Timestamp,
+    ) -> Result<Option<Vec<RecordName>>, StoreError>;
 
     /// Leaves a mark until `until`, unless it is there; whether it was not.
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError>;

@@ -228,6 +228,19 @@ impl<'txn> Tables<'txn> {
         Ok(names)
     }
 
+    pub(super) fn end_all_once(
+        &mut self,
+        mark: &MarkKeys,
+        index: &IndexKeys,
+        not_before: Timestamp,
+        mark_until: Timestamp,
+    ) -> Result<Option<Vec<RecordName>>, StoreError> {
+        if !self.spend(mark, mark_until)? {
+            return Ok(None);
+        }
+        self.end_all(index, not_before, mark_until).map(Some)
+    }
+
     pub(super) fn spend(&mut self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
         for key in mark.searched() {
             if self.spent.get(key.as_bytes()).map_err(storage)?.is_some() {

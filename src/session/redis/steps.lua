@@ -157,16 +157,41 @@ function steps.end_all()
   return names
 end
 
-function steps.spend()
-  local marks, ends = hashes(ARGV[4]), digits(tonumber(ARGV[5]) + GRACE)
+local function spent_of(marks)
   for _, key in ipairs(marks) do
-    if redis.call('EXISTS', P .. 'm:' .. key) == 1 then return 0 end
+    if redis.call('EXISTS', P .. 'm:' .. key) == 1 then return P .. 'm:' .. key end
   end
+  return nil
+end
+
+local function spend(marks, ends)
   for _, key in ipairs(marks) do
     redis.call('SET', P .. 'm:' .. key, 1)
-    redis.call('ZADD', P .. 'marks', ends, 'm:' .. key)
+    redis.call('ZADD', P .. 'marks', digits(ends), 'm:' .. key)
   end
   dirty = true
+end
+
+function steps.end_all_once()
+  local marks, ends = hashes(ARGV[7]), tonumber(ARGV[6]) + GRACE
+  local spent = spent_of(marks)
+  if spent then
+    -- Whoever did this may not have seen it replicated. What is written once more is waited for, and with it all that
+    -- was written before; deleting first, since a full server refuses nothing that follows.
+    redis.call('DEL', spent)
+    redis.call('SET', spent, 1)
+    dirty = true
+    return false
+  end
+  local names = steps.end_all()
+  spend(marks, ends)
+  return names
+end
+
+function steps.spend()
+  local marks = hashes(ARGV[4])
+  if spent_of(marks) then return 0 end
+  spend(marks, tonumber(ARGV[5]) + GRACE)
   return 1
 end
 

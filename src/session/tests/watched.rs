@@ -98,6 +98,16 @@ impl SessionStore for Watched {
         self.store()?.end_all(index, not_before, mark_until).await
     }
 
+    async fn end_all_once(
+        &self,
+        mark: &MarkKeys,
+        index: &IndexKeys,
+        not_before: Timestamp,
+        mark_until: Timestamp,
+    ) -> Result<Option<Vec<RecordName>>, StoreError> {
+        self.store()?.end_all_once(mark, index, not_before, mark_until).await
+    }
+
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
         self.store()?.spend(mark, until).await
     }

@@ -21,11 +21,13 @@ pub(crate) struct CountingStore {
     inner: MemoryStore,
     calls: AtomicUsize,
     down: AtomicBool,
+    lost_answers: AtomicUsize,
 }
 
 impl CountingStore {
     pub(crate) fn new(clock: SharedClock) -> Arc<Self> {
-        Arc::new(Self { inner: MemoryStore::new(clock), calls: AtomicUsize::new(0), down: AtomicBool::new(false) })
+        let (calls, down, lost_answers) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
+        Arc::new(Self { inner: MemoryStore::new(clock), calls, down, lost_answers })
     }
 
     /// How many calls came, of whatever kind.
@@ -35,6 +37,16 @@ impl CountingStore {
 
     pub(crate) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// The next so many logouts are done, and nobody hears of it.
+    pub(in crate::oidc) fn lose_answers(&self, count: usize) {
+        self.lost_answers.store(count, Ordering::SeqCst);
+    }
+
+    fn answer_is_lost(&self) -> Result<(), StoreError> {
+        let lost = self.lost_answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if lost.is_ok() { Err(StoreError::Unavailable("the answer was lost".to_owned())) } else { Ok(()) }
     }
 
     fn count(&self) -> Result<(), StoreError> {
@@ -87,6 +99,19 @@ impl SessionStore for CountingStore {
     ) -> Result<Vec<RecordName>, StoreError> {
         self.count()?;
         self.inner.end_all(index, not_before, mark_until).await
+    }
+
+    async fn end_all_once(
+        &self,
+        mark: &MarkKeys,
+        index: &IndexKeys,
+        not_before: Timestamp,
+        mark_until: Timestamp,
+    ) -> Result<Option<Vec<RecordName>>, StoreError> {
+        self.count()?;
+        let ended = self.inner.end_all_once(mark, index, not_before, mark_until).await;
+        self.answer_is_lost()?;
+        ended
     }
 
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
