@@ -1,8 +1,9 @@
 //! One source of keys, asked when keys are needed and kept while they are fresh.
 //!
-//! Strangers choose the `kid` of a token, so what they can cause is bounded: one fetch is in flight at a time, and a
-//! set younger than [`JwksCacheConfig::min_refetch`] is believed when it does not have a key. Nothing is kept by
-//! `kid`, and whatever a set lacked is forgotten with the next one. That the source cannot be reached is never an
+//! Strangers choose the `kid` and the signature of a token, so what they can cause is bounded: one fetch is in flight at
+//! a time, and a set younger than [`JwksCacheConfig::min_refetch`] is believed when it does not verify a token. What the
+//! set does verify waits for no fetch. Nothing is kept by `kid`, and whatever a set lacked is forgotten with the next
+//! one. That the source cannot be reached is never an
 //! answer about a token: it is [`VerifyError::KeysUnavailable`].
 
 mod fetch;
@@ -19,8 +20,7 @@ use tokio::sync::watch;
 
 pub use self::fetch::{FetchError, FetchJwks, fetch_over_http};
 use super::{
-    algorithm::Algorithm,
-    jwks::{Jwks, KeyLookupError},
+    jwks::Jwks,
     token::{TokenError, UnverifiedToken},
     verify::{Expectation, VerifiedToken, verify},
 };
@@ -62,7 +62,7 @@ pub struct JwksCacheConfig {
     pub max_age: Duration,
     /// The age at which a set no longer serves, whatever becomes of fetching.
     pub max_stale: Duration,
-    /// The age from which a set may be fetched anew because it lacks a key.
+    /// The age from which a set may be fetched anew because it does not verify a token.
     pub min_refetch: Duration,
     /// The deadline of one fetch.
     pub fetch_timeout: Duration,
@@ -166,8 +166,16 @@ impl JwksCache {
         expectation: &Expectation,
     ) -> Result<VerifiedToken, VerifyError> {
         // What can be refused without a key causes no fetch.
-        let algorithm = expectation.check(token, self.0.clock.now())?;
-        let keys = self.0.keys_for(token.key_id(), algorithm).await?;
+        expectation.check(token, self.0.clock.now())?;
+        let keys = self.0.serving().await?;
+        let refused = match verify(token, &keys.jwks, expectation, self.0.clock.now()) {
+            Ok(verified) => return Ok(verified),
+            Err(refused) => refused,
+        };
+        if !refused.newer_keys_may_help() || self.0.age(&keys) < self.0.config.min_refetch {
+            return Err(refused.into());
+        }
+        let keys = self.0.newer_than(Some(&keys)).await?;
         Ok(verify(token, &keys.jwks, expectation, self.0.clock.now())?)
     }
 
@@ -184,31 +192,28 @@ impl JwksCache {
 }
 
 impl Shared {
-    /// A set that has the key, or whose word is good that there is none.
-    async fn keys_for(
-        self: &Arc<Self>,
-        key_id: Option<&str>,
-        algorithm: Algorithm,
-    ) -> Result<Arc<KeySet>, VerifyError> {
+    /// The set that we have, where it is young enough to serve; else the next one.
+    async fn serving(self: &Arc<Self>) -> Result<Arc<KeySet>, VerifyError> {
         let seen = self.keys.load_full();
-        if let Some(keys) = &seen {
-            let age = self.age(keys);
-            let may_lack_it = age >= self.config.min_refetch
-                && keys.jwks.find(key_id, algorithm).is_err_and(|error| error == KeyLookupError::Unknown);
-            if age < self.config.max_stale && !may_lack_it {
-                if age >= self.config.max_age {
+        match &seen {
+            Some(keys) if self.age(keys) < self.config.max_stale => {
+                if self.age(keys) >= self.config.max_age {
                     // Nobody waits for this one.
                     self.next_set(seen.as_ref());
                 }
-                return Ok(Arc::clone(keys));
+                Ok(Arc::clone(keys))
             }
+            _ => self.newer_than(seen.as_ref()).await,
         }
-        match self.next_set(seen.as_ref()) {
+    }
+
+    async fn newer_than(self: &Arc<Self>, seen: Option<&Arc<KeySet>>) -> Result<Arc<KeySet>, VerifyError> {
+        match self.next_set(seen) {
             NextSet::Here => {}
             NextSet::Awaited(mut ended) => while ended.changed().await.is_ok() {},
             NextSet::NotYet => return Err(VerifyError::KeysUnavailable),
         }
-        self.keys.load_full().filter(|keys| !is_same(Some(keys), seen.as_ref())).ok_or(VerifyError::KeysUnavailable)
+        self.keys.load_full().filter(|keys| !is_same(Some(keys), seen)).ok_or(VerifyError::KeysUnavailable)
     }
 
     /// Sees to it that a newer set than `seen` comes, by one fetch for all who ask.

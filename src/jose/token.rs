@@ -66,6 +66,13 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Whether newer keys of the issuer may verify what these did not: a key may be new, or another one under its old
+    /// name.
+    #[must_use]
+    pub const fn newer_keys_may_help(self) -> bool {
+        matches!(self, Self::UnknownKey | Self::Signature | Self::Algorithm)
+    }
+
     /// What a decision says about it.
     #[must_use]
     pub const fn reason(self) -> Reason {

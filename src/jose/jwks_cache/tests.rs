@@ -12,7 +12,7 @@ use crate::{
     clock::{ManualClock, Timestamp},
     http_client::HttpError,
     jose::{
-        peek,
+        Algorithm, peek,
         testing::{P256, TestKey, jwks_document},
     },
 };
@@ -200,6 +200,40 @@ async fn a_flood_of_unknown_keys_causes_one_fetch() {
         assert_eq!(verdict.unwrap_err(), VerifyError::Rejected(TokenError::UnknownKey));
     }
     assert_eq!(setup.source.asked(), 1);
+}
+
+/// Those whose key is known wait for no fetch of the others.
+#[tokio::test]
+async fn a_known_key_serves_while_strangers_wait_for_theirs() {
+    let setup = Setup::new(Source::closed().then(&[&P256.jwk]).then(&[&P256.jwk]));
+    setup.source.may_answer.add_permits(1);
+    assert_eq!(setup.verify(&P256).await, Ok(()));
+    setup.clock.advance(30 * SECOND);
+    let strange = TestKey::p256("strange");
+    let mut strangers: Vec<_> = (0..100).map(|_| Box::pin(setup.verify(&strange))).collect();
+    for stranger in &mut strangers {
+        assert!(futures::poll!(stranger).is_pending());
+    }
+    assert_eq!(futures::FutureExt::now_or_never(setup.verify(&P256)), Some(Ok(())));
+    setup.source.may_answer.add_permits(1);
+    let outcomes = futures::future::join_all(strangers).await;
+    assert!(outcomes.iter().all(|outcome| *outcome == UNKNOWN));
+    assert_eq!(setup.source.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_key_that_changed_under_its_name_is_fetched_as_an_unknown_one_is() {
+    let new = TestKey::p256("p256");
+    let setup = Setup::new(Source::open().then(&[&P256.jwk]).then(&[&new.jwk]));
+    assert_eq!(setup.verify(&P256).await, Ok(()));
+    for _ in 0..10 {
+        assert_eq!(setup.verify(&new).await, Err(VerifyError::Rejected(TokenError::Signature)));
+    }
+    assert_eq!(setup.source.asked(), 1, "not within half a minute, whoever signed it");
+    setup.clock.advance(30 * SECOND);
+    assert_eq!(setup.verify(&new).await, Ok(()));
+    assert_eq!(setup.verify(&P256).await, Err(VerifyError::Rejected(TokenError::Signature)));
+    assert_eq!(setup.source.asked(), 2);
 }
 
 #[tokio::test]
