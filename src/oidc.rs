@@ -35,7 +35,7 @@ mod strict;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use back_channel::BackChannelError;
+pub use back_channel::{BackChannelError, BackChannelLogout};
 pub use config::{
     ClaimsConfig, Config, ConfigError, Limits, LoginOrigin, LogoutConfig, ProviderConfig, RefreshConfig,
     SharedClientSecret, StrictAsk, StrictConfig,

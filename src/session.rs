@@ -19,6 +19,7 @@ mod metrics;
 #[cfg(test)]
 mod model;
 mod observers;
+mod provider_logout;
 mod record;
 mod redis;
 mod revocation;
@@ -38,6 +39,7 @@ pub use self::redis::{RedisAddress, RedisConfig, RedisServers, RedisStore, Redis
 pub use embedded::EmbeddedStore;
 pub use memory::MemoryStore;
 pub use metrics::Metrics;
+pub use provider_logout::{LogoutOf, ProviderLogout};
 pub use record::{AccessTokenLife, NewSession, Renewal, Session, SessionListing, Tokens};
 pub use revocation::{
     ISSUE_MARGIN, MARK_LIFE, Measure, NotRevoked, PodUid, Reopening, Revocation, RevocationMetrics, RevocationTarget,

@@ -18,7 +18,7 @@ use url::form_urlencoded;
 use super::bounded;
 use crate::{
     jose::MAX_TOKEN_BYTES,
-    oidc::{BackChannelError, SharedLogin},
+    oidc::{BackChannelError, BackChannelLogout, SharedLogin},
 };
 
 /// The longest body: a token, its name, and other parameters that are not looked at.
@@ -42,7 +42,8 @@ async fn log_out(
         return refusal("send one `logout_token` as application/x-www-form-urlencoded");
     };
     match login.load_full().back_channel_logout(&provider, token).await {
-        Ok(_) => StatusCode::OK.into_response(),
+        // Also where it was carried out before: whoever sends it again has not heard our answer.
+        Ok(BackChannelLogout::Ended(_) | BackChannelLogout::DoneBefore) => StatusCode::OK.into_response(),
         Err(BackChannelError::UnknownProvider) => StatusCode::NOT_FOUND.into_response(),
         // Also where the logout failed (section 2.8).
         Err(error) => refusal(&error.to_string()),

@@ -1,34 +1,50 @@
 //! The provider ends sessions here: OpenID Connect Back-Channel Logout 1.0.
 //!
 //! Anybody may send something that looks like a logout token, so nothing is written before all of section 2.6 holds,
-//! the signature included, and what is not our provider's word for us costs no key.
+//! the signature included, and what is not our provider's word for us costs no key. A token that the known keys verify
+//! waits for nobody: those that want newer keys have places of their own, and share one fetch.
+//!
+//! A logout and the mark that its token is spent are one step of the store, so that none is spent and not done. A token
+//! that comes again, because our answer was lost, ends nothing that began since, and is told that all is well.
 
 use std::{sync::Arc, time::Duration};
 
-use openidconnect::core::CoreJsonWebKeySet;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{login::Login, outside_text::for_log, provider::Provider};
+use super::{
+    keys::{KeySet, Origin},
+    login::Login,
+    outside_text::for_log,
+    provider::Provider,
+};
 use crate::{
     clock::Timestamp,
-    jose::{self, Expectation, Jwks, TokenError, TokenType, UnverifiedToken, VerifiedToken},
+    jose::{self, Expectation, TokenError, TokenType, UnverifiedToken, VerifiedToken},
     principal::ProviderName,
     secret::sha256,
-    session::StoreError,
+    session::{LogoutOf, ProviderLogout},
 };
 
 /// The member of `events` that makes a logout token (section 2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// How long a logout token may be valid from now on: its mark is kept for so long.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
-/// The longest `sub` or `sid`, in bytes.
-const MAX_NAME_BYTES: usize = 255;
-/// The largest key set, in bytes.
-const MAX_KEYS_BYTES: usize = 1024 * 1024;
-/// How often the end of the sessions is tried once the token is spent, and the first pause; it doubles.
+/// The longest `sub` or `sid` that a provider's logout may name, in bytes.
+pub(super) const MAX_NAME_BYTES: usize = 255;
+/// How often the end of the sessions is tried, since a provider need not send its token again, and the first pause; it
+/// doubles.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a good logout token did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackChannelLogout {
+    /// It ended so many sessions.
+    Ended(usize),
+    /// It was carried out before. What began since goes on.
+    DoneBefore,
+}
 
 /// Why a logout token ended nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -45,9 +61,6 @@ pub enum BackChannelError {
     /// The token is no logout token.
     #[error("the logout token is refused: {0}")]
     Claims(&'static str),
-    /// It came before.
-    #[error("the logout token was used before")]
-    Replayed,
     /// The provider's keys cannot be had.
     #[error("the provider's keys cannot be fetched")]
     KeysUnavailable,
@@ -63,7 +76,6 @@ impl BackChannelError {
     const fn outcome(&self) -> &'static str {
         match self {
             Self::UnknownProvider | Self::Token(_) | Self::Claims(_) => "refused",
-            Self::Replayed => "replayed",
             Self::Busy | Self::KeysUnavailable | Self::StoreUnavailable | Self::Internal => "failed",
         }
     }
@@ -80,110 +92,151 @@ struct LogoutToken {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Whose {
-    /// Those of one session at the provider (`sid`).
-    ProviderSession(String),
+    /// Those of one session at the provider (`sid`), and those of the person (`sub`) of which it named none.
+    ProviderSession { session: String, subject: Option<String> },
     /// All of a person (`sub`).
     Subject(String),
 }
 
 impl Login {
-    /// Ends the sessions that a logout token of this provider names; how many there were. Whoever calls may give up: a
-    /// logout that has begun is completed.
+    /// Ends the sessions that a logout token of this provider names. Whoever calls may give up: a logout that has begun
+    /// is completed.
     ///
     /// # Errors
     /// Where the token is not good, or the sessions could not be ended.
-    pub async fn back_channel_logout(&self, provider: &str, token: String) -> Result<usize, BackChannelError> {
+    pub async fn back_channel_logout(
+        &self,
+        provider: &str,
+        token: String,
+    ) -> Result<BackChannelLogout, BackChannelError> {
         let provider = ProviderName::parse(provider).ok().and_then(|name| self.provider(&name).cloned());
         let provider = provider.filter(|provider| provider.config.logout.back_channel);
         let provider = provider.ok_or(BackChannelError::UnknownProvider)?;
-        let login = self.clone();
-        let name = provider.config.name.clone();
-        let place = Arc::clone(&provider.logouts).try_acquire_owned().map_err(|_| BackChannelError::Busy);
-        let outcome = match place {
-            Ok(place) => tokio::spawn(async move {
-                let _place = place;
-                login.end_named(&provider, &token).await
-            })
-            .await
-            .unwrap_or(Err(BackChannelError::Internal)),
-            Err(busy) => Err(busy),
-        };
+        let outcome = self.judge(&provider, &token).await;
+        let name = &provider.config.name;
         match &outcome {
-            Ok(ended) => {
+            Ok(BackChannelLogout::Ended(ended)) => {
                 tracing::info!(provider = name.as_str(), ended, "the provider ended sessions");
-                self.inner.metrics.back_channel(&name, "accepted");
+                self.inner.metrics.back_channel(name, "accepted");
+            }
+            Ok(BackChannelLogout::DoneBefore) => {
+                tracing::info!(provider = name.as_str(), "a logout token came again");
+                self.inner.metrics.back_channel(name, "replayed");
             }
             Err(error) => {
                 tracing::warn!(provider = name.as_str(), error = for_log(error), "a logout token ended nothing");
-                self.inner.metrics.back_channel(&name, error.outcome());
+                self.inner.metrics.back_channel(name, error.outcome());
             }
         }
         outcome
     }
 
-    async fn end_named(&self, provider: &Provider, token: &str) -> Result<usize, BackChannelError> {
-        let now = self.inner.clock.now();
-        let token = LogoutToken::read(&verify(provider, token, now).await?, now)?;
-        let issuer = provider.issuer.as_str();
-        // Before anything ends: whoever replays the token must not end what began since.
-        let mark = sha256(format!("backchannel-logout\0{issuer}\0{}", token.id).as_bytes());
-        let until = token.expires_at.plus(Expectation::DEFAULT_LEEWAY);
-        match self.inner.sessions.spend(&mark, until).await {
-            Ok(true) => {}
-            Ok(false) => return Err(BackChannelError::Replayed),
-            Err(_) => return Err(BackChannelError::StoreUnavailable),
-        }
-        // The token is spent, so that the provider cannot send it again: a store that stumbles is asked again here.
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..ATTEMPTS {
-            if let Ok(ended) = self.end_once(issuer, &token.whose).await {
-                return Ok(ended);
+    async fn judge(&self, provider: &Arc<Provider>, text: &str) -> Result<BackChannelLogout, BackChannelError> {
+        let candidate = Candidate::read(provider, text, self.inner.clock.now())?;
+        let (login, provider) = (self.clone(), Arc::clone(provider));
+        let logout = match candidate.verify_with_known_keys(&provider)? {
+            Known::Verified(token) => tokio::spawn(async move { login.end_named(&provider, &token).await }),
+            Known::NotWith { seen, refused } => {
+                let place = Arc::clone(&provider.waiting_logout_tokens).try_acquire_owned();
+                let place = place.map_err(|_| BackChannelError::Busy)?;
+                tokio::spawn(async move {
+                    let token = candidate.verify_with_newer_keys(&provider, seen, refused).await?;
+                    drop(place);
+                    login.end_named(&provider, &token).await
+                })
             }
-            tokio::time::sleep(pause).await;
+        };
+        logout.await.unwrap_or(Err(BackChannelError::Internal))
+    }
+
+    async fn end_named(&self, provider: &Provider, token: &LogoutToken) -> Result<BackChannelLogout, BackChannelError> {
+        let _place = provider.logouts.try_acquire().map_err(|_| BackChannelError::Busy)?;
+        let issuer = provider.issuer.as_str();
+        let whose = match &token.whose {
+            Whose::ProviderSession { session, subject } => {
+                LogoutOf::ProviderSession { session, subject: subject.as_deref() }
+            }
+            Whose::Subject(subject) => LogoutOf::Subject(subject),
+        };
+        let mark = sha256(format!("backchannel-logout\0{issuer}\0{}", token.id).as_bytes());
+        let mark_until = token.expires_at.plus(Expectation::DEFAULT_LEEWAY);
+        let logout = ProviderLogout { issuer, whose, mark: &mark, mark_until };
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1..=ATTEMPTS {
+            match self.inner.sessions.log_out_once(&logout).await {
+                Ok(Some(ended)) => return Ok(BackChannelLogout::Ended(ended)),
+                Ok(None) => return Ok(BackChannelLogout::DoneBefore),
+                Err(_) if attempt < ATTEMPTS => tokio::time::sleep(pause).await,
+                Err(_) => {}
+            }
             pause *= 2;
         }
-        self.end_once(issuer, &token.whose).await.map_err(|_| BackChannelError::StoreUnavailable)
+        Err(BackChannelError::StoreUnavailable)
+    }
+}
+
+/// A token that says that it is the provider's and for us.
+struct Candidate {
+    token: UnverifiedToken,
+    expectation: Expectation,
+    now: Timestamp,
+}
+
+/// What the keys that are known say of a token.
+enum Known {
+    Verified(LogoutToken),
+    /// These do not verify it, or there are none; newer ones may.
+    NotWith {
+        seen: Option<Arc<KeySet>>,
+        refused: BackChannelError,
+    },
+}
+
+impl Candidate {
+    /// What can be refused without a key needs none.
+    fn read(provider: &Provider, text: &str, now: Timestamp) -> Result<Self, BackChannelError> {
+        let token = jose::peek(text)?;
+        let expectation = Expectation {
+            token_type: TokenType::Logout,
+            ..Expectation::new(provider.issuer.as_str(), vec![provider.config.client_id.clone()])
+        };
+        expectation.check(&token, now)?;
+        Ok(Self { token, expectation, now })
     }
 
-    async fn end_once(&self, issuer: &str, whose: &Whose) -> Result<usize, StoreError> {
-        match whose {
-            Whose::ProviderSession(session) => self.inner.sessions.end_provider_session(issuer, session).await,
-            Whose::Subject(subject) => self.inner.sessions.end_subject(issuer, subject).await,
+    fn verify_with_known_keys(&self, provider: &Provider) -> Result<Known, BackChannelError> {
+        let Some(known) = provider.discovery.known_now() else {
+            return Ok(Known::NotWith { seen: None, refused: BackChannelError::KeysUnavailable });
+        };
+        let keys = known.keys.current();
+        match self.verify_with(&keys) {
+            Ok(token) => Ok(Known::Verified(token)),
+            Err(BackChannelError::Token(error)) if error.newer_keys_may_help() => {
+                Ok(Known::NotWith { seen: Some(keys), refused: error.into() })
+            }
+            Err(error) => Err(error),
         }
     }
-}
 
-/// The token, where it is the provider's and for us (section 2.6, steps 1 to 3).
-async fn verify(provider: &Provider, text: &str, now: Timestamp) -> Result<VerifiedToken, BackChannelError> {
-    let token = jose::peek(text)?;
-    let expectation = Expectation {
-        token_type: TokenType::Logout,
-        ..Expectation::new(provider.issuer.as_str(), vec![provider.config.client_id.clone()])
-    };
-    // What can be refused without a key needs none.
-    expectation.check(&token, now)?;
-    let known = provider.discovery.known().await.ok_or(BackChannelError::KeysUnavailable)?;
-    let keys = known.keys.current();
-    match verify_with(&keys, &token, &expectation, now) {
-        Err(BackChannelError::Token(TokenError::UnknownKey)) => {}
-        outcome => return outcome,
+    /// Waits for keys that are not `seen`. Where the provider does not answer, nothing is known about the token; where
+    /// there are no newer ones, it is `refused`.
+    async fn verify_with_newer_keys(
+        &self,
+        provider: &Provider,
+        seen: Option<Arc<KeySet>>,
+        refused: BackChannelError,
+    ) -> Result<LogoutToken, BackChannelError> {
+        let known = provider.discovery.known().await.ok_or(BackChannelError::KeysUnavailable)?;
+        let newer = known.keys.newer_than(seen.as_ref(), Origin::Anybody).await;
+        let newer = newer.map_err(|_| BackChannelError::KeysUnavailable)?;
+        newer.map_or(Err(refused), |keys| self.verify_with(&keys))
     }
-    let newer = known.keys.newer_than(&keys, provider.discovery.http()).await;
-    match newer.map_err(|_| BackChannelError::KeysUnavailable)? {
-        Some(newer) => verify_with(&newer, &token, &expectation, now),
-        None => Err(TokenError::UnknownKey.into()),
-    }
-}
 
-fn verify_with(
-    keys: &CoreJsonWebKeySet,
-    token: &UnverifiedToken,
-    expectation: &Expectation,
-    now: Timestamp,
-) -> Result<VerifiedToken, BackChannelError> {
-    let document = serde_json::to_vec(keys).map_err(|_| BackChannelError::Internal)?;
-    let keys = Jwks::parse(&document, MAX_KEYS_BYTES).map_err(|_| BackChannelError::KeysUnavailable)?;
-    Ok(jose::verify(token, &keys, expectation, now)?)
+    /// The logout token, where it is the provider's and for us (section 2.6, steps 1 to 6).
+    fn verify_with(&self, keys: &KeySet) -> Result<LogoutToken, BackChannelError> {
+        let keys = keys.for_logout_tokens.as_ref().ok_or(BackChannelError::KeysUnavailable)?;
+        LogoutToken::read(&jose::verify(&self.token, keys, &self.expectation, self.now)?, self.now)
+    }
 }
 
 impl LogoutToken {
@@ -213,7 +266,7 @@ impl LogoutToken {
             Some(_) => Err(refused("its `sub` or `sid` is no name")),
         };
         let whose = match (name("sid")?, name("sub")?) {
-            (Some(session), _) => Whose::ProviderSession(session),
+            (Some(session), subject) => Whose::ProviderSession { session, subject },
             (None, Some(subject)) => Whose::Subject(subject),
             (None, None) => return Err(refused("it has neither `sub` nor `sid`")),
         };

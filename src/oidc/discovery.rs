@@ -130,7 +130,7 @@ impl Shared {
     async fn run(self: Arc<Self>) {
         let mut pause = RETRY_FIRST;
         loop {
-            match Discovered::fetch(&self.config, &self.issuer, &self.http).await {
+            match Arc::clone(&self).attempt().await {
                 Ok(discovered) => {
                     self.learned(discovered);
                     pause = RETRY_FIRST;
@@ -145,8 +145,14 @@ impl Shared {
         }
     }
 
+    /// One attempt, in a task of its own: one that breaks off is one that failed, and not the last.
+    async fn attempt(self: Arc<Self>) -> Result<Discovered, MetadataError> {
+        let attempt = tokio::spawn(async move { Discovered::fetch(&self.config, &self.issuer, &self.http).await });
+        attempt.await.unwrap_or_else(|_| Err(MetadataError::Unreadable("the attempt broke off".to_owned())))
+    }
+
     fn learned(&self, discovered: Discovered) {
-        let keys = Keys::new(discovered.jwks_uri, discovered.keys, self.clock.clone());
+        let keys = Keys::new(discovered.jwks_uri, discovered.keys, self.http.clone(), self.clock.clone());
         let known = Known {
             client: discovered.client,
             auth_type: discovered.auth_type,

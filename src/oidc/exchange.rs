@@ -13,18 +13,20 @@ use openidconnect::{
     PkceCodeVerifier, RedirectUrl, RequestTokenError, SignatureVerificationError, SubjectIdentifier,
     TokenResponse as _, UserInfoClaims, UserInfoError,
     core::{
-        CoreErrorResponseType, CoreGenderClaim, CoreIdToken, CoreIdTokenClaims, CoreJsonWebKeySet,
-        CoreJwsSigningAlgorithm, CoreRequestTokenError, CoreTokenResponse, CoreTokenType,
+        CoreErrorResponseType, CoreGenderClaim, CoreIdToken, CoreIdTokenClaims, CoreJwsSigningAlgorithm,
+        CoreRequestTokenError, CoreTokenResponse, CoreTokenType,
     },
 };
 use serde_json::Value;
 use thiserror::Error;
 
 use super::{
+    back_channel::MAX_NAME_BYTES,
     claims::{self, Claims, Identified, IdentityError},
     config::ProviderConfig,
     discovery::Known,
     http::{CallError, ProviderHttp},
+    keys::{KeySet, Origin},
     metadata::{Client, MetadataError},
 };
 use crate::{
@@ -175,7 +177,10 @@ impl Exchange<'_> {
             None
         };
         let user = self.user(&subject, &id_claims, userinfo.as_ref())?;
-        let provider_session = strict.claim("sid").and_then(Value::as_str).map(str::to_owned);
+        // What no logout could name is no name.
+        let provider_session = strict.claim("sid").and_then(Value::as_str);
+        let provider_session = provider_session.filter(|sid| (1..=MAX_NAME_BYTES).contains(&sid.len()));
+        let provider_session = provider_session.map(str::to_owned);
         let authenticated_at = strict
             .claim("auth_time")
             .and_then(Value::as_u64)
@@ -261,7 +266,7 @@ impl Exchange<'_> {
             Err(refused) => refused,
         };
         if matches!(refused, Refused::KeyUnknown | Refused::Signature)
-            && let Some(newer) = self.known.keys.newer_than(&keys, self.http).await?
+            && let Some(newer) = self.known.keys.newer_than(Some(&keys), Origin::Provider).await?
         {
             return self.verify_with(&newer, id_token, strict, nonce, access_token).map_err(ExchangeError::from);
         }
@@ -270,7 +275,7 @@ impl Exchange<'_> {
 
     fn verify_with(
         &self,
-        keys: &CoreJsonWebKeySet,
+        keys: &KeySet,
         id_token: &CoreIdToken,
         strict: &UnverifiedToken,
         nonce: &NonceRule<'_>,
@@ -279,7 +284,7 @@ impl Exchange<'_> {
         let now = self.now;
         let client_id = ClientId::new(self.config.client_id.clone());
         // As for a public client: then no shared secret verifies anything.
-        let checks = IdTokenVerifier::new_public_client(client_id, self.issuer.clone(), keys.clone())
+        let checks = IdTokenVerifier::new_public_client(client_id, self.issuer.clone(), keys.for_id_tokens.clone())
             .set_allowed_algs(ALGORITHMS)
             .set_time_fn(move || now.minus(LEEWAY).to_system_time().into())
             .set_issue_time_verifier_fn(move |issued_at| issued_recently(issued_at.timestamp(), now));
@@ -354,9 +359,9 @@ fn issued_recently(issued_at: i64, now: Timestamp) -> Result<(), String> {
 /// Why one attempt at verifying an ID token failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Refused {
-    /// The set has no such key: a newer one may.
+    /// The set has no such key, or not just one: a newer one may.
     KeyUnknown,
-    /// The key of the set did not make this signature: a newer one may have.
+    /// The key of the set is none that made this signature: a newer one may be.
     Signature,
     /// The library's reason.
     Library(String),
@@ -367,12 +372,12 @@ enum Refused {
 impl From<ClaimsVerificationError> for Refused {
     fn from(error: ClaimsVerificationError) -> Self {
         match error {
-            ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey) => {
-                Self::KeyUnknown
-            }
-            ClaimsVerificationError::SignatureVerification(SignatureVerificationError::CryptoError(_)) => {
-                Self::Signature
-            }
+            ClaimsVerificationError::SignatureVerification(
+                SignatureVerificationError::NoMatchingKey | SignatureVerificationError::AmbiguousKeyId(_),
+            ) => Self::KeyUnknown,
+            ClaimsVerificationError::SignatureVerification(
+                SignatureVerificationError::CryptoError(_) | SignatureVerificationError::InvalidKey(_),
+            ) => Self::Signature,
             ClaimsVerificationError::SignatureVerification(inner) => Self::Library(inner.to_string()),
             error => Self::Library(error.to_string()),
         }

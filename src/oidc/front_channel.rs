@@ -7,11 +7,8 @@
 
 use std::sync::Arc;
 
-use super::{config::LoginOrigin, endpoint::Endpoint, login::Login};
+use super::{back_channel::MAX_NAME_BYTES, config::LoginOrigin, endpoint::Endpoint, login::Login};
 use crate::pages::HostSource;
-
-/// The longest `sid`, in bytes.
-const MAX_NAME_BYTES: usize = 255;
 
 /// Why nothing is known of a front-channel logout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,8 +33,11 @@ const CONCURRENT_REFRESHES: usize = 16;
 /// the outbound client makes at once.
 const CONCURRENT_QUESTIONS: usize = 16;
 
-/// How many logout tokens are judged at once: anybody who reaches the listener may send some.
+/// How many logouts are carried out at once.
 const CONCURRENT_LOGOUTS: usize = 64;
+
+/// How many logout tokens wait for keys at once: anybody who reaches the listener may send some.
+const WAITING_LOGOUT_TOKENS: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Provider {
@@ -48,8 +51,11 @@ pub(super) struct Provider {
     pub(super) questions: Semaphore,
     /// One place for each exchange that may run.
     pub(super) places: Arc<Semaphore>,
-    /// One place for each logout token that may be judged.
+    /// One place for each logout that may be carried out: of tokens that the provider has signed.
     pub(super) logouts: Arc<Semaphore>,
+    /// One place for each logout token that may wait for the provider's keys. Strangers can take these, and so none of
+    /// a token that the known keys verify.
+    pub(super) waiting_logout_tokens: Arc<Semaphore>,
     /// One place for each logout through a browser. Strangers can take these, and so none of a logout token's.
     pub(super) front_channel_logouts: Arc<Semaphore>,
     /// One place for each revocation that may run.
@@ -80,6 +86,7 @@ impl Provider {
             questions: Semaphore::new(CONCURRENT_QUESTIONS),
             places: Arc::new(Semaphore::new(limits.concurrent_exchanges.clamp(1, Semaphore::MAX_PERMITS))),
             logouts: Arc::new(Semaphore::new(CONCURRENT_LOGOUTS)),
+            waiting_logout_tokens: Arc::new(Semaphore::new(WAITING_LOGOUT_TOKENS)),
             front_channel_logouts: Arc::new(Semaphore::new(CONCURRENT_LOGOUTS)),
             refreshes: Semaphore::new(CONCURRENT_REFRESHES),
             revocations: Arc::new(Semaphore::new(CONCURRENT_REVOCATIONS)),

@@ -9,6 +9,7 @@ mod limits;
 mod logout;
 mod refresh;
 mod secrets;
+mod shared_calls;
 mod strict;
 pub(crate) mod support;
 

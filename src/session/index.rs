@@ -13,6 +13,11 @@ pub(super) fn provider_session(ring: &RootKeyRing, issuer: &str, session: &str) 
     index(ring, "provider-session", issuer, session)
 }
 
+/// The index of a person's sessions of which the provider named no session of its own: by issuer and subject.
+pub(super) fn no_provider_session(ring: &RootKeyRing, issuer: &str, subject: &str) -> IndexKeys {
+    index(ring, "no-provider-session", issuer, subject)
+}
+
 /// The index of the sessions of whoever services know by this name.
 pub(super) fn userid(ring: &RootKeyRing, userid: &str) -> IndexKeys {
     index(ring, "userid", "", userid)

@@ -93,8 +93,8 @@ pub enum Renewed {
 pub struct Sessions {
     pub(super) store: Arc<dyn SessionStore>,
     pub(super) ring: SharedRootKeyRing,
-    clock: SharedClock,
-    absolute_lifetime: Duration,
+    pub(super) clock: SharedClock,
+    pub(super) absolute_lifetime: Duration,
     idle_lifetime: Duration,
     opened: OpenedSessions,
     pub(super) metrics: Metrics,
@@ -256,8 +256,10 @@ impl Sessions {
         let ring = self.ring.load_full();
         let now = self.clock.now();
         let subject = index::subject(&ring, &new.user.issuer, &new.user.subject);
-        let provider_session =
-            new.provider_session.as_deref().map(|sid| index::provider_session(&ring, &new.user.issuer, sid));
+        let provider_session = match new.provider_session.as_deref() {
+            Some(session) => index::provider_session(&ring, &new.user.issuer, session),
+            None => index::no_provider_session(&ring, &new.user.issuer, &new.user.subject),
+        };
         let userid = index::userid(&ring, new.user.userid.as_str());
         let login_began_at = new.login_began_at;
         let ticket = Ticket::issue(&ring);
@@ -270,7 +272,7 @@ impl Sessions {
             expires_at: session.ends_at(self.idle_lifetime),
             login_began_at,
             subject,
-            provider_session,
+            provider_session: Some(provider_session),
             userid,
         };
         match self.store.insert(record).await.inspect_err(|error| self.note_failure(error))? {

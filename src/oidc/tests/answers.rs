@@ -197,23 +197,41 @@ async fn odd_key_ids_find_no_key() {
         let world = World::new();
         let outcome = world.sign_in_with(Lies { header: json!({"kid": kid}), ..Lies::default() }).await;
         assert_eq!(failure(&outcome), Reason::IdTokenInvalid);
-        assert_eq!(world.provider.calls("/keys"), 1, "within half a minute nothing is fetched again");
+        assert_eq!(world.provider.calls("/keys"), 1, "within five seconds nothing is fetched again");
     }
 }
 
 #[tokio::test]
-async fn a_new_key_is_fetched_at_most_twice_a_minute() {
+async fn a_new_key_is_fetched_at_most_every_five_seconds() {
     let world = World::new();
     assert_eq!(signed_in(&world.sign_in_with(Lies::default()).await), "/");
     let rotated =
         || Lies { key: &P384, algorithm: Algorithm::Es384, published: vec![P384.jwk.clone()], ..Lies::default() };
     assert_eq!(failure(&world.sign_in_with(rotated()).await), Reason::IdTokenInvalid);
-    world.clock.advance(std::time::Duration::from_secs(30));
+    world.clock.advance(std::time::Duration::from_secs(5));
     assert_eq!(signed_in(&world.sign_in_with(rotated()).await), "/");
     assert_eq!(world.provider.calls("/keys"), 2);
     // The old key is gone with the old set.
     assert_eq!(failure(&world.sign_in_with(Lies::default()).await), Reason::IdTokenInvalid);
     assert_eq!(world.provider.calls("/keys"), 2);
+}
+
+/// A stranger's logout token takes nobody's new key away.
+#[tokio::test]
+async fn a_fetch_for_a_stranger_shuts_nobody_out_who_signs_in() {
+    let world = World::new();
+    assert_eq!(signed_in(&world.sign_in_with(Lies::default()).await), "/");
+    world.clock.advance(std::time::Duration::from_secs(30));
+    let strange = || world.provider.logout_token(&json!({"kid": "strange"}), &json!({}));
+    assert!(world.login.back_channel_logout("dex", strange()).await.is_err());
+    assert_eq!(world.provider.calls("/keys"), 2);
+    world.clock.advance(std::time::Duration::from_secs(5));
+    assert!(world.login.back_channel_logout("dex", strange()).await.is_err());
+    assert_eq!(world.provider.calls("/keys"), 2, "the stranger waits for half a minute");
+    let rotated =
+        Lies { key: &P384, algorithm: Algorithm::Es384, published: vec![P384.jwk.clone()], ..Lies::default() };
+    assert_eq!(signed_in(&world.sign_in_with(rotated).await), "/");
+    assert_eq!(world.provider.calls("/keys"), 3);
 }
 
 #[tokio::test]
@@ -240,10 +258,10 @@ async fn a_key_that_changed_under_its_name_is_fetched() {
     let world = World::new();
     assert_eq!(signed_in(&world.sign_in_with(Lies::default()).await), "/");
     assert_eq!(failure(&world.sign_in_with(renewed()).await), Reason::IdTokenInvalid);
-    world.clock.advance(std::time::Duration::from_secs(30));
+    world.clock.advance(std::time::Duration::from_secs(5));
     assert_eq!(signed_in(&world.sign_in_with(renewed()).await), "/");
     assert_eq!(world.provider.calls("/keys"), 2);
-    // The old one is gone, and within half a minute nothing is fetched again.
+    // The old one is gone, and within five seconds nothing is fetched again.
     assert_eq!(failure(&world.sign_in_with(Lies::default()).await), Reason::IdTokenInvalid);
     assert_eq!(world.provider.calls("/keys"), 2);
 }

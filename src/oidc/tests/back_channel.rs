@@ -1,28 +1,38 @@
 //! Logout tokens: the good ones, and one of each bad kind.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
+use futures::FutureExt as _;
 use serde_json::{Value, json};
 
 use super::support::{Browser, CLIENT_ID, Lies, World};
 use crate::{
     jose::{
         Algorithm, TokenError,
-        testing::{P256, P384, unsigned},
+        testing::{P256, P384, TestKey, unsigned},
     },
-    oidc::{BackChannelError, CallbackOutcome, Limits, LogoutConfig},
+    oidc::{BackChannelError, BackChannelLogout, CallbackOutcome, Limits, LogoutConfig},
     reason::Reason,
 };
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-async fn sign_in(browser: &Browser<'_>, world: &World) {
+pub(super) async fn sign_in(browser: &Browser<'_>, world: &World) {
     let url = browser.begin("/").await.unwrap();
     let outcome = browser.callback(&world.provider.authorize(&url)).await;
     assert!(matches!(outcome, CallbackOutcome::SignedIn { .. }), "{outcome:?}");
 }
 
-async fn send(world: &World, header: Value, claims: Value) -> Result<usize, BackChannelError> {
+const DONE_BEFORE: Result<BackChannelLogout, BackChannelError> = Ok(BackChannelLogout::DoneBefore);
+
+pub(super) const fn ended(count: usize) -> Result<BackChannelLogout, BackChannelError> {
+    Ok(BackChannelLogout::Ended(count))
+}
+
+pub(super) async fn send(world: &World, header: Value, claims: Value) -> Result<BackChannelLogout, BackChannelError> {
     let token = world.provider.logout_token(&header, &claims);
     world.login.back_channel_logout("dex", token).await
 }
@@ -37,14 +47,14 @@ async fn a_logout_token_ends_the_sessions_that_it_names_and_no_others() {
     world.provider.tell(Lies::claims(json!({"sub": "subject-2", "sid": "sid-3", "email": "other@example.com"})));
     sign_in(&other, &world).await;
 
-    assert_eq!(send(&world, json!({}), json!({"sid": "sid-1"})).await, Ok(1));
+    assert_eq!(send(&world, json!({}), json!({"sid": "sid-1"})).await, ended(1));
     assert!(!first.is_signed_in().await && second.is_signed_in().await);
     sign_in(&first, &world).await;
     world.provider.tell(Lies::claims(json!({"sid": "sid-4"})));
     sign_in(&first, &world).await;
-    assert_eq!(send(&world, json!({}), json!({"sid": null})).await, Ok(2));
+    assert_eq!(send(&world, json!({}), json!({"sid": null})).await, ended(2));
     assert!(!first.is_signed_in().await && !second.is_signed_in().await && other.is_signed_in().await);
-    assert_eq!(send(&world, json!({}), json!({"sid": "unknown"})).await, Ok(0));
+    assert_eq!(send(&world, json!({}), json!({"sid": "unknown"})).await, ended(0));
 }
 
 #[tokio::test]
@@ -113,7 +123,7 @@ async fn a_signature_that_is_not_the_provider_s_ends_nothing() {
     assert_eq!(send("a".repeat(20_000)).await, Err(TokenError::TooLarge.into()));
     assert_eq!(world.store.calls(), calls, "nothing is written for what is not signed");
     assert_eq!(world.provider.calls("/keys"), 1, "nor are keys fetched at a stranger's wish");
-    assert_eq!(send(good).await, Ok(1));
+    assert_eq!(send(good).await, ended(1));
 }
 
 #[tokio::test]
@@ -126,17 +136,15 @@ async fn a_token_works_once_also_with_a_later_session() {
         world.login.back_channel_logout("dex", token.clone()),
         world.login.back_channel_logout("dex", token.clone())
     );
-    assert!(matches!(both, (Ok(1), Err(BackChannelError::Replayed)) | (Err(BackChannelError::Replayed), Ok(1))));
+    assert!(both == (ended(1), DONE_BEFORE) || both == (DONE_BEFORE, ended(1)), "{both:?}");
     world.clock.advance(Duration::from_secs(1));
     sign_in(&browser, &world).await;
-    assert_eq!(world.login.back_channel_logout("dex", token).await, Err(BackChannelError::Replayed));
+    assert_eq!(world.login.back_channel_logout("dex", token).await, DONE_BEFORE);
     assert!(browser.is_signed_in().await);
 }
 
-#[tokio::test]
-async fn a_login_that_began_before_the_logout_writes_nothing() {
-    use std::sync::Arc;
-    let world = World::new();
+/// Why a login comes to nothing of whose person a logout token is sent, with these claims, after its exchange began.
+async fn begun_before(world: &World, claims: Value) -> Reason {
     let gate = Arc::new(tokio::sync::Notify::new());
     *world.provider.gate.lock().unwrap() = Some(Arc::clone(&gate));
     let browser = world.browser();
@@ -146,14 +154,19 @@ async fn a_login_that_began_before_the_logout_writes_nothing() {
         while world.provider.calls("/token") == 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(send(&world, json!({}), json!({})).await, Ok(0));
+        assert_eq!(send(world, json!({}), claims).await, ended(0));
         gate.notify_one();
     };
     let (outcome, ()) = tokio::join!(browser.callback(&query), logout);
-    assert_eq!(super::failure(&outcome), Reason::SessionEnded);
+    super::failure(&outcome)
 }
 
 #[tokio::test]
+async fn a_login_that_began_before_the_logout_writes_nothing() {
+    assert_eq!(begun_before(&World::new(), json!({})).await, Reason::SessionEnded);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_is_down_is_told_and_the_token_is_not_spent() {
     let world = World::new();
     let browser = world.browser();
@@ -163,7 +176,118 @@ async fn a_store_that_is_down_is_told_and_the_token_is_not_spent() {
     let down = world.login.back_channel_logout("dex", token.clone()).await;
     assert_eq!(down, Err(BackChannelError::StoreUnavailable));
     world.store.set_down(false);
-    assert_eq!(world.login.back_channel_logout("dex", token).await, Ok(1));
+    assert_eq!(world.login.back_channel_logout("dex", token).await, ended(1));
+}
+
+/// The store did it, and we never heard: neither our own second attempt nor the provider's ends what began since.
+#[tokio::test(start_paused = true)]
+async fn a_logout_whose_answer_was_lost_is_done_once() {
+    let world = World::new();
+    let browser = world.browser();
+    sign_in(&browser, &world).await;
+    let token = world.provider.logout_token(&json!({}), &json!({}));
+    let send = || world.login.back_channel_logout("dex", token.clone());
+    world.store.lose_answers(5);
+    assert_eq!(send().await, Err(BackChannelError::StoreUnavailable));
+    assert!(!browser.is_signed_in().await);
+    world.clock.advance(Duration::from_secs(1));
+    sign_in(&browser, &world).await;
+    assert_eq!(send().await, DONE_BEFORE);
+    assert!(browser.is_signed_in().await);
+
+    let token = world.provider.logout_token(&json!({}), &json!({}));
+    world.store.lose_answers(1);
+    assert_eq!(world.login.back_channel_logout("dex", token).await, DONE_BEFORE);
+    assert!(!browser.is_signed_in().await);
+}
+
+/// A session that came without a `sid` cannot be told from the one that ends.
+#[tokio::test]
+async fn a_session_without_a_sid_ends_with_each_one_of_its_person() {
+    let world = World::new();
+    let (nameless, named, stranger) = (world.browser(), world.browser(), world.browser());
+    world.provider.tell(Lies::claims(json!({"sid": null})));
+    sign_in(&nameless, &world).await;
+    world.provider.tell(Lies::claims(json!({"sid": "sid-2"})));
+    sign_in(&named, &world).await;
+    world.provider.tell(Lies::claims(json!({"sid": null, "sub": "subject-2", "email": "other@example.com"})));
+    sign_in(&stranger, &world).await;
+
+    assert_eq!(send(&world, json!({}), json!({"sid": "sid-1", "sub": null})).await, ended(0));
+    assert!(nameless.is_signed_in().await, "nothing says whose session it is");
+    assert_eq!(send(&world, json!({}), json!({"sid": "sid-1"})).await, ended(1));
+    assert!(!nameless.is_signed_in().await && named.is_signed_in().await && stranger.is_signed_in().await);
+
+    // What no logout token could name is no name.
+    world.clock.advance(Duration::from_secs(1));
+    for sid in ["", &"a".repeat(256)] {
+        world.provider.tell(Lies::claims(json!({"sid": sid})));
+        sign_in(&nameless, &world).await;
+        assert_eq!(send(&world, json!({}), json!({"sid": "sid-3"})).await, ended(1));
+        world.clock.advance(Duration::from_secs(1));
+    }
+    assert!(named.is_signed_in().await && stranger.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_login_without_a_sid_that_began_before_the_logout_writes_nothing() {
+    let world = World::new();
+    world.provider.tell(Lies::claims(json!({"sid": null})));
+    assert_eq!(begun_before(&world, json!({"sid": "sid-1"})).await, Reason::SessionEnded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_who_wait_for_keys_keep_no_token_out_whose_key_is_known() {
+    let world = World::new();
+    let browser = world.browser();
+    sign_in(&browser, &world).await;
+    world.clock.advance(Duration::from_secs(30));
+    world.provider.tell(Lies { hanging: vec!["/keys"], ..Lies::default() });
+    let strange = |number: usize| {
+        let token = world.provider.logout_token(&json!({"kid": format!("k{number}")}), &json!({}));
+        world.login.back_channel_logout("dex", token)
+    };
+    let mut strangers: Vec<_> = (0..80).map(|number| Box::pin(strange(number))).collect();
+    let turned_away = strangers.iter_mut().filter_map(|stranger| stranger.as_mut().now_or_never());
+    let turned_away: Vec<_> = turned_away.collect();
+    assert!(turned_away.iter().all(|outcome| *outcome == Err(BackChannelError::Busy)), "{turned_away:?}");
+    assert_eq!(turned_away.len(), 16, "no more may wait");
+
+    assert_eq!(send(&world, json!({}), json!({})).await, ended(1));
+    assert!(!browser.is_signed_in().await);
+    for stranger in strangers.into_iter().take(64) {
+        assert_eq!(stranger.await, Err(BackChannelError::KeysUnavailable), "nothing is known about it");
+    }
+    assert_eq!(world.provider.calls("/keys"), 2, "all of them share one fetch");
+    // And have given their places back.
+    world.clock.advance(Duration::from_secs(30));
+    world.provider.tell(Lies {
+        key: &P384,
+        algorithm: Algorithm::Es384,
+        published: vec![P384.jwk.clone()],
+        ..Lies::default()
+    });
+    assert_eq!(send(&world, json!({}), json!({})).await, ended(0));
+}
+
+#[tokio::test]
+async fn a_key_that_changed_under_its_name_is_fetched_for_a_logout_token() {
+    static RENEWED: LazyLock<TestKey> = LazyLock::new(|| TestKey::p256(P256.jwk["kid"].as_str().unwrap()));
+    static OTHER_KIND: LazyLock<TestKey> = LazyLock::new(|| TestKey::p384(P256.jwk["kid"].as_str().unwrap()));
+    let world = World::new();
+    let browser = world.browser();
+    sign_in(&browser, &world).await;
+    let renewed =
+        |key: &'static TestKey, algorithm| Lies { key, algorithm, published: vec![key.jwk.clone()], ..Lies::default() };
+    world.provider.tell(renewed(&RENEWED, Algorithm::Es256));
+    assert_eq!(send(&world, json!({}), json!({})).await, Err(TokenError::Signature.into()));
+    world.clock.advance(Duration::from_secs(30));
+    assert_eq!(send(&world, json!({}), json!({})).await, ended(1));
+    assert_eq!(world.provider.calls("/keys"), 2);
+    world.provider.tell(renewed(&OTHER_KIND, Algorithm::Es384));
+    world.clock.advance(Duration::from_secs(30));
+    assert_eq!(send(&world, json!({}), json!({})).await, ended(0));
+    assert_eq!(world.provider.calls("/keys"), 3);
 }
 
 #[tokio::test]

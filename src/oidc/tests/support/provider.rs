@@ -58,6 +58,8 @@ pub(in crate::oidc) struct Lies {
     pub(in crate::oidc) statuses: HashMap<&'static str, StatusCode>,
     /// Endpoints that never answer.
     pub(in crate::oidc) hanging: Vec<&'static str>,
+    /// Endpoints at which whoever asks comes to grief.
+    pub(in crate::oidc) breaking: Vec<&'static str>,
 }
 
 impl Default for Lies {
@@ -76,6 +78,7 @@ impl Default for Lies {
             bodies: HashMap::new(),
             statuses: HashMap::new(),
             hanging: Vec::new(),
+            breaking: Vec::new(),
         }
     }
 }
@@ -110,6 +113,8 @@ pub(in crate::oidc) struct ScriptedProvider {
     pub(in crate::oidc) refresh_token: Mutex<Option<usize>>,
     /// While set, the token endpoint waits for [`ScriptedProvider::release`].
     pub(in crate::oidc) gate: Mutex<Option<Arc<Notify>>>,
+    /// The same for the keys.
+    pub(in crate::oidc) gate_of_keys: Mutex<Option<Arc<Notify>>>,
 }
 
 impl fmt::Debug for ScriptedProvider {
@@ -129,6 +134,7 @@ impl ScriptedProvider {
             next_code: AtomicUsize::new(0),
             refresh_token: Mutex::default(),
             gate: Mutex::default(),
+            gate_of_keys: Mutex::default(),
         })
     }
 
@@ -272,8 +278,8 @@ impl ScriptedProvider {
         merged(&honest, &self.lies.lock().unwrap().userinfo)
     }
 
-    async fn wait_at_gate(&self) {
-        let gate = self.gate.lock().unwrap().clone();
+    async fn wait_at(gate: &Mutex<Option<Arc<Notify>>>) {
+        let gate = gate.lock().unwrap().clone();
         if let Some(gate) = gate {
             gate.notified().await;
         }
@@ -300,15 +306,20 @@ impl OutboundHttp for ScriptedProvider {
         if request.method() == http::Method::POST {
             self.posted.lock().unwrap().push((path.clone(), form_of(&request)));
         }
+        let breaks = self.lies.lock().unwrap().breaking.contains(&path.as_str());
+        assert!(!breaks, "scripted");
         let hangs = self.lies.lock().unwrap().hanging.contains(&path.as_str());
         if hangs {
             std::future::pending::<()>().await;
         }
         let (status, body) = match path.as_str() {
             "/.well-known/openid-configuration" => (StatusCode::OK, self.discovery()),
-            "/keys" => (StatusCode::OK, json!({"keys": self.lies.lock().unwrap().published})),
+            "/keys" => {
+                Self::wait_at(&self.gate_of_keys).await;
+                (StatusCode::OK, json!({"keys": self.lies.lock().unwrap().published}))
+            }
             "/token" => {
-                self.wait_at_gate().await;
+                Self::wait_at(&self.gate).await;
                 self.token(&request)
             }
             "/userinfo" => (StatusCode::OK, self.userinfo()),
