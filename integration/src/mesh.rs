@@ -11,8 +11,9 @@ mod manifests;
 mod pod;
 mod proxy;
 
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +25,7 @@ use crate::cluster::Cluster;
 use crate::dex::Dex;
 use crate::pki::{Authority, Identity};
 use crate::portcullis::{Config, HOST, ORIGIN, Portcullis};
+use crate::provider::{Provider, Settings, User};
 use crate::raw_client::{Response, Target, http1};
 use crate::upstream::{Protocol, Upstream};
 use crate::visitor::Visitor;
@@ -48,9 +50,15 @@ pub const NEIGHBOUR: &str = "neighbour";
 pub const WORKLOAD: &str = "echo";
 /// Requests below this path get an assertion that is not for the workload.
 pub const OTHER_SERVICE: &str = "/other-service";
+/// The host of another origin, where people sign in at a provider that sends logout tokens; Dex sends none.
+pub const SECOND_HOST: &str = "second.test";
+/// The name of that provider.
+pub const SECOND_PROVIDER: &str = "second";
 /// The audience of scripts' tokens, as the manifests say.
 pub const TOKEN_AUDIENCE: &str = "portcullis";
 
+/// The namespace of the ingress gateway's listeners, as Kubeflow has it.
+const GATEWAYS: &str = "kubeflow";
 /// The audience of the tokens that istiod takes.
 const ISTIO_AUDIENCE: &str = "istio-ca";
 /// A loaded machine may take this long where 2 s are usual.
@@ -73,6 +81,8 @@ pub struct Mesh {
     pub portcullis: Portcullis,
     /// Where people sign in.
     pub dex: Dex,
+    /// Where people of [`SECOND_HOST`] sign in.
+    pub provider: Provider,
     /// The workload's own process, behind its sidecar.
     pub workload: Upstream,
     proxies: Proxies,
@@ -104,18 +114,21 @@ struct Pods {
 impl Mesh {
     /// Starts all parts and waits until requests pass through all of them.
     pub async fn start() -> Result<Self> {
-        let base = Manifests::build(&manifests_folder().join("base")).await?;
+        let base = Manifests::build(&here().join("portcullis")).await?;
         let pods = Pods::new(&base)?;
         let (cluster, dex, workload) =
             tokio::try_join!(Cluster::start(), Dex::start(), Upstream::start(Protocol::Http1))?;
+        let users = vec![User { email: Some(format!("alice@{SECOND_HOST}")), ..User::new("alice", &[]) }];
+        let provider = Provider::start(Settings { users, ..Settings::default() }).await?;
         let certificate = Authority::new("the public's authority")?.server(&[HOST])?;
-        cluster.create_namespace(ISTIO_NAMESPACE).await?;
-        cluster.create_namespace(TEAM).await?;
+        for namespace in [ISTIO_NAMESPACE, GATEWAYS, TEAM] {
+            cluster.create_namespace(namespace).await?;
+        }
         let mut istiod = Istiod::start(&cluster, pods.block.address(1), pods.keys_address())?;
 
-        let config = configure(&base, &dex)?;
+        let config = configure(&base, &dex, &provider)?;
         cluster.install_istio_crds().await?;
-        cluster.apply(&manifests::mesh_config()?.to_string()).await?;
+        cluster.apply(&manifests::mesh_config(&[])?.to_string()).await?;
         cluster.apply(&base.adapt(pods.portcullis.address, &processes(&config)?)?.to_list()).await?;
         for manifest in [include_str!("mesh/mesh.yaml"), include_str!("mesh/loopback.yaml")] {
             cluster.apply(&pods.fill_in(manifest, workload.address())).await?;
@@ -140,7 +153,7 @@ impl Mesh {
             start(Role::Sidecar, &pods.workload),
         )?;
         let proxies = Proxies { gateway, beside_portcullis, beside_workload };
-        let mut mesh = Self { portcullis, dex, workload, proxies, certificate, root, istiod, cluster, pods };
+        let mut mesh = Self { portcullis, dex, provider, workload, proxies, certificate, root, istiod, cluster, pods };
         match mesh.settle().await {
             Ok(()) => Ok(mesh),
             Err(error) => Err(error.context(mesh.log_tails())),
@@ -155,7 +168,7 @@ impl Mesh {
             self.proxies.beside_workload.ready(WORKLOAD_PORT),
         )?;
         // istiod asks for the keys as soon as it sees the policy, and after a failure not soon again.
-        let policies = Manifests::build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mesh/team-a")).await?;
+        let policies = Self::policies_of_the_team().await?;
         let keys = &policies.only("RequestAuthentication", TEAM)?["spec"]["jwtRules"][0]["jwksUri"];
         let keys = Url::parse(keys.as_str().context("no jwksUri")?)?;
         let url = format!("http://{}{}", self.pods.keys_address(), keys.path());
@@ -179,6 +192,28 @@ impl Mesh {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// What the owner of [`TEAM`] has applied there.
+    pub async fn policies_of_the_team() -> Result<Manifests> {
+        Manifests::build(&here().join("team-a")).await
+    }
+
+    /// Applies what a kustomization of `manifests/` tells the mesh.
+    pub async fn apply(&self, kustomization: &Path) -> Result<()> {
+        let manifests = Manifests::build(kustomization).await?.of_the_mesh();
+        let processes = processes(self.portcullis.config())?;
+        self.cluster.apply(&manifests.adapt(self.pods.portcullis.address, &processes)?.to_list()).await.map(drop)
+    }
+
+    /// Gives the mesh's configuration further providers of CUSTOM policies.
+    pub async fn custom_providers(&self, further: &[Value]) -> Result<()> {
+        self.cluster.apply(&manifests::mesh_config(further)?.to_string()).await.map(drop)
+    }
+
+    /// Starts istiod again, with these further variables.
+    pub async fn restart_istiod(&mut self, variables: &[(&str, &str)]) -> Result<()> {
+        self.istiod.restart(&self.cluster, self.pods.keys_address(), variables).await
     }
 
     /// The gateway, in clear text, as behind a load balancer that ends TLS.
@@ -302,6 +337,11 @@ impl Pods {
     }
 }
 
+/// The folder of what a mesh needs beside `manifests/`.
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mesh")
+}
+
 /// The certificate that the Gateway of `mesh.yaml` names, where istiod looks for it.
 fn gateway_secret(certificate: &Identity) -> Value {
     json!({
@@ -314,21 +354,38 @@ fn gateway_secret(certificate: &Identity) -> Value {
 }
 
 /// The configuration of the manifests, with what a pod has and this process has not: the provider,
-/// its ports, and its folders; and with one rule for [`OTHER_SERVICE`].
-fn configure(base: &Manifests, dex: &Dex) -> Result<Config> {
+/// its ports, and its folders; with a second origin, and with rules for [`OTHER_SERVICE`] and logout tokens.
+fn configure(base: &Manifests, dex: &Dex, second: &Provider) -> Result<Config> {
     let mut config = Config::new()?;
     let mut tree: Value = serde_saphyr::from_str(base.config()?)?;
     for key in ["listeners", "keys", "drain", "logging"] {
         tree[key] = config.tree()[key].take();
     }
     *config.tree() = tree;
-    let other = json!({
-        "name": "other-service",
-        "paths": [{ "prefix": OTHER_SERVICE }],
-        "access": "authenticated",
-        "audience": "other",
+    let rules = json!([
+        { "name": "other-service", "paths": [{ "prefix": OTHER_SERVICE }], "access": "authenticated", "audience": "other" },
+        { "name": "logout-tokens", "paths": [{ "prefix": "/backchannel-logout" }], "methods": ["POST"], "access": "public" },
+    ]);
+    let config = config.rules(rules).embedded_store().sign_in_at(dex.registration())?;
+    // No user id of the one provider can be one of the other.
+    let mut config = config.set("/providers/0/email_domains", json!(["example.com"]));
+    let client = second.client();
+    let secret = config.folder().join("client-secret-second");
+    fs::write(&secret, client.secret.context("the client has a secret")?)?;
+    let provider = json!({
+        "name": SECOND_PROVIDER,
+        "issuer": second.issuer(),
+        "client_id": client.id,
+        "client_secret": { "file": secret },
+        "scopes": ["openid", "email"],
+        "allow_http": true,
+        "email_domains": [SECOND_HOST],
     });
-    config.rules(json!([other])).embedded_store().sign_in_at(dex.registration())
+    let origin = json!({ "url": format!("https://{SECOND_HOST}"), "provider": SECOND_PROVIDER });
+    for (list, entry) in [("providers", provider), ("origins", origin)] {
+        config.tree()[list].as_array_mut().with_context(|| format!("no {list}"))?.push(entry);
+    }
+    Ok(config)
 }
 
 /// Where the process listens, by the ports of the manifests.

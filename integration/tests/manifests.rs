@@ -122,6 +122,7 @@ async fn a_real_api_server_takes_every_manifest_and_holds_the_pod_to_them() {
     let verify = component_in("team-a", "verify-assertion").await;
     assert!(Objects::parse(&verify).0.iter().all(|object| object["metadata"]["namespace"] == "team-a"));
     cluster.apply(&verify).await.unwrap();
+    cluster.apply(&component_in("portcullis", "back-channel-logout").await).await.unwrap();
 
     the_account_may_review_tokens_and_nothing_else(&cluster).await;
 }
@@ -396,6 +397,26 @@ async fn verifiers_expect_what_portcullis_signs() {
         source["principals"].as_array().is_some_and(|principals| !principals.is_empty()),
         "both, or it proves nothing"
     );
+}
+
+#[tokio::test]
+async fn logout_tokens_reach_the_public_listener_and_nothing_else_is_sent_there() {
+    let component = Objects::parse(&component_in("portcullis", "back-channel-logout").await);
+    let way = &component.get("VirtualService", "portcullis-back-channel-logout")["spec"]["http"];
+    let prefix = way[0]["match"][0]["uri"]["prefix"].as_str().unwrap();
+    assert_eq!(way[0]["match"][0]["method"], json!({ "exact": "POST" }));
+    for folder in installations() {
+        let objects = Objects::of(&folder).await;
+        let http = port(&objects.configuration(), "http");
+        assert_eq!(way[0]["route"][0]["destination"]["port"]["number"], http);
+        let policy = objects.all("AuthorizationPolicy").find(|policy| policy["metadata"]["namespace"] == "portcullis");
+        let rules = policy.unwrap()["spec"]["rules"].as_array().unwrap();
+        let operations = rules.iter().flat_map(|rule| rule["to"].as_array().unwrap()).map(|to| &to["operation"]);
+        let there: Vec<_> = operations.filter(|operation| operation["ports"] == json!([http.to_string()])).collect();
+        let keys = json!({ "ports": [http.to_string()], "methods": ["GET", "HEAD"] });
+        let tokens = json!({ "ports": [http.to_string()], "methods": ["POST"], "paths": [format!("{prefix}*")] });
+        assert_eq!(there, [&keys, &tokens], "{}", folder.display());
+    }
 }
 
 #[tokio::test]

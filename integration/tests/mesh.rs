@@ -4,6 +4,9 @@
 //! at the end.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "mesh/logout_tokens.rs"]
+mod logout_tokens;
+
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,6 +29,8 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::{RwLock, RwLockWriteGuard};
+
+use logout_tokens::{a_logout_token_reaches_portcullis_through_the_gateway, logout_tokens_pass_in_every_overlay};
 
 /// A loaded machine may take this long to tell a proxy of a change.
 const SETTLED_WITHIN: Duration = Duration::from_mins(1);
@@ -57,6 +62,7 @@ fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
         a_token_for_others_is_refused,
         only_the_gateway_may_call_the_check_port,
         everybody_may_read_the_keys_and_do_no_more,
+        a_logout_token_reaches_portcullis_through_the_gateway,
         the_workload_refuses_a_request_without_an_assertion,
         the_workload_refuses_a_forged_assertion,
         the_workload_refuses_an_assertion_for_another_service,
@@ -66,6 +72,7 @@ fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
         nothing_passes_without_portcullis_and_sessions_outlive_it,
         a_tenant_who_claims_our_service_s_name_stops_and_hears_nobody,
         a_tcp_port_that_a_tenant_opens_at_the_gateway_is_no_way_round,
+        logout_tokens_pass_in_every_overlay,
     ];
     together.into_iter().chain(alone).collect()
 }
@@ -405,7 +412,7 @@ async fn a_tenant_who_claims_our_service_s_name_stops_and_hears_nobody(mesh: &mu
         "kind": "VirtualService",
         "metadata": { "name": "claimed", "namespace": TEAM },
         "spec": {
-            "gateways": ["kubeflow-gateway"],
+            "gateways": ["kubeflow/kubeflow-gateway"],
             "hosts": ["*"],
             "http": [{
                 "match": [{ "uri": { "prefix": "/claimed" } }],
@@ -415,9 +422,9 @@ async fn a_tenant_who_claims_our_service_s_name_stops_and_hears_nobody(mesh: &mu
     });
     let authorized = [("authorization", bearer.as_str())];
     mesh.cluster.apply(&route.to_string()).await.unwrap();
-    answered(mesh, &authorized, |answer| !answer.is_from_upstream()).await;
+    until(mesh, "/claimed", &authorized, |answer| !answer.is_from_upstream()).await;
     mesh.cluster.apply(&entry.to_string()).await.unwrap();
-    answered(mesh, &authorized, Response::is_from_upstream).await;
+    until(mesh, "/claimed", &authorized, Response::is_from_upstream).await;
 
     let answer = mesh.get("/claimed?anonymous", &[]).await.unwrap();
     assert_eq!(answer.status, 401, "{}", answer.text());
@@ -491,14 +498,15 @@ async fn a_tcp_port_that_a_tenant_opens_at_the_gateway_is_no_way_round(mesh: &mu
 }
 
 /// Waits until the gateway answers a path as is wanted: istiod tells it of changes after a moment.
-async fn answered(mesh: &Mesh, lines: &[(&str, &str)], wanted: impl Fn(&Response) -> bool) {
+async fn until(mesh: &Mesh, path: &str, lines: &[(&str, &str)], wanted: impl Fn(&Response) -> bool) {
+    eventually(path, async || wanted(&mesh.get(path, lines).await.unwrap())).await;
+}
+
+/// Waits until something holds that istiod tells the proxies.
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + SETTLED_WITHIN;
-    loop {
-        let answer = mesh.get("/claimed", lines).await.unwrap();
-        if wanted(&answer) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{} {}", answer.status, answer.text());
+    while !holds().await {
+        assert!(Instant::now() < deadline, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

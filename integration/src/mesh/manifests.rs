@@ -53,6 +53,13 @@ impl Manifests {
         Ok(only)
     }
 
+    /// Only the objects that a mesh acts on.
+    #[must_use]
+    pub fn of_the_mesh(mut self) -> Self {
+        self.objects.retain(|object| object["apiVersion"].as_str().is_some_and(|group| group.contains(".istio.io/")));
+        self
+    }
+
     /// The product's configuration in its `ConfigMap`, as it stands there.
     pub fn config(&self) -> Result<&str> {
         let map = self.only("ConfigMap", super::NAMESPACE)?;
@@ -80,11 +87,13 @@ impl Manifests {
     }
 }
 
-/// The mesh's configuration (the object `istio`): Istio's defaults, and our provider merged in.
-pub(super) fn mesh_config() -> Result<Value> {
+/// The mesh's configuration (the object `istio`): Istio's defaults, and our provider merged in, with these behind it.
+pub(super) fn mesh_config(further: &[Value]) -> Result<Value> {
     let file = folder().join("base/mesh-config-provider.yaml");
     let provider = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let mesh: Value = serde_saphyr::from_str(&provider).with_context(|| file.display().to_string())?;
+    let mut mesh: Value = serde_saphyr::from_str(&provider).with_context(|| file.display().to_string())?;
+    let providers = mesh["extensionProviders"].as_array_mut().context("no extensionProviders")?;
+    providers.extend_from_slice(further);
     Ok(json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
