@@ -391,12 +391,20 @@ async fn verifiers_expect_what_portcullis_signs() {
         let keys = format!("http://portcullis.portcullis.svc.cluster.local:{}/", port(&configuration, "http"));
         assert!(rule["jwksUri"].as_str().unwrap().starts_with(&keys));
     }
-    let source = &workloads.get("AuthorizationPolicy", "portcullis")["spec"]["rules"][0]["from"][0]["source"];
-    assert_eq!(source["requestPrincipals"], json!([format!("{issuer}/*")]));
-    assert!(
-        source["principals"].as_array().is_some_and(|principals| !principals.is_empty()),
-        "both, or it proves nothing"
-    );
+    // Of what the gateway brings, all that has no assertion is refused. An ALLOW policy would open what an owner's closes.
+    let policy = &workloads.get("AuthorizationPolicy", "portcullis")["spec"];
+    let gateways = gateways(&Objects::of(&manifests().join("base")).await);
+    let source = json!({ "principals": gateways, "notRequestPrincipals": [format!("{issuer}/*")] });
+    assert_eq!(*policy, json!({ "action": "DENY", "rules": [{ "from": [{ "source": source }] }] }));
+    // Without mutual TLS nobody has a principal.
+    assert_eq!(workloads.get("PeerAuthentication", "portcullis")["spec"], json!({ "mtls": { "mode": "STRICT" } }));
+}
+
+/// The identities that may call the check port.
+fn gateways(objects: &Objects) -> Value {
+    let ours = |policy: &&Value| policy["metadata"]["namespace"] == "portcullis";
+    let policy = objects.all("AuthorizationPolicy").find(ours).unwrap();
+    policy["spec"]["rules"][0]["from"][0]["source"]["principals"].clone()
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@
 
 #[path = "mesh/logout_tokens.rs"]
 mod logout_tokens;
+#[path = "mesh/owners.rs"]
+mod owners;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -31,6 +33,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
 use logout_tokens::{a_logout_token_reaches_portcullis_through_the_gateway, logout_tokens_pass_in_every_overlay};
+use owners::the_component_only_narrows_what_a_namespace_s_owner_allows;
 
 /// A loaded machine may take this long to tell a proxy of a change.
 const SETTLED_WITHIN: Duration = Duration::from_mins(1);
@@ -73,6 +76,7 @@ fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
         a_tenant_who_claims_our_service_s_name_stops_and_hears_nobody,
         a_tcp_port_that_a_tenant_opens_at_the_gateway_is_no_way_round,
         logout_tokens_pass_in_every_overlay,
+        the_component_only_narrows_what_a_namespace_s_owner_allows,
     ];
     together.into_iter().chain(alone).collect()
 }
