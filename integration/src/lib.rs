@@ -17,6 +17,7 @@ pub mod administrator;
 pub mod attack;
 pub mod browser;
 pub mod check_client;
+pub mod check_server;
 pub mod check_visitor;
 pub mod cluster;
 pub mod demo;

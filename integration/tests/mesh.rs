@@ -4,6 +4,8 @@
 //! at the end.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "mesh/custom_providers.rs"]
+mod custom_providers;
 #[path = "mesh/logout_tokens.rs"]
 mod logout_tokens;
 #[path = "mesh/owners.rs"]
@@ -32,6 +34,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
+use custom_providers::a_second_custom_provider_denies_all_or_writes_behind_us_by_its_name;
 use logout_tokens::{a_logout_token_reaches_portcullis_through_the_gateway, logout_tokens_pass_in_every_overlay};
 use owners::the_component_only_narrows_what_a_namespace_s_owner_allows;
 
@@ -77,6 +80,7 @@ fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
         a_tcp_port_that_a_tenant_opens_at_the_gateway_is_no_way_round,
         logout_tokens_pass_in_every_overlay,
         the_component_only_narrows_what_a_namespace_s_owner_allows,
+        a_second_custom_provider_denies_all_or_writes_behind_us_by_its_name,
     ];
     together.into_iter().chain(alone).collect()
 }
