@@ -50,28 +50,36 @@ async fn a_logout_holds_everywhere(count: usize) {
     let people = (0..PEOPLE).map(|person| {
         let replicas = &replicas;
         async move {
-            let mut delays = Vec::new();
+            let (mut visits, mut delays) = (Vec::new(), Vec::new());
             for round in 0..LOGOUTS / PEOPLE {
                 let here = (person + round) % count;
                 let visitor = replicas.sign_in(here).await.unwrap();
-                for replica in 0..count {
+                let everywhere = (0..count).map(async |replica| {
+                    let begun = Instant::now();
                     assert_eq!(replicas.visit(replica, &visitor).await.unwrap(), Visit::Allowed);
-                }
+                    begun.elapsed()
+                });
+                visits.extend(join_all(everywhere).await);
                 replicas.log_out((here + 1) % count, &visitor).await.unwrap();
                 let begun = Instant::now();
                 let others = (0..count).map(|replica| replicas.until_refused(replica, &visitor, begun));
                 delays.extend(join_all(others).await);
             }
-            delays
+            (visits, delays)
         }
     });
-    let mut delays = join_all(people).await.concat();
-    assert_eq!(delays.len(), LOGOUTS / PEOPLE * PEOPLE * count);
+    let (visits, delays): (Vec<_>, Vec<_>) = join_all(people).await.into_iter().unzip();
+    let (mut visits, mut delays) = (visits.concat(), delays.concat());
+    assert_eq!((visits.len(), delays.len()), (LOGOUTS / PEOPLE * PEOPLE * count, LOGOUTS / PEOPLE * PEOPLE * count));
+    visits.sort_unstable();
     delays.sort_unstable();
-    let late = control.p99().await;
-    let (median, p99) = (delays[delays.len() / 2], delays[delays.len() * 99 / 100]);
-    println!("{count} replicas: a logout was known after {median:?} (p50), {p99:?} (p99); a timer woke {late:?} late");
-    assert!(p99 <= KNOWN_WITHIN + late, "{p99:?}, and a timer woke {late:?} late");
+    let p99 = |times: &[Duration]| times[times.len() * 99 / 100];
+    // What this machine adds: a logout is seen by a visit, while an earlier one may be under way, and each asks another
+    // process for an answer, as the news of the logout does.
+    let late = control.p99().await + p99(&visits) * 3;
+    let (median, p99) = (delays[delays.len() / 2], p99(&delays));
+    println!("{count} replicas: a logout was known after {median:?} (p50), {p99:?} (p99); the machine adds {late:?}");
+    assert!(p99 <= KNOWN_WITHIN + late, "{p99:?}, and the machine adds {late:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
