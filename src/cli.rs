@@ -44,7 +44,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Check a configuration with everything that it refers to; prints OK (and warnings, of what may be a mistake), or every error with its field.
+    /// Check a configuration with everything that it refers to; prints OK, with warnings of what may be a mistake, or
+    /// every error with its field.
     CheckConfig {
         /// The configuration file (YAML).
         file: PathBuf,

@@ -129,13 +129,15 @@ mod tests {
             ("/admin%EF%BC%9B/x", "/admin"),
             ("/%EF%BC%8561dmin", "/admin"),
             ("/%uff0e%uff0e/admin", "/admin"),
-            // What begins once the path is decoded.
-            ("/api%23/x", "/api"),
-            ("/api%3f/x", "/api"),
-            ("/api%2523x", "/api"),
-            ("/public/../api%23/x", "/api"),
         ] {
             assert!(reads_as(raw, reading), "{raw}: {:?}", Path::new(raw).readings());
+        }
+    }
+
+    #[test]
+    fn a_server_that_parses_what_it_decoded_is_thought_of() {
+        for raw in ["/api%23/x", "/api%3f/x", "/api%2523x", "/public/../api%23/x"] {
+            assert!(reads_as(raw, "/api"), "{raw}: {:?}", Path::new(raw).readings());
         }
     }
 
