@@ -25,6 +25,7 @@ use crate::{
     decision::{Decision, Disposition, RETRY_AFTER, Respond},
     endpoints::{Endpoints, Origin},
     identity::Identity,
+    panics::{Panicked, caught, caught_call},
     reason::Reason,
     request::{Kind, RawRequest, Request, Unreadable},
     session::Session,
@@ -82,12 +83,21 @@ impl Checker {
     }
 
     /// Decides a check and writes its record. `time` is what the gateway gives, where it sets a limit: our own answer
-    /// comes before the gateway's, and what an endpoint of ours does goes on in its task.
+    /// comes before the gateway's, and what an endpoint of ours does goes on in its task. A panic costs this check alone: it
+    /// is refused as `internal`.
     pub async fn check(&self, raw: RawRequest, time: Option<Duration>) -> Checked {
         let started = self.clock.monotonic();
-        let checked = match Request::parse(raw) {
-            Ok(request) => self.check_in_time(&request, time).await,
-            Err(Unreadable { error, raw, kind, id }) => {
+        let checked = match caught_call(|| Request::parse(raw)) {
+            Ok(Ok(request)) => match caught(self.check_in_time(&request, time)).await {
+                Ok(checked) => checked,
+                Err(Panicked) => self.panicked(&request),
+            },
+            Err(Panicked) => Checked {
+                decision: Decision::Respond(Respond::new(Reason::Internal, Disposition::Internal)),
+                record: CheckRecord::of_nothing(),
+                kind: Kind::Script,
+            },
+            Ok(Err(Unreadable { error, raw, kind, id })) => {
                 tracing::debug!(%error, "a request that cannot be read");
                 let respond = Respond::new(Reason::MalformedRequest, Disposition::BadRequest);
                 let record = CheckRecord::of_raw(&raw, &id, respond.reason, respond.disposition);
@@ -108,6 +118,13 @@ impl Checker {
         let decision = Decision::Respond(self.page_if_wanted(request, refusal.into_respond(), None));
         record.decided(&decision);
         Checked { decision, record, kind: request.kind() }
+    }
+
+    /// One check is lost, and no other.
+    fn panicked(&self, request: &Request) -> Checked {
+        let respond = Respond::new(Reason::Internal, Disposition::Internal);
+        let decision = Decision::Respond(self.page_if_wanted(request, respond, None));
+        Checked { decision, record: CheckRecord::of_request(request), kind: request.kind() }
     }
 
     fn finished(&self, checked: Checked, started: Duration) -> Checked {

@@ -20,6 +20,7 @@
 pub mod clock;
 pub mod http_client;
 pub mod logging;
+pub mod panics;
 pub mod reason;
 pub mod secret;
 

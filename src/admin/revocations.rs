@@ -57,7 +57,7 @@ impl TokenRevocations {
 async fn to_its_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, RevokeError>> + Send + 'static,
 ) -> Result<T, Status> {
-    let outcome = tokio::spawn(change).await.map_err(|panic| Status::internal(panic.to_string()))?;
+    let outcome = tokio::spawn(change).await.map_err(|_| Status::internal("something failed inside"))?;
     outcome.map_err(|error| match error {
         RevokeError::Future | RevokeError::WholeOnly(_) => Status::invalid_argument(error.to_string()),
         RevokeError::Contended => Status::aborted(error.to_string()),

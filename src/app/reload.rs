@@ -14,6 +14,7 @@ use crate::{
     clock::SharedClock,
     config::{ConfigError, Drain, KeyDirectoryError, KeySource, Settings, Source},
     logging::Logging,
+    panics::{Panicked, caught, caught_call, passed_on},
 };
 
 /// How often the configuration is looked at.
@@ -69,17 +70,31 @@ impl Reloader {
             ticks.tick().await;
             // Files may lie on a disk that hangs: checks must not wait for it.
             let look = move || {
-                let outcome = source.poll();
+                let outcome = caught_call(|| source.poll());
                 (source, outcome)
             };
             let outcome;
-            (source, outcome) = tokio::task::spawn_blocking(look).await.expect("reading files does not panic");
-            if let Some(outcome) = outcome {
-                self.configuration_changed(outcome, source.path()).await;
+            (source, outcome) = tokio::task::spawn_blocking(look).await.expect("a panic is caught within");
+            let round = match outcome {
+                Ok(outcome) => caught(self.round(outcome, source.path())).await,
+                Err(Panicked) => Err(Panicked),
+            };
+            if let Err(Panicked) = round {
+                self.failures.configuration = true;
+                self.metrics.config.failed();
+                tracing::error!("a look at the configuration failed inside; it is looked at again");
             }
-            let watched = self.keyrings.watched();
-            let changed = tokio::task::spawn_blocking(move || watched.changed());
-            self.own_keys_looked_at(changed.await.expect("reading files does not panic"));
+        }
+    }
+
+    async fn round(&mut self, outcome: Option<Result<Settings, ConfigError>>, path: &Path) {
+        if let Some(outcome) = outcome {
+            self.configuration_changed(outcome, path).await;
+        }
+        let watched = self.keyrings.watched();
+        let changed = tokio::task::spawn_blocking(move || watched.changed()).await;
+        if let Ok(changed) = passed_on(changed) {
+            self.own_keys_looked_at(changed);
         }
     }
 

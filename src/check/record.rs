@@ -52,12 +52,15 @@ impl CheckRecord {
         }
     }
 
+    /// The record of a request of which nothing could be read.
+    pub(super) fn of_nothing() -> Self {
+        Self::of_raw(&RawRequest::default(), &RequestId::generate(), Reason::Internal, Disposition::Internal)
+    }
+
     /// A record of nothing but a request's id.
     #[cfg(test)]
     pub(crate) fn for_tests(request_id: &str) -> Self {
-        let raw = RawRequest::default();
-        let record = Self::of_raw(&raw, &RequestId::generate(), Reason::Internal, Disposition::Internal);
-        Self { request_id: request_id.to_owned(), ..record }
+        Self { request_id: request_id.to_owned(), ..Self::of_nothing() }
     }
 
     /// The record of a request before it is decided.

@@ -2,7 +2,7 @@ mod fixture;
 mod own_sessions;
 mod repeated;
 
-use fixture::Fixture;
+use fixture::{Fixture, Panicking};
 
 use super::*;
 use crate::{decision::Body, reason::Reason};
@@ -294,4 +294,32 @@ async fn a_check_that_would_be_late_is_answered_by_us() {
     let Body::Page(page) = &respond.body else { panic!("no page: {:?}", respond.body) };
     assert!(respond.retry_after.is_some() && page.html.contains("href=\"https://kf.example.com/wanted?x=1\""));
     assert_eq!(checked.record.outcome(), "failed");
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_check() {
+    let panicking = Arc::new(Panicking::default());
+    let fixture = Fixture::with_panics(&panicking);
+    let cookie = fixture.sign_in(&[]).await;
+    let signed_in = [("cookie", cookie.as_str())];
+    // The logout panics in its own task, for which the check waits.
+    let from_our_page = [signed_in[0], ("origin", "https://kf.example.com")];
+    for (method, path, headers) in [
+        ("GET", "/", &signed_in[..]),
+        ("GET", "/portcullis/whoami", &signed_in),
+        ("POST", "/portcullis/logout", &from_our_page),
+    ] {
+        panicking.set(true);
+        let checked = fixture.check(method, path, headers).await;
+        panicking.set(false);
+        let Decision::Respond(respond) = checked.decision else { panic!("{path} is allowed") };
+        assert_eq!((respond.reason, respond.disposition), (Reason::Internal, Disposition::Internal), "{path}");
+        assert_eq!(checked.record.outcome(), "failed");
+        assert_eq!(fixture.check("GET", "/", &signed_in).await.decision.reason(), Reason::Session, "after {path}");
+    }
+    let counted = "checks_total{outcome=\"failed\",reason=\"internal\"} 3";
+    assert!(fixture.metrics().contains(counted), "{}", fixture.metrics());
+    let ended = fixture.check("POST", "/portcullis/logout", &from_our_page).await;
+    assert_ne!(ended.decision.reason(), Reason::Internal);
+    assert_eq!(fixture.check("GET", "/", &signed_in).await.decision.reason(), Reason::SessionEnded);
 }

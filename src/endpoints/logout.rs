@@ -7,6 +7,7 @@ use crate::{
     decision::{Body, Disposition, HeaderText, Location, RETRY_AFTER, Respond, SetCookie},
     oidc::ReturnTarget,
     pages::{self, LogoutForm},
+    panics::passed_on,
     reason::Reason,
     request::{Kind, Request},
     session::{Session, StoreError, Tokens},
@@ -123,7 +124,7 @@ impl Endpoints {
             }
             Ok(first)
         });
-        ended.await.unwrap_or_else(|panic| Err(StoreError::Unavailable(panic.to_string())))
+        passed_on(ended.await).unwrap_or_else(|cancelled| Err(StoreError::Unavailable(cancelled.to_string())))
     }
 
     fn ask(&self, origin: &Origin, session: Option<&Arc<Session>>) -> Respond {

@@ -7,6 +7,7 @@ use crate::{
     decision::{Disposition, HeaderText, Location, LocationError, RETRY_AFTER, Respond},
     oidc::ReturnTarget,
     pages::{self, LogoutForm, OwnSession, OwnSessions},
+    panics::passed_on,
     reason::Reason,
     request::{Kind, Request},
     session::{Handle, Session, SessionListing, StoreError},
@@ -114,7 +115,7 @@ impl Endpoints {
                 Ok(())
             }
         });
-        ended.await.unwrap_or_else(|panic| Err(StoreError::Unavailable(panic.to_string())))
+        passed_on(ended.await).unwrap_or_else(|cancelled| Err(StoreError::Unavailable(cancelled.to_string())))
     }
 }
 

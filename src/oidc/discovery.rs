@@ -20,7 +20,10 @@ use super::{
     metrics::Metrics,
     outside_text::for_log,
 };
-use crate::clock::SharedClock;
+use crate::{
+    clock::SharedClock,
+    panics::{Panicked, caught},
+};
 
 /// How long a discovery document is believed before it is asked for again.
 const REFRESH_AFTER: Duration = Duration::from_hours(1);
@@ -130,25 +133,20 @@ impl Shared {
     async fn run(self: Arc<Self>) {
         let mut pause = RETRY_FIRST;
         loop {
-            match Arc::clone(&self).attempt().await {
-                Ok(discovered) => {
+            match caught(Discovered::fetch(&self.config, &self.issuer, &self.http)).await {
+                Ok(Ok(discovered)) => {
                     self.learned(discovered);
                     pause = RETRY_FIRST;
                     tokio::time::sleep(REFRESH_AFTER).await;
+                    continue;
                 }
-                Err(error) => {
-                    self.failed(&error);
-                    self.wait_after_failure(pause).await;
-                    pause = (pause * 2).min(RETRY_LONGEST);
-                }
+                Ok(Err(error)) => self.failed(&error),
+                // It is asked again, and told by itself.
+                Err(Panicked) => self.failed_now(),
             }
+            self.wait_after_failure(pause).await;
+            pause = (pause * 2).min(RETRY_LONGEST);
         }
-    }
-
-    /// One attempt, in a task of its own: one that breaks off is one that failed, and not the last.
-    async fn attempt(self: Arc<Self>) -> Result<Discovered, MetadataError> {
-        let attempt = tokio::spawn(async move { Discovered::fetch(&self.config, &self.issuer, &self.http).await });
-        attempt.await.unwrap_or_else(|_| Err(MetadataError::Unreadable("the attempt broke off".to_owned())))
     }
 
     fn learned(&self, discovered: Discovered) {
@@ -171,6 +169,10 @@ impl Shared {
         // What was known before stays in use.
         let known = self.known.load().is_some();
         tracing::warn!(provider = self.config.name.as_str(), known, error = for_log(error), "discovery failed");
+        self.failed_now();
+    }
+
+    fn failed_now(&self) {
         *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.monotonic());
         self.finished(false);
     }

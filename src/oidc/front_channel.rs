@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::{back_channel::MAX_NAME_BYTES, config::LoginOrigin, endpoint::Endpoint, login::Login};
-use crate::pages::HostSource;
+use crate::{pages::HostSource, panics::passed_on};
 
 /// Why nothing is known of a front-channel logout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Login {
             let _place = place;
             login.inner.sessions.end_known_provider_session(&iss, &sid).await
         });
-        let ended = ended.await.ok().and_then(Result::ok).ok_or(FrontChannelError::StoreUnavailable)?;
+        let ended = passed_on(ended.await).ok().and_then(Result::ok).ok_or(FrontChannelError::StoreUnavailable)?;
         if ended > 0 {
             tracing::info!(provider = origin.provider.as_str(), ended, "the provider ended sessions through a browser");
         }

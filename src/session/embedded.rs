@@ -39,7 +39,10 @@ use super::{
         StoreOpenError, StoredListing, StoredRecord, too_many_revocations,
     },
 };
-use crate::clock::{SharedClock, Timestamp};
+use crate::{
+    clock::{SharedClock, Timestamp},
+    panics::passed_on,
+};
 
 /// How many steps may wait for the writer; more callers wait to be let in.
 const QUEUE: usize = 1024;
@@ -109,9 +112,8 @@ impl EmbeddedStore {
     /// The row and the record of this name, expired or not.
     async fn read(&self, name: RecordName) -> Result<Option<StoredRecord>, StoreError> {
         let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || shared.read(&name))
-            .await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?
+        let read = tokio::task::spawn_blocking(move || shared.read(&name)).await;
+        passed_on(read).map_err(|cancelled| StoreError::Unavailable(cancelled.to_string()))?
     }
 }
 

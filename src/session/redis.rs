@@ -63,7 +63,10 @@ use super::store::{
     Replacement, RevocationChange, RevocationEntry, RevocationId, RevocationList, SessionStore, StoreError,
     StoreObserver, StoreOpenError, StoreReach, StoredListing, StoredRecord, too_many_revocations,
 };
-use crate::clock::{SharedClock, Timestamp};
+use crate::{
+    clock::{SharedClock, Timestamp},
+    panics::kept_up,
+};
 
 /// How many calls run at once; more callers wait, within their deadline.
 const CALLS: usize = 1024;
@@ -111,7 +114,8 @@ impl RedisStore {
                 tracing::error!(problem, "the session store is not reached: nobody is signed in until it is");
             }
         }
-        let keeping = tokio::spawn(Arc::clone(&keeper).keep());
+        let kept = Arc::clone(&keeper);
+        let keeping = tokio::spawn(kept_up("connection to Redis", move || Arc::clone(&kept).keep()));
         let (latest, calls) = (AtomicU64::new(0), Semaphore::new(CALLS));
         Ok(Self { config, steps, clock, latest, hearing, keeper, keeping, calls })
     }

@@ -1,6 +1,12 @@
 //! A whole checker, with the memory store and a provider that has been discovered.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +17,7 @@ use super::super::{Checked, Checker, Metrics, Parts};
 use crate::{
     authn::{BearerAuthenticator, SessionAuthenticator, SessionOrigin},
     authz::{self, Access, PathPattern, Preflight, RuleConfig, RuleSet},
-    clock::{Clock as _, ManualClock, SharedClock, Timestamp},
+    clock::{Clock, ManualClock, SharedClock, Timestamp},
     decision::Location,
     endpoints::{Endpoints, Origin},
     http_client::{HttpError, OutboundHttp, SharedHttp},
@@ -34,7 +40,32 @@ pub(super) struct Fixture {
     checker: Checker,
     pub(super) sessions: Arc<Sessions>,
     pub(super) store: Arc<CountingStore>,
+    registry: Registry,
     clock: Arc<ManualClock>,
+}
+
+/// A clock that panics while it is told to.
+#[derive(Debug, Default)]
+pub(super) struct Panicking(AtomicBool);
+
+impl Panicking {
+    pub(super) fn set(&self, panics: bool) {
+        self.0.store(panics, Ordering::SeqCst);
+    }
+}
+
+#[derive(Debug)]
+struct Faulty(Arc<ManualClock>, Arc<Panicking>);
+
+impl Clock for Faulty {
+    fn now(&self) -> Timestamp {
+        assert!(!self.1.0.load(Ordering::SeqCst), "scripted");
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
 }
 
 impl Fixture {
@@ -47,8 +78,17 @@ impl Fixture {
     }
 
     fn with(http: SharedHttp) -> Self {
+        Self::with_faults(http, Arc::default())
+    }
+
+    /// Whatever asks for the time panics while `panicking` says so.
+    pub(super) fn with_panics(panicking: &Arc<Panicking>) -> Self {
+        Self::with_faults(Arc::new(Discovery), Arc::clone(panicking))
+    }
+
+    fn with_faults(http: SharedHttp, panicking: Arc<Panicking>) -> Self {
         let clock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
-        let shared: SharedClock = clock.clone();
+        let shared: SharedClock = Arc::new(Faulty(clock.clone(), panicking));
         let ring = RootKeyRing::new(&[SecretBytes::new(random_bytes::<32>().to_vec())]).unwrap().shared();
         let mut registry = Registry::default();
         let config = session::Config {
@@ -77,7 +117,14 @@ impl Fixture {
             clock: shared,
             metrics: Metrics::register(&mut registry),
         });
-        Self { checker, sessions, store, clock }
+        Self { checker, sessions, store, registry, clock }
+    }
+
+    /// The metrics, in their text format.
+    pub(super) fn metrics(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
     }
 
     /// The cookie header of somebody who is signed in.

@@ -4,6 +4,7 @@ mod damage;
 mod edited;
 mod killed;
 mod model;
+mod panicking;
 mod place;
 mod process;
 

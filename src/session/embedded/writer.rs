@@ -17,7 +17,10 @@ use super::{
     file::{self, Identity},
     tables::{Tables, keep_time},
 };
-use crate::session::store::{RecordName, StoreError};
+use crate::{
+    panics::{Panicked, caught_call},
+    session::store::{RecordName, StoreError},
+};
 
 /// How many steps share one transaction at most.
 const BATCH: usize = 256;
@@ -101,10 +104,21 @@ impl Writer {
     }
 
     fn write(&mut self, mut batch: Vec<Box<dyn Job>>) {
-        let outcome = self.ready().and_then(|()| self.transact(&mut batch));
+        let outcome = caught_call(|| self.ready().and_then(|()| self.transact(&mut batch)));
+        let outcome = outcome.unwrap_or_else(|Panicked| Err(self.panicked()));
         for job in batch {
             job.tell(outcome.clone());
         }
+    }
+
+    /// A step panicked, and its transaction was never ended: the file is opened anew, as after any failure.
+    fn panicked(&mut self) -> StoreError {
+        let failure = StoreError::Unavailable("the step failed inside".to_owned());
+        error!("a step of the session store panicked; its file is opened anew");
+        self.failure = Some((failure.clone(), self.shared.clock.monotonic()));
+        self.shared.observers.all_changed();
+        let _ = self.reopen();
+        failure
     }
 
     /// Whether something may be written: not while the last failure is young, nor into a file that is no longer where
