@@ -3,9 +3,12 @@
 mod accept;
 mod administration;
 mod assemble;
+mod connection;
 mod drain;
 mod grpc;
 mod keys;
+mod limits;
+mod places;
 mod reload;
 mod serve;
 #[cfg(test)]
@@ -27,14 +30,16 @@ use self::{
     assemble::{Assembly, Metrics},
     drain::{Draining, Signals},
     keys::Keyrings,
+    limits::AllLimits,
     reload::{Failures, Reloader},
-    serve::{Limits, Server},
+    serve::Server,
 };
 use crate::{
     clock::SystemClock,
     config::{Bind, ConfigError, KeyDirectoryError, Settings, Source},
     ext_authz, http,
     logging::Logging,
+    panics,
 };
 
 /// Why the process ended other than by being asked to.
@@ -91,6 +96,7 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
     let mut signals = Signals::listen()?;
     let clock = SystemClock::shared();
     let mut registry = Registry::with_prefix("portcullis");
+    panics::tell(&mut registry);
     let metrics = Metrics::register(&mut registry);
 
     let keyrings = Keyrings::open(&settings, &clock)?;
@@ -114,17 +120,26 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
     let check_stop = CancellationToken::new();
     let http_stop = CancellationToken::new();
 
-    let check = Server::grpc(check, grpc::routes(authorization, &health), Limits::CHECK);
+    let limits = AllLimits::of_this_process();
+    let check = Server::grpc(check, grpc::routes(authorization, &health), limits.check).counted(&metrics.connections);
     let check = tokio::spawn(check.run(check_stop.clone()));
     let published = Server::http(
         published,
         http::published(Arc::clone(&issuer), keyrings.assertion(), assembly.login()),
-        Limits::HTTP,
+        limits.http,
     );
-    let published = tokio::spawn(published.run(http_stop.clone()));
+    let published = tokio::spawn(published.counted(&metrics.connections).run(http_stop.clone()));
     let operated = http::operations(readiness.clone(), assembly.dependencies(), Arc::new(registry));
-    let operated = tokio::spawn(Server::http(operations, operated, Limits::OPERATIONS).run(http_stop.clone()));
-    let administered = tokio::spawn(administration::run(admin, assembly.administered(), http_stop.clone()));
+    let operated = Server::http(operations, operated, limits.operations).counted(&metrics.connections);
+    let operated = tokio::spawn(operated.run(http_stop.clone()));
+    let administered = administration::run(
+        admin,
+        assembly.administered(),
+        limits.admin,
+        metrics.connections.clone(),
+        http_stop.clone(),
+    );
+    let administered = tokio::spawn(administered);
     tokio::spawn(assembly.maintain());
 
     health.serve().await;

@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use thiserror::Error;
@@ -20,8 +19,6 @@ use tokio_util::sync::CancellationToken;
 use super::tls::{self, SharedTls};
 use crate::config::Bind;
 
-/// How long a handshake may take.
-const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// Who may connect to a unix socket: its user and group.
 const SOCKET_MODE: u32 = 0o660;
 /// Who may connect to a private one: its user.
@@ -111,8 +108,9 @@ impl Listener {
         let stream = match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // An answer is one small write: it must not wait for the acknowledgement of another.
-                stream.set_nodelay(true)?;
+                // An answer is one small write: it must not wait for the acknowledgement of another. That cannot be set
+                // where the peer has gone already, which shows when it is read.
+                let _ = stream.set_nodelay(true);
                 Stream::Tcp(stream)
             }
             Socket::Unix { listener, .. } => Stream::Unix(listener.accept().await?.0),
@@ -149,7 +147,8 @@ pub(super) struct Accepted {
 
 impl Accepted {
     /// Shakes hands, where there is TLS, and admits the caller. Nothing where that fails, which is logged. With the
-    /// connection comes what says that its certificate or its caller is no longer in force.
+    /// connection comes what says that its certificate or its caller is no longer in force. Who calls this sets the
+    /// deadline.
     pub(super) async fn handshake(self) -> Option<(Stream, Option<CancellationToken>)> {
         let Self { listener, stream, tls } = self;
         let (tcp, tls) = match (stream, tls) {
@@ -157,14 +156,10 @@ impl Accepted {
             (stream, _) => return Some((stream, None)),
         };
         let handshake = TlsAcceptor::from(tls.config()).accept(tcp);
-        let stream = match tokio::time::timeout(HANDSHAKE_DEADLINE, handshake).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
+        let stream = match handshake.await {
+            Ok(stream) => stream,
+            Err(error) => {
                 tracing::debug!(listener, %error, "a TLS handshake failed");
-                return None;
-            }
-            Err(_) => {
-                tracing::debug!(listener, "a TLS handshake took too long");
                 return None;
             }
         };

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
 use thiserror::Error;
 
-use super::keys::Keyrings;
+use super::{keys::Keyrings, places};
 use crate::{
     admin::{self, Administered},
     authn::{BearerAuthenticator, SessionAuthenticator, SessionOrigin},
@@ -21,6 +21,7 @@ use crate::{
     identity::{self, Identity},
     kubernetes::{self, KubeReviews, ServiceAccountTokens},
     oidc::{self, ClaimsConfig, Limits, Login, ProviderConfig, SharedLogin},
+    panics::kept_up,
     session::{self, RevocationMetrics, Revocations, SessionStore, Sessions, StoreOpenError, StoreReach},
 };
 
@@ -71,6 +72,8 @@ pub(super) struct Metrics {
     login: oidc::Metrics,
     check: check::Metrics,
     admin: admin::Metrics,
+    /// Those of the listeners.
+    pub(super) connections: places::Metrics,
 }
 
 impl Metrics {
@@ -83,6 +86,7 @@ impl Metrics {
             login: oidc::Metrics::register(registry),
             check: check::Metrics::register(registry),
             admin: admin::Metrics::register(registry),
+            connections: places::Metrics::register(registry),
         }
     }
 }
@@ -214,7 +218,10 @@ impl Assembly {
     pub(super) fn maintain(&self) -> impl Future<Output = ()> + use<> {
         let (sessions, revocations) = (Arc::clone(&self.built.sessions), Arc::clone(&self.built.revocations));
         async move {
-            tokio::join!(sessions.maintain(), revocations.keep_current());
+            tokio::join!(
+                kept_up("expired sessions", || sessions.maintain()),
+                kept_up("list of revocations", || revocations.keep_current()),
+            );
         }
     }
 }

@@ -1,73 +1,81 @@
 //! The loop of a listener: accept, shake hands, serve, and at the end let every connection finish.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use axum::Router;
-use http::{Request, Response};
-use hyper::body::{Body, Incoming};
+use http::{Extensions, Request, Response, StatusCode};
+use hyper::body::Body;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioTimer},
     server::conn::auto::Builder,
-    service::TowerToHyperService,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::service::Routes;
+use tonic::{Status, service::Routes};
 use tower::Service;
 
-use super::accept::{Accepted, Listener, Stream};
+use super::{
+    accept::{Accepted, Listener, Peer},
+    connection::{self, Answers, BoxError, Patience, Said},
+    limits::Limits,
+    places::{Cause, Metrics, Places},
+};
+use crate::panics::caught;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// How long the header of a request may take to arrive, and how long a connection may wait for the next one.
-const HEADER_DEADLINE: Duration = Duration::from_secs(30);
 /// How often a silent connection is asked whether it lives, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_DEADLINE: Duration = Duration::from_secs(20);
 /// How long to wait when the system has no place for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a listener takes at most.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Connections at once; more wait.
-    pub(super) connections: usize,
-    /// Requests at once on one connection.
-    pub(super) streams: u32,
-    /// Bytes of one request's header.
-    pub(super) header_bytes: u32,
-}
-
-impl Limits {
-    /// The check service: a few gateways with many requests each. What they send of a request comes as a message, not
-    /// as a header.
-    pub(super) const CHECK: Self = Self { connections: 4096, streams: 4096, header_bytes: 32 * 1024 };
-    /// The public listener.
-    pub(super) const HTTP: Self = Self { connections: 1024, streams: 32, header_bytes: 16 * 1024 };
-    /// Operations: a kubelet and a scraper or two.
-    pub(super) const OPERATIONS: Self = Self { connections: 128, streams: 32, header_bytes: 16 * 1024 };
-}
+/// Who may call over a connection, by its peer and what says that its certificate is no longer in force: what its
+/// requests bring along, or nothing where the peer is turned away.
+pub(super) type Admit = fn(Peer, Option<&CancellationToken>) -> Option<Extensions>;
 
 /// A listener with what answers on it.
-pub(super) struct Server<S> {
+pub(super) struct Server<S, B> {
     listener: Listener,
     service: S,
+    panicked: fn() -> Response<B>,
+    admit: Admit,
     protocol: Builder<TokioExecutor>,
     limits: Limits,
+    metrics: Metrics,
 }
 
-impl Server<Routes> {
+impl Server<Routes, tonic::body::Body> {
     /// gRPC: HTTP/2 alone.
     pub(super) fn grpc(listener: Listener, routes: Routes, limits: Limits) -> Self {
-        Self { listener, service: routes.prepare(), protocol: protocol(limits).http2_only(), limits }
+        let (protocol, service) = (protocol(limits).http2_only(), routes.prepare());
+        Self { listener, service, panicked: internal, admit: anybody, protocol, limits, metrics: Metrics::default() }
+    }
+
+    /// Only whom `admit` admits.
+    pub(super) fn admitting(self, admit: Admit) -> Self {
+        Self { admit, ..self }
     }
 }
 
-impl Server<Router> {
+impl Server<Router, axum::body::Body> {
     /// HTTP/1.1 and HTTP/2.
     pub(super) fn http(listener: Listener, router: Router, limits: Limits) -> Self {
-        Self { listener, service: router, protocol: protocol(limits), limits }
+        let (protocol, metrics) = (protocol(limits), Metrics::default());
+        Self { listener, service: router, panicked: internal_error, admit: anybody, protocol, limits, metrics }
     }
+}
+
+fn internal() -> Response<tonic::body::Body> {
+    Status::internal("something failed inside").into_http()
+}
+
+fn internal_error() -> Response<axum::body::Body> {
+    let mut response = Response::new(axum::body::Body::empty());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+fn anybody(_: Peer, _: Option<&CancellationToken>) -> Option<Extensions> {
+    Some(Extensions::new())
 }
 
 fn protocol(limits: Limits) -> Builder<TokioExecutor> {
@@ -75,7 +83,8 @@ fn protocol(limits: Limits) -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_DEADLINE)
+        // Ours begins before the first byte, goes on through the body, and is one for both protocols.
+        .header_read_timeout(None)
         .max_buf_size(limits.header_bytes as usize);
     builder
         .http2()
@@ -87,45 +96,37 @@ fn protocol(limits: Limits) -> Builder<TokioExecutor> {
     builder
 }
 
-impl<S, B> Server<S>
+impl<S, B> Server<S, B>
 where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<Said>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    /// Counts whom it turns away.
+    pub(super) fn counted(self, metrics: &Metrics) -> Self {
+        Self { metrics: metrics.clone(), ..self }
+    }
+
     /// Serves until `stop`, then closes the listener, tells every connection to finish (HTTP/2: two GOAWAYs, so that
     /// nothing on its way is lost), and ends when all have.
     pub(super) async fn run(self, stop: CancellationToken) {
-        let Self { listener, service, protocol, limits } = self;
+        let Self { listener, service, panicked, admit, protocol, limits, metrics } = self;
         let connections = Connections {
-            places: Arc::new(Semaphore::new(limits.connections)),
+            places: Places::new(listener.name(), limits.unfinished, limits.finished, limits.strangers, metrics),
             tasks: TaskTracker::new(),
             protocol: Arc::new(protocol),
-            service,
+            answers: Answers { service, extensions: Extensions::new(), panicked },
+            admit,
+            patience: limits.patience,
             stop: stop.clone(),
         };
-        loop {
-            let next = async {
-                let place = connections.place().await;
-                (place, listener.accept().await)
-            };
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                (place, accepted) = next => match accepted {
-                    Ok(accepted) => connections.serve(place, accepted),
-                    Err(error) => {
-                        tracing::warn!(listener = listener.name(), %error, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
-            }
+        while caught(connections.accept(&listener)).await.is_err() {
+            sleep(ACCEPT_PAUSE).await;
         }
         // Whoever has connected already is in the kernel's queue, and would be cut off with the listener.
-        connections.serve_waiting(&listener).await;
+        connections.serve_waiting(&listener);
         drop(listener);
         connections.tasks.close();
         connections.tasks.wait().await;
@@ -133,74 +134,82 @@ where
 }
 
 /// What all connections of a listener share.
-struct Connections<S> {
-    places: Arc<Semaphore>,
+struct Connections<S, B> {
+    places: Arc<Places>,
     tasks: TaskTracker,
     protocol: Arc<Builder<TokioExecutor>>,
-    service: S,
+    answers: Answers<S, B>,
+    admit: Admit,
+    patience: Patience,
     stop: CancellationToken,
 }
 
-impl<S, B> Connections<S>
+impl<S, B> Connections<S, B>
 where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<Said>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    #[expect(clippy::expect_used, reason = "nothing closes the semaphore")]
-    async fn place(&self) -> OwnedSemaphorePermit {
-        Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
-    }
-
-    async fn serve_waiting(&self, listener: &Listener) {
-        use futures::FutureExt as _;
-        while let Some(Ok(accepted)) = listener.accept().now_or_never() {
-            self.serve(self.place().await, accepted);
+    /// Accepts until the end: whether there is a place is asked afterwards.
+    async fn accept(&self, listener: &Listener) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                accepted = listener.accept() => match accepted {
+                    Ok(accepted) => self.serve(accepted),
+                    // The peer was faster than we.
+                    Err(error) if is_the_peers(&error) => {}
+                    Err(error) => {
+                        tracing::warn!(listener = listener.name(), %error, "a connection could not be accepted");
+                        self.places.make_room();
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
         }
     }
 
-    fn serve(&self, place: OwnedSemaphorePermit, accepted: Accepted) {
-        let (protocol, service, stop) = (Arc::clone(&self.protocol), self.service.clone(), self.stop.clone());
+    fn serve_waiting(&self, listener: &Listener) {
+        use futures::FutureExt as _;
+        while let Some(Ok(accepted)) = listener.accept().now_or_never() {
+            self.serve(accepted);
+        }
+    }
+
+    fn serve(&self, accepted: Accepted) {
+        let place = self.places.take();
+        let (protocol, answers) = (Arc::clone(&self.protocol), self.answers.clone());
+        let (admit, patience, stop) = (self.admit, self.patience, self.stop.clone());
         self.tasks.spawn(async move {
-            if let Some((stream, superseded)) = accepted.handshake().await {
-                let ends = async move {
-                    match superseded {
-                        Some(superseded) => tokio::select! {
-                            () = stop.cancelled() => {}
-                            () = superseded.cancelled() => {}
-                        },
-                        None => stop.cancelled().await,
-                    }
-                };
-                connection(&protocol, stream, service, ends).await;
-            }
-            drop(place);
+            let mut first = Box::pin(sleep(patience.first_request));
+            let greeted = tokio::select! {
+                () = place.gives_way() => None,
+                () = &mut first => {
+                    place.turned_away(Cause::Unfinished);
+                    None
+                }
+                greeted = accepted.handshake() => greeted,
+            };
+            let Some((stream, superseded)) = greeted else { return };
+            let Some(extensions) = admit(stream.peer(), superseded.as_ref()) else { return };
+            let ends = async {
+                match superseded {
+                    Some(superseded) => tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = superseded.cancelled() => {}
+                    },
+                    None => stop.cancelled().await,
+                }
+            };
+            let answers = Answers { extensions, ..answers };
+            connection::serve(&protocol, stream, answers, &place, first, patience, ends).await;
         });
     }
 }
 
-async fn connection<S, B>(protocol: &Builder<TokioExecutor>, stream: Stream, service: S, ends: impl Future<Output = ()>)
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
-    let connection = protocol.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    let mut connection = std::pin::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = &mut connection => outcome,
-        () = ends => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(error, "a connection broke");
-    }
+fn is_the_peers(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }

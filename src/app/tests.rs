@@ -2,6 +2,7 @@
 
 mod draining;
 mod named_callers;
+mod panicking;
 mod plain_http;
 mod reflection;
 mod reloading;
@@ -24,7 +25,8 @@ use tonic::{
 use super::{
     accept::Listener,
     grpc::{self, Health},
-    serve::{Limits, Server},
+    limits::Limits,
+    serve::Server,
     tls::SharedTls,
 };
 use crate::config::Bind;
