@@ -116,7 +116,7 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
 
     let readiness = http::Readiness::default();
     let health = grpc::Health::new();
-    let authorization = ext_authz::AuthorizationServer::new(ext_authz::Service::new(assembly.checker()));
+    let authorization = ext_authz::server(assembly.checker());
     let check_stop = CancellationToken::new();
     let http_stop = CancellationToken::new();
 

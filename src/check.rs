@@ -27,7 +27,7 @@ use crate::{
     identity::Identity,
     panics::{Panicked, caught, caught_call},
     reason::Reason,
-    request::{Kind, RawRequest, Request, Unreadable},
+    request::{Kind, RawRequest, Request, RequestId, Unreadable},
     session::Session,
 };
 
@@ -106,6 +106,19 @@ impl Checker {
             }
         };
         self.finished(checked, started)
+    }
+
+    /// Refuses a check whose message was not read: nothing is known of its request.
+    pub fn refuse_unread(&self, reason: Reason) -> Checked {
+        let started = self.clock.monotonic();
+        let refusal = match reason {
+            Reason::MalformedRequest => Refusal::new(reason, Disposition::BadRequest),
+            _ => Refusal::of_overload(RETRY_AFTER),
+        };
+        let (raw, id) = (RawRequest::default(), RequestId::generate());
+        let respond = refusal.into_respond();
+        let record = CheckRecord::of_raw(&raw, &id, respond.reason, respond.disposition);
+        self.finished(Checked { decision: Decision::Respond(respond), record, kind: Kind::Script }, started)
     }
 
     async fn check_in_time(&self, request: &Request, time: Option<Duration>) -> Checked {

@@ -3,6 +3,7 @@
 mod deadline;
 mod decode;
 mod encode;
+mod in_flight;
 mod status;
 
 use std::sync::Arc;
@@ -15,7 +16,9 @@ use tonic::{Request, Response, Status};
 use crate::check::CheckRecord;
 use crate::check::Checker;
 
-pub use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+pub use in_flight::Bounded;
+
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 
 /// The checker that a reload may replace.
 pub type SharedChecker = Arc<ArcSwap<Checker>>;
@@ -32,6 +35,13 @@ impl Service {
     pub const fn new(checker: SharedChecker) -> Self {
         Self { checker }
     }
+}
+
+/// Envoy's authorization service as gRPC, with a bound on what all checks that are under way take.
+#[must_use]
+pub fn server(checker: SharedChecker) -> Bounded<AuthorizationServer<Service>> {
+    let server = AuthorizationServer::new(Service::new(Arc::clone(&checker)));
+    Bounded::new(server.max_decoding_message_size(in_flight::MAX_MESSAGE_BYTES), checker)
 }
 
 #[tonic::async_trait]

@@ -21,6 +21,7 @@ pub mod clock;
 pub mod http_client;
 pub mod logging;
 pub mod panics;
+pub mod memory;
 pub mod reason;
 pub mod secret;
 

@@ -10,6 +10,8 @@ pub use service_account::{KubernetesNameError, Namespace, ServiceAccountName};
 
 use serde::{Deserialize, Serialize};
 
+use crate::memory;
+
 /// Who was authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
@@ -82,7 +84,25 @@ impl Method {
     }
 }
 
+impl User {
+    /// About how many bytes its texts take in memory.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let email = self.email.as_ref().map_or("", Email::as_str);
+        let texts = [self.provider.as_str(), &self.issuer, &self.subject, self.userid.as_str(), email];
+        self.groups.heap_bytes() + texts.iter().map(|text| memory::block(text.len())).sum::<usize>()
+    }
+}
+
 impl ServiceAccount {
+    /// About how many bytes its texts take in memory.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let pod = self.pod.iter().flat_map(|pod| [&pod.name, &pod.uid]);
+        let texts = [&self.namespace, &self.name, &self.uid].into_iter().chain(pod).chain(&self.credential_id);
+        self.groups.heap_bytes() + texts.map(|text| memory::block(text.len())).sum::<usize>()
+    }
+
     /// The Kubernetes user name, `system:serviceaccount:<namespace>:<name>`.
     #[must_use]
     pub fn username(&self) -> String {

@@ -147,6 +147,8 @@ reasons! {
     TooManyReviews => "too_many_reviews",
     /// The gateway's deadline left no time to decide.
     DeadlineExceeded => "deadline_exceeded",
+    /// Too much is asked at once.
+    TooManyChecks => "too_many_checks",
     /// Something failed inside.
     Internal => "internal",
 }

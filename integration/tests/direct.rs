@@ -1,6 +1,9 @@
 //! The check service called directly, for what Envoy never sends and for who may call.
 #![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
 
+use std::time::{Duration, Instant};
+
+use envoy_types::ext_authz::v3::pb::CheckRequest;
 use portcullis_integration::check_client::{Answer, Check, CheckClient, Encoding};
 use portcullis_integration::envoy::{CheckAddress, CheckTls};
 use portcullis_integration::pki::{Authority, Identity};
@@ -194,4 +197,105 @@ async fn only_a_named_certificate_may_call() {
         Err(error) => Err(error),
     };
     assert!(plain.is_err(), "clear text: {plain:?}");
+}
+
+/// A check whose request has a body of so many bytes, as `with_request_body` sends it.
+fn with_body(bytes: usize) -> CheckRequest {
+    let mut request = Check::get(HOST, "/public/page").build();
+    let http = request.attributes.as_mut().and_then(|attributes| attributes.request.as_mut()?.http.as_mut());
+    http.unwrap().body = "x".repeat(bytes);
+    request
+}
+
+/// An error of gRPC would pass a gateway that fails open.
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_denied_and_told() {
+    let (portcullis, client) = start().await;
+    for (bytes, wanted) in [(0, 200), (900 * 1024, 200), (1100 * 1024, 400), (5 << 20, 400)] {
+        let answer = client.check(with_body(bytes)).await.unwrap();
+        assert_eq!(status(&answer), wanted, "a body of {bytes} bytes: {answer:?}");
+        if wanted == 400 {
+            assert_eq!(answer.reason().as_deref(), Some("malformed_request"));
+        }
+    }
+    let records = portcullis.records().unwrap();
+    let told =
+        records.iter().filter(|record| record["message"].as_str().is_some_and(|text| text.contains("over the limit")));
+    assert_eq!(told.count(), 2, "{}", portcullis.log_tail());
+    let refused = ["outcome=\"denied\"", "reason=\"malformed_request\""];
+    assert_eq!(portcullis.metric("portcullis_checks_total", &refused).await.unwrap(), 2);
+}
+
+/// How many messages a connection sends without their ends.
+const STREAMS: usize = 100;
+/// As long as a check that brings all that Envoy lets a client send in headers.
+const MESSAGE_BYTES: usize = 60_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_checks_take_is_bounded_in_bytes_and_short_ones_still_pass() {
+    let portcullis = config().set("/logging/level", "info").start().await.unwrap();
+    let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
+    let long = Check::get(HOST, "/public/page").header("x-long", "x".repeat(50_000)).build();
+    assert_eq!(status(&client.check(long.clone()).await.unwrap()), 200);
+    let before = resident_bytes(&portcullis);
+    let CheckAddress::Tcp(address) = portcullis.check_address() else { panic!("a unix socket") };
+    // Three quarters of 64 MiB have room for 360 or so, each of which takes twice its length and 16 KiB more.
+    let mut held = Vec::new();
+    let answer = loop {
+        held.push(hold_messages(address).await);
+        let answer = client.check(long.clone()).await.unwrap();
+        if status(&answer) != 200 {
+            break answer;
+        }
+        assert!(held.len() < 20, "{} messages are held, and nothing is refused", held.len() * STREAMS);
+    };
+    assert_eq!((status(&answer), answer.reason().as_deref()), (503, Some("too_many_checks")), "{answer:?}");
+    assert_eq!(answer.told("retry-after").len(), 1, "{answer:?}");
+    let short = Check::get(HOST, "/public/page").build();
+    assert_eq!(status(&client.check(short).await.unwrap()), 200, "a quarter is kept for short ones");
+    let grown = resident_bytes(&portcullis).saturating_sub(before);
+    assert!(grown < 2 * portcullis::memory::CHECKS, "grown by {grown} bytes");
+
+    // A message must come to its end within ten seconds, and gives back what it took.
+    let begun = Instant::now();
+    while status(&client.check(long.clone()).await.unwrap()) != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the bytes are not given back");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(held);
+}
+
+/// Sends messages without their last bytes; the connection ends with what is given back.
+async fn hold_messages(address: std::net::SocketAddr) -> Vec<h2::SendStream<bytes::Bytes>> {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut held = Vec::new();
+    for _ in 0..STREAMS {
+        sender = sender.ready().await.unwrap();
+        let request = http::Request::post(format!("http://{address}/envoy.service.auth.v3.Authorization/Check"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())
+            .unwrap();
+        let (response, mut body) = sender.send_request(request, false).unwrap();
+        let length = u32::try_from(MESSAGE_BYTES).unwrap();
+        let mut bytes = [&[0], length.to_be_bytes().as_slice()].concat();
+        bytes.resize(MESSAGE_BYTES, b'x');
+        body.send_data(bytes.into(), false).unwrap();
+        // Sent as far as the windows let it, by the connection's task.
+        tokio::spawn(response);
+        held.push(body);
+    }
+    // All of it was read when the last window is open again.
+    let last = held.last_mut().unwrap();
+    last.reserve_capacity(1);
+    let _ = std::future::poll_fn(|context| last.poll_capacity(context)).await;
+    held
+}
+
+fn resident_bytes(portcullis: &Portcullis) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", portcullis.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }

@@ -53,6 +53,39 @@ impl Objects {
     }
 }
 
+/// The process never takes what the kubelet would end it for, and no more is asked for than that.
+#[test]
+fn the_memory_limit_is_what_the_process_takes_at_most() {
+    const MIB: u64 = 1 << 20;
+    let text = fs::read_to_string(manifests().join("base/deployment.yaml")).unwrap();
+    let base = Objects::parse(&text);
+    let limit = base.container()["resources"]["limits"]["memory"].as_str().unwrap();
+    let limit = limit.strip_suffix("Mi").unwrap().parse::<u64>().unwrap() * MIB;
+    let most = portcullis::memory::MOST;
+    assert!((most..most + 64 * MIB).contains(&limit), "{} MiB at most, and a limit of {}", most / MIB, limit / MIB);
+    // No component or overlay has another one.
+    for folder in ["components", "overlays"] {
+        for path in portcullis_integration::project::files(&manifests().join(folder), "yaml") {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(!text.contains("memory: "), "{}: another limit, or request", path.display());
+        }
+    }
+
+    let document = portcullis_integration::project::read("docs/operations.md");
+    let table = document.split("## Memory").nth(1).unwrap().split("\n## ").next().unwrap();
+    let told: Vec<(&str, u64)> = table
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
+            Some((cells.next()?, cells.next()?.parse::<u64>().ok()? * MIB))
+        })
+        .collect();
+    assert_eq!(told, portcullis::memory::PARTS);
+    for (figure, bytes) in [("448 MiB", portcullis::memory::SUM), ("504 MiB", most), ("512 MiB", limit)] {
+        assert!(table.contains(figure) && figure == format!("{} MiB", bytes / MIB), "{figure}: {bytes}");
+    }
+}
+
 fn manifests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests").canonicalize().unwrap()
 }

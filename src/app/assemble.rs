@@ -20,6 +20,7 @@ use crate::{
     http_client::{HttpClient, HttpClientConfig, HttpClientError, SharedHttp},
     identity::{self, Identity},
     kubernetes::{self, KubeReviews, ServiceAccountTokens},
+    memory,
     oidc::{self, ClaimsConfig, Limits, Login, ProviderConfig, SharedLogin},
     panics::kept_up,
     session::{self, RevocationMetrics, Revocations, SessionStore, Sessions, StoreOpenError, StoreReach},
@@ -276,7 +277,8 @@ fn provider(settings: &Provider) -> Result<ProviderConfig, AssembleError> {
         timeout: settings.timeout,
         extra_roots: settings.ca_pem.iter().cloned().collect(),
         allow_http: settings.allow_http,
-        ..HttpClientConfig::default()
+        body_limit: memory::PROVIDER_ANSWER_BYTES,
+        max_concurrent: memory::PROVIDER_CALLS,
     });
     let client =
         client.map_err(|source| AssembleError::Http { provider: settings.name.as_str().to_owned(), source })?;

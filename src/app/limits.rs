@@ -36,8 +36,10 @@ const WITH_STRANGERS: Patience =
 impl Limits {
     /// The check service: a few gateways with many requests each. What they send of a request comes as a message, not
     /// as a header.
+    ///
+    /// The messages are bounded together, by `ext_authz`.
     pub(super) const CHECK: Self = Self {
-        finished: 4096,
+        finished: 1024,
         unfinished: 512,
         strangers: false,
         streams: 4096,
@@ -50,7 +52,7 @@ impl Limits {
         finished: 1024,
         unfinished: 512,
         strangers: true,
-        streams: 32,
+        streams: 2,
         header_bytes: 16 * 1024,
         patience: WITH_STRANGERS,
     };
@@ -132,6 +134,24 @@ fn raised() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory;
+
+    /// What an idle connection takes, with TLS.
+    const IDLE_BYTES: u64 = 24 * 1024;
+    /// A logout token and its form; other bodies are shorter, and those of checks have a budget of their own.
+    const BODY_BYTES: u64 = 20 * 1024;
+
+    /// Without the windows of HTTP/2: what is read at once takes no room in them.
+    #[test]
+    fn the_connections_of_all_listeners_have_room_in_the_budget() {
+        let bodies = |limits: Limits| u64::from(limits.streams) * BODY_BYTES;
+        let most = |limits: Limits, bodies| {
+            limits.finished as u64 * (IDLE_BYTES + bodies) + limits.unfinished as u64 * IDLE_BYTES
+        };
+        let served = [Limits::HTTP, Limits::OPERATIONS, Limits::ADMIN].map(|limits| most(limits, bodies(limits)));
+        let sum = most(Limits::CHECK, 0) + served.iter().sum::<u64>();
+        assert!(sum <= memory::CONNECTIONS, "{sum} bytes, and not {}", memory::CONNECTIONS);
+    }
 
     #[test]
     fn the_listeners_fit_into_what_the_system_gives() {

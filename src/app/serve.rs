@@ -25,6 +25,9 @@ use crate::panics::caught;
 /// How often a silent connection is asked whether it lives, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_DEADLINE: Duration = Duration::from_secs(20);
+/// How many bytes a connection may send ahead of what is read of it, and of an answer how many wait to be sent: the first
+/// window of HTTP/2 (RFC 9113 section 6.9.2), below which no connection can go.
+const WINDOW: u32 = 65_535;
 /// How long to wait when the system has no place for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -90,6 +93,9 @@ fn protocol(limits: Limits) -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_send_buf_size(WINDOW as usize)
         .max_header_list_size(limits.header_bytes)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_DEADLINE);

@@ -30,6 +30,12 @@ impl Refusal {
         Self { retry_after: Some(retry_after), ..refusal }
     }
 
+    /// The checks that are under way take all the memory that there is for them.
+    pub(super) const fn of_overload(retry_after: Duration) -> Self {
+        let refusal = Self::new(Reason::TooManyChecks, Disposition::Unavailable);
+        Self { retry_after: Some(retry_after), ..refusal }
+    }
+
     pub(super) const fn unauthorized(reason: Reason) -> Self {
         Self::new(reason, Disposition::Unauthorized)
     }

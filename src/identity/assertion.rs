@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use quick_cache::sync::Cache;
+use quick_cache::Weighter;
 use serde::Serialize;
 
 use super::Proof;
@@ -13,12 +13,13 @@ use crate::{
     clock::{SharedClock, Timestamp},
     decision::HeaderText,
     jose::SharedAssertionKeyRing,
+    memory::{self, BoundedCache},
     principal::{Email, Group, Method, Principal},
     secret::{random_id, sha256},
 };
 
-/// How many signed assertions are kept. One takes about 1 KiB.
-const MAX_KEPT: usize = 20_000;
+/// What a kept assertion usually takes, in bytes.
+const USUAL_BYTES: u64 = 1536;
 
 /// What every assertion says.
 #[derive(Clone, Debug)]
@@ -72,12 +73,25 @@ pub(super) struct Assertions {
     config: AssertionConfig,
     keys: SharedAssertionKeyRing,
     clock: SharedClock,
-    kept: Cache<[u8; 32], Arc<Kept>>,
+    kept: BoundedCache<CacheKey, Arc<Kept>, Weight>,
+}
+
+type CacheKey = [u8; 32];
+
+#[derive(Clone, Copy, Debug)]
+struct Weight;
+
+impl Weighter<CacheKey, Arc<Kept>> for Weight {
+    fn weight(&self, _: &CacheKey, kept: &Arc<Kept>) -> u64 {
+        let heap = memory::shared::<Kept>() + memory::block(kept.header.as_str().len());
+        memory::entry::<CacheKey, Arc<Kept>>(heap)
+    }
 }
 
 impl Assertions {
     pub(super) fn new(config: AssertionConfig, keys: SharedAssertionKeyRing, clock: SharedClock) -> Self {
-        Self { config, keys, clock, kept: Cache::new(MAX_KEPT) }
+        let kept = memory::cache(memory::ASSERTIONS, USUAL_BYTES, Weight);
+        Self { config, keys, clock, kept }
     }
 
     /// The assertion about a principal. `groups` are those that are told; none means that they were too many.
@@ -100,6 +114,7 @@ impl Assertions {
             return Some(kept.header.clone());
         }
         let header = self.sign(principal, proof.method, audience, groups, now)?;
+        // The copy has no room to spare, unlike what was written piece by piece.
         let kept = Kept { header: header.clone(), fresh_until: now.plus(self.config.lifetime / 2), issued_at: now };
         self.kept.insert(key, Arc::new(kept));
         Some(header)
@@ -143,7 +158,7 @@ impl Assertions {
 }
 
 /// Everything that is in an assertion, each field with its length before it.
-fn cache_key(principal: &Principal, proof: Proof<'_>, audience: &str) -> [u8; 32] {
+fn cache_key(principal: &Principal, proof: Proof<'_>, audience: &str) -> CacheKey {
     let (subject, userid) = (principal.subject(), principal.userid());
     let version = proof.credential.version.to_be_bytes();
     let email = principal.email().map_or("", Email::as_str);

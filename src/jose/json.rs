@@ -1,20 +1,24 @@
 //! Strict JSON: a name that occurs twice in one object is refused, since two readers would take two values (RFC 8259
 //! section 4, RFC 7515 section 4).
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// The deepest nesting that is read: more than any token or key set needs.
 const MAX_DEPTH: usize = 16;
+/// The most values that are read, those in lists and objects included. A value takes many times the bytes of its shortest
+/// text, so the length of a text alone does not bound what it takes in memory.
+const MAX_VALUES: usize = 16 * 1024;
 
 /// Reads one JSON object and nothing beside it, strictly: `None` where `text` is no JSON, no object, nests more than 16
-/// levels deep, or has a name twice in one object, since two readers would take two values (RFC 8259 section 4).
+/// levels deep, holds more than 16,384 values, or has a name twice in one object, since two readers would take two values (RFC 8259 section 4).
 #[must_use]
 pub fn parse_object(text: &[u8]) -> Option<Map<String, Value>> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer).ok()?;
+    let left = Cell::new(MAX_VALUES);
+    let value = Strict { depth: MAX_DEPTH, left: &left }.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     match value {
         Value::Object(object) => Some(object),
@@ -22,27 +26,30 @@ pub fn parse_object(text: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// Reads one value, at most `depth` levels of it.
+/// Reads one value, at most `depth` levels of it, and of all at most `left`.
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'a> {
     depth: usize,
+    left: &'a Cell<usize>,
 }
 
-impl Strict {
+impl Strict<'_> {
     fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
-        self.depth.checked_sub(1).map(|depth| Self { depth }).ok_or_else(|| E::custom("nested too deeply"))
+        self.depth.checked_sub(1).map(|depth| Self { depth, ..self }).ok_or_else(|| E::custom("nested too deeply"))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.left.get().checked_sub(1).ok_or_else(|| D::Error::custom("too many values"))?;
+        self.left.set(left);
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,6 +141,16 @@ mod tests {
         assert!(parse_object(nested(MAX_DEPTH - 1).as_bytes()).is_some());
         assert!(parse_object(nested(MAX_DEPTH).as_bytes()).is_none());
         assert!(parse_object(nested(100_000).as_bytes()).is_none());
+    }
+
+    #[test]
+    fn values_are_counted_wherever_they_stand() {
+        let list = |values: usize| format!("{{\"a\":[{}]}}", vec!["0"; values].join(","));
+        // The object and the list are two.
+        assert!(parse_object(list(MAX_VALUES - 2).as_bytes()).is_some());
+        assert!(parse_object(list(MAX_VALUES - 1).as_bytes()).is_none());
+        let objects = format!("{{\"a\":[{}]}}", vec!["{}"; MAX_VALUES].join(","));
+        assert!(parse_object(objects.as_bytes()).is_none());
     }
 
     proptest! {

@@ -2,16 +2,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use quick_cache::sync::Cache;
+use quick_cache::Weighter;
 
 use super::answer::ReviewedServiceAccount;
 use crate::{
     clock::{Clock, Timestamp},
+    memory::{self, BoundedCache},
     reason::Reason,
 };
 
-/// How many tokens each of the caches holds.
-const CAPACITY: usize = 16_384;
+/// What an accepted token usually takes, in bytes.
+const USUAL_BYTES: u64 = 1024;
 
 /// The name of a token in the caches: a keyed hash of it and of our audiences. It reveals nothing of the token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,8 +26,8 @@ impl fmt::Debug for TokenKey {
 
 /// The caches. Accepted and refused tokens are apart, so that no number of refused ones evicts an accepted one.
 pub(super) struct Verdicts {
-    accepted: Cache<TokenKey, Arc<Accepted>>,
-    refused: Cache<TokenKey, Refused>,
+    accepted: BoundedCache<TokenKey, Arc<Accepted>, Weight>,
+    refused: BoundedCache<TokenKey, Refused, Weight>,
     accepted_life: Duration,
     refused_life: Duration,
 }
@@ -44,9 +45,30 @@ struct Refused {
     until: Duration,
 }
 
+#[derive(Clone, Copy)]
+struct Weight;
+
+impl Weighter<TokenKey, Arc<Accepted>> for Weight {
+    fn weight(&self, _: &TokenKey, accepted: &Arc<Accepted>) -> u64 {
+        let account = memory::shared::<ReviewedServiceAccount>() + accepted.account.account().heap_bytes();
+        memory::entry::<TokenKey, Arc<Accepted>>(memory::shared::<Accepted>() + account)
+    }
+}
+
+impl Weighter<TokenKey, Refused> for Weight {
+    fn weight(&self, _: &TokenKey, _: &Refused) -> u64 {
+        memory::entry::<TokenKey, Refused>(0)
+    }
+}
+
 impl Verdicts {
     pub(super) fn new(accepted_life: Duration, refused_life: Duration) -> Self {
-        Self { accepted: Cache::new(CAPACITY), refused: Cache::new(CAPACITY), accepted_life, refused_life }
+        Self {
+            accepted: memory::cache(memory::ACCEPTED_TOKENS, USUAL_BYTES, Weight),
+            refused: memory::cache(memory::REFUSED_TOKENS, memory::entry::<TokenKey, Refused>(0), Weight),
+            accepted_life,
+            refused_life,
+        }
     }
 
     /// The account of a token that was accepted within the cache's life and has not expired.

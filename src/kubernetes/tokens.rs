@@ -19,12 +19,12 @@ use super::{
     metrics::{Metrics, Outcome, Source},
     places::Places,
     reviews::{ReviewError, Reviews},
-    shared_calls::{Part, SharedCalls},
+    shared_calls::{Needs, Part, SharedCalls},
     signature::Signatures,
 };
 use crate::{
     clock::SharedClock,
-    jose,
+    jose, memory,
     reason::Reason,
     secret::{Label, SecretString, SharedRootKeyRing},
 };
@@ -33,6 +33,8 @@ use crate::{
 const PLACE_WAIT: Duration = Duration::from_millis(500);
 /// How many calls may wait for each place.
 const WAITING_PER_PLACE: usize = 64;
+/// What a call takes beside its token, in bytes.
+const CALL_BYTES: usize = 4 * 1024;
 /// When to come back after there was no place.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 /// When to come back after the API server did not answer.
@@ -105,7 +107,7 @@ impl ServiceAccountTokens {
             audience_field,
             signatures,
             verdicts: Verdicts::new(config.cache_ttl, config.negative_cache_ttl),
-            calls: SharedCalls::new(),
+            calls: SharedCalls::new(memory::REVIEWS),
             places: Places::new(config.max_concurrent_reviews),
             config,
             reviews,
@@ -247,15 +249,19 @@ impl Judge {
 
     fn join(self: &Arc<Self>, key: TokenKey, token: &str, claims: &Claims) -> Part<CallResult> {
         let was_good = self.verdicts.was_good(&key, self.clock.now());
-        let bound =
-            if was_good { usize::MAX } else { self.config.max_concurrent_reviews.saturating_mul(WAITING_PER_PLACE) };
+        let most = self.config.max_concurrent_reviews.saturating_mul(WAITING_PER_PLACE);
+        let needs = Needs {
+            bytes: CALL_BYTES + token.len(),
+            bound: if was_good { usize::MAX } else { most },
+            kept: was_good,
+        };
         let known = || {
             let accepted = self.verdicts.accepted(&key, &*self.clock).map(Ok);
             let verdict = accepted.or_else(|| self.verdicts.refused(&key, &*self.clock).map(Err))?;
             Some(CallResult::Decided(verdict))
         };
         let start = || Arc::clone(self).call(key, SecretString::new(token.to_owned()), claims.clone(), was_good);
-        self.calls.join(key, bound, known, start)
+        self.calls.join(key, needs, known, start)
     }
 
     /// One call, in its own task: a place, the review, and what is remembered of it.

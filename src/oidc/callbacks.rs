@@ -13,9 +13,12 @@ use futures::{
 use tracing::Instrument as _;
 
 use super::login::CallbackOutcome;
-use crate::reason::Reason;
+use crate::{
+    memory::{self, Budget},
+    reason::Reason,
+};
 
-/// How long an answer is kept for one who asks again.
+/// How long an answer is kept for one who asks again, where there is room for it.
 const KEEP: Duration = Duration::from_secs(10);
 
 /// Names a callback: a hash of its state's id and its code.
@@ -23,10 +26,21 @@ pub(super) type CallbackKey = [u8; 32];
 
 type Answer = Shared<BoxFuture<'static, CallbackOutcome>>;
 
-/// The callbacks that are being answered or were a moment ago. There are no more than the limits let begin.
-#[derive(Debug, Default)]
+/// What an answer takes beside what it says: its place, its future and the task that forgets it.
+const ANSWER_BYTES: usize = 2048;
+
+/// The callbacks that are being answered or were a moment ago. Of the first there are no more than the limits let begin;
+/// what the others say is bounded in bytes.
+#[derive(Debug)]
 pub(super) struct Callbacks {
     running: Mutex<HashMap<CallbackKey, Answer>>,
+    kept: Arc<Budget>,
+}
+
+impl Default for Callbacks {
+    fn default() -> Self {
+        Self { running: Mutex::default(), kept: Budget::new(memory::CALLBACKS) }
+    }
 }
 
 impl Callbacks {
@@ -56,8 +70,37 @@ impl Callbacks {
     }
 
     async fn forget(self: Arc<Self>, key: CallbackKey, answer: Answer) {
-        answer.await;
-        tokio::time::sleep(KEEP).await;
+        let bytes = ANSWER_BYTES + answer.await.heap_bytes();
+        // Without room whoever asks again hears that the callback was answered, and goes on with the session.
+        if let Some(_kept) = self.kept.take(bytes) {
+            tokio::time::sleep(KEEP).await;
+        }
         self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::ReturnTarget;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_answers_say_is_kept_for_a_while_and_bounded_in_bytes() {
+        let callbacks = Arc::new(Callbacks::default());
+        let target = ReturnTarget::from(format!("/{}", "a".repeat(2000)));
+        let outcome = CallbackOutcome::Failed { reason: Reason::ProviderDenied, target: Some(target) };
+        for number in 0..10_000_u32 {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&number.to_be_bytes());
+            let outcome = outcome.clone();
+            let answer = callbacks.share(key, || Ok(async move { outcome })).unwrap();
+            assert!(matches!(answer.await, CallbackOutcome::Failed { .. }), "{number}");
+        }
+        tokio::time::sleep(KEEP / 2).await;
+        let kept = || callbacks.running.lock().unwrap().len() as u64;
+        let most = memory::CALLBACKS / 4096;
+        assert!((most / 2..=most).contains(&kept()), "{} answers of 4 KiB are kept", kept());
+        tokio::time::sleep(KEEP).await;
+        assert_eq!(kept(), 0);
     }
 }

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     clock::{SharedClock, Timestamp},
     decision::{Location, SetCookie},
+    memory,
     principal::ProviderName,
     reason::Reason,
     secret::{SecretString, SharedRootKeyRing, constant_time_eq, sha256},
@@ -132,6 +133,18 @@ pub enum CallbackOutcome {
 impl CallbackOutcome {
     pub(super) const fn failed(reason: Reason) -> Self {
         Self::Failed { reason, target: None }
+    }
+
+    /// About how many bytes it points to.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let target = |target: &ReturnTarget| memory::block(target.as_str().len());
+        match self {
+            Self::SignedIn { ticket, target: wanted, session } => {
+                memory::block(ticket.expose().len()) + target(wanted) + session.heap_bytes()
+            }
+            Self::NotFresh { target: wanted, .. } => target(wanted),
+            Self::Failed { target: wanted, .. } => wanted.as_ref().map_or(0, target),
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    memory,
     principal::ProviderName,
     secret::SecretString,
     session::{Current, Handle, LeaseHolder, OpenError, Renewal, Renewed, Session, StoreError},
@@ -78,32 +79,56 @@ pub enum NotFresh {
 pub(super) type Outcome = Result<Arc<Session>, NotFresh>;
 pub(super) type Answer = Shared<BoxFuture<'static, Outcome>>;
 
-/// The calls about sessions that are running, or failed a moment ago, by the session's handle.
+/// The calls about sessions that are running, or failed a moment ago, by the session's handle. Both are bounded in number
+/// by [`memory::SESSION_CALLS_RUNNING`] and [`memory::SESSION_CALLS_FAILED`].
 #[derive(Debug, Default)]
-pub(super) struct Refreshes(Mutex<HashMap<Handle, Answer>>);
+pub(super) struct Refreshes(Mutex<Calls>);
+
+#[derive(Debug, Default)]
+struct Calls {
+    answers: HashMap<Handle, Answer>,
+    running: usize,
+}
 
 impl Refreshes {
     /// The outcome of the call about this session: of the one that is known, else of `begin`'s, which runs in a task.
+    /// Where too many run, none begins: their provider is too slow for more.
     pub(super) fn share<F>(self: &Arc<Self>, session: &Handle, begin: impl FnOnce() -> F) -> Answer
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = running.get(session) {
+        let mut calls = self.calls();
+        if let Some(answer) = calls.answers.get(session) {
             return answer.clone();
         }
+        if calls.running >= memory::SESSION_CALLS_RUNNING {
+            return std::future::ready(Err(NotFresh::ProviderUnavailable)).boxed().shared();
+        }
+        calls.running += 1;
         let task = tokio::spawn(begin().in_current_span());
         let answer = async { task.await.unwrap_or(Err(NotFresh::ProviderUnavailable)) }.boxed().shared();
-        running.insert(session.clone(), answer.clone());
+        calls.answers.insert(session.clone(), answer.clone());
         tokio::spawn(Arc::clone(self).forget(session.clone(), answer.clone()));
         answer
     }
 
     async fn forget(self: Arc<Self>, session: Handle, answer: Answer) {
-        if matches!(answer.await, Err(NotFresh::ProviderUnavailable | NotFresh::StoreUnavailable)) {
+        let failed = matches!(answer.await, Err(NotFresh::ProviderUnavailable | NotFresh::StoreUnavailable));
+        if self.is_remembered(failed) {
             tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
         }
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+        self.calls().answers.remove(&session);
+    }
+
+    /// Counts a call as ended; whether its outcome is told to whoever asks next.
+    fn is_remembered(&self, failed: bool) -> bool {
+        let mut calls = self.calls();
+        calls.running -= 1;
+        failed && calls.answers.len() - calls.running <= memory::SESSION_CALLS_FAILED
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -343,5 +368,47 @@ pub(super) const fn not_fresh(error: OpenError) -> NotFresh {
     match error {
         OpenError::NotOurs | OpenError::Ended => NotFresh::Ended,
         OpenError::Unavailable => NotFresh::StoreUnavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(number: usize) -> Handle {
+        Handle::parse(&format!("{number:012}")).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_about_sessions_are_bounded_in_number_and_so_is_what_is_remembered_of_them() {
+        const ALL: usize = memory::SESSION_CALLS_RUNNING;
+        let refreshes = Arc::new(Refreshes::default());
+        let share = |number, outcome: Outcome, time| {
+            refreshes.share(&session(number), || async move {
+                tokio::time::sleep(time).await;
+                outcome
+            })
+        };
+        let second = Duration::from_secs(1);
+        let answers: Vec<_> = (0..ALL).map(|number| share(number, Err(NotFresh::Ended), second)).collect();
+        assert_eq!(share(ALL, Err(NotFresh::Ended), second).await.unwrap_err(), NotFresh::ProviderUnavailable);
+        // Whoever asks about a call that runs takes part in it.
+        assert_eq!(share(0, Err(NotFresh::StoreUnavailable), second).await.unwrap_err(), NotFresh::Ended);
+        for answer in answers {
+            assert_eq!(answer.await.unwrap_err(), NotFresh::Ended);
+        }
+        tokio::task::yield_now().await;
+
+        for number in 0..2 * memory::SESSION_CALLS_FAILED {
+            let answer = share(number, Err(NotFresh::ProviderUnavailable), Duration::ZERO);
+            assert_eq!(answer.await.unwrap_err(), NotFresh::ProviderUnavailable, "{number}");
+            // Whoever counts the call as ended runs.
+            tokio::task::yield_now().await;
+        }
+        let remembered = refreshes.calls().answers.len();
+        assert!(remembered <= memory::SESSION_CALLS_FAILED, "{remembered}");
+        tokio::time::sleep(2 * PAUSE_AFTER_FAILURE).await;
+        let calls = refreshes.calls();
+        assert_eq!((calls.answers.len(), calls.running), (0, 0));
     }
 }

@@ -7,7 +7,7 @@ use openidconnect::{
     AccessToken, IntrospectionUrl, SubjectIdentifier, TokenIntrospectionResponse as _, UserInfoError,
     core::CoreUserInfoClaims,
 };
-use quick_cache::sync::Cache;
+use quick_cache::Weighter;
 
 use super::{
     config::{StrictAsk, StrictConfig},
@@ -19,12 +19,13 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    memory::{self, BoundedCache},
     secret::SecretString,
     session::{Handle, Session},
 };
 
-/// Of how many sessions the last answer is remembered.
-const CAPACITY: usize = 50_000;
+/// What an answer that is remembered takes, in bytes.
+const USUAL_BYTES: u64 = 256;
 /// How long the provider may take altogether: shorter than the gateway waits.
 const DEADLINE: Duration = Duration::from_secs(8);
 
@@ -32,13 +33,23 @@ const DEADLINE: Duration = Duration::from_secs(8);
 #[derive(Debug)]
 pub(super) struct StrictChecks {
     /// In monotonic time, by the session's handle.
-    good_at: Cache<Handle, Duration>,
+    good_at: BoundedCache<Handle, Duration, Weight>,
     running: Arc<Refreshes>,
 }
 
 impl StrictChecks {
     pub(super) fn new() -> Self {
-        Self { good_at: Cache::new(CAPACITY), running: Arc::default() }
+        let good_at = memory::cache(memory::STRICT_ANSWERS, USUAL_BYTES, Weight);
+        Self { good_at, running: Arc::default() }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Weight;
+
+impl Weighter<Handle, Duration> for Weight {
+    fn weight(&self, session: &Handle, _: &Duration) -> u64 {
+        memory::entry::<Handle, Duration>(memory::block(session.as_str().len()))
     }
 }
 

@@ -8,6 +8,8 @@ use icu_properties::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::memory;
+
 /// The longest user id, in bytes.
 const MAX_USERID_BYTES: usize = 320;
 /// The longest e-mail address, in bytes (RFC 5321 section 4.5.3.1.3, less the angle brackets).
@@ -184,6 +186,7 @@ impl Groups {
                 Err(_) => groups.dropped += 1,
             }
         }
+        groups.names.shrink_to_fit();
         groups
     }
 
@@ -198,6 +201,13 @@ impl Groups {
     #[must_use]
     pub fn names(&self) -> &[Group] {
         &self.names
+    }
+
+    /// About how many bytes the names take in memory.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let texts: usize = self.names.iter().map(|group| memory::block(group.as_str().len())).sum();
+        memory::block(self.names.capacity() * size_of::<Group>()) + texts
     }
 
     /// How many were dropped as unusable.

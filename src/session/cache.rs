@@ -9,18 +9,19 @@ use std::{
     time::Duration,
 };
 
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::Weighter;
 
 use super::{
     record::Session,
     store::{RecordName, SessionStore, StoreObserver},
 };
-use crate::secret::{Label, RootKeyRing};
+use crate::{
+    memory::{self, BoundedCache},
+    secret::{Label, RootKeyRing},
+};
 
-/// How many opened sessions are remembered.
-const CAPACITY: usize = 50_000;
-/// How many bytes they take at most.
-const CAPACITY_BYTES: u64 = 128 << 20;
+/// What an opened session usually takes, in bytes.
+const USUAL_BYTES: u64 = 1024;
 /// How many records share an epoch, seen from the other side: a change makes one in so many sessions be read again.
 const EPOCHS: usize = 4096;
 
@@ -34,7 +35,7 @@ pub(super) type CacheKey = [u8; 32];
 /// logout is answered, also where reader and logout raced, and a hit takes no lock but the cache's own.
 pub(super) struct OpenedSessions {
     store: Arc<dyn SessionStore>,
-    entries: Cache<CacheKey, Entry, Weight>,
+    entries: BoundedCache<CacheKey, Entry, Weight>,
     epochs: Arc<Epochs>,
     enabled: bool,
     lifetime: Duration,
@@ -46,8 +47,6 @@ struct Entry {
     epoch: Epoch,
     /// When it was read, by the clock that never steps back.
     read_at: Duration,
-    /// What it takes: its bytes, and no less than its part of all.
-    weight: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -55,7 +54,7 @@ struct Weight;
 
 impl Weighter<CacheKey, Entry> for Weight {
     fn weight(&self, _: &CacheKey, entry: &Entry) -> u64 {
-        entry.weight
+        memory::entry::<CacheKey, Entry>(entry.session.heap_bytes())
     }
 }
 
@@ -69,7 +68,7 @@ impl OpenedSessions {
         let epochs = Arc::new(Epochs((0..EPOCHS).map(|_| AtomicU64::new(0)).collect()));
         let observer: Arc<dyn StoreObserver> = epochs.clone();
         let enabled = store.observe(Arc::downgrade(&observer));
-        let entries = Cache::with_weighter(CAPACITY, CAPACITY_BYTES, Weight);
+        let entries = memory::cache(memory::OPENED_SESSIONS, USUAL_BYTES, Weight);
         Self { store, entries, epochs, enabled, lifetime }
     }
 
@@ -103,9 +102,7 @@ impl OpenedSessions {
     /// Remembers a session that was read after `epoch` was taken, at `read_at`.
     pub(super) fn insert(&self, key: CacheKey, session: Arc<Session>, epoch: Epoch, read_at: Duration) {
         if self.enabled {
-            let bytes = size_of::<(CacheKey, Entry)>() + session.bytes();
-            let weight = (bytes as u64).max(CAPACITY_BYTES / CAPACITY as u64);
-            self.entries.insert(key, Entry { session, epoch, read_at, weight });
+            self.entries.insert(key, Entry { session, epoch, read_at });
         }
     }
 

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    memory,
     principal::{Email, Group, Groups, ProviderName, User, Userid},
     secret::{KeyId, Label, RootKeyRing, SecretString, UnsealError},
 };
@@ -148,12 +149,11 @@ impl Session {
         Timestamp::from_unix_millis(self.last_seen.load(Ordering::Relaxed))
     }
 
-    /// About how many bytes it takes in memory.
-    pub(super) fn bytes(&self) -> usize {
-        let user = &self.user;
-        let groups: usize = user.groups.names().iter().map(|group| group.as_str().len() + size_of::<Group>()).sum();
-        let texts = [user.issuer.as_str(), user.subject.as_str(), user.userid.as_str(), &self.origin, &self.source];
-        size_of::<Self>() + groups + texts.iter().map(|text| text.len()).sum::<usize>()
+    /// About how many bytes it takes in memory, shared as it is.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let texts = [&self.origin, &self.source, self.handle.as_str()].map(|text| memory::block(text.len()));
+        memory::shared::<Self>() + self.user.heap_bytes() + texts.iter().sum::<usize>()
     }
 
     /// The name of its record.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
 use super::{
@@ -25,6 +26,8 @@ use crate::{
 
 /// How often the last use of a session is stored, unless the idle lifetime is shorter than two of it.
 const LAST_SEEN_INTERVAL: Duration = Duration::from_mins(1);
+/// How many uses wait to be stored at once. One more is not stored; the next one is, a minute later.
+const USES_AT_ONCE: usize = 2048;
 /// How often the store is swept of what has expired.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -97,6 +100,8 @@ pub struct Sessions {
     pub(super) absolute_lifetime: Duration,
     idle_lifetime: Duration,
     opened: OpenedSessions,
+    /// One place for each use that is being stored.
+    uses: Arc<Semaphore>,
     pub(super) metrics: Metrics,
 }
 
@@ -116,7 +121,8 @@ impl Sessions {
         };
         let opened = OpenedSessions::of(Arc::clone(&store), remembered_for);
         let (absolute_lifetime, idle_lifetime) = (config.absolute_lifetime, config.idle_lifetime);
-        Self { store, ring, clock, absolute_lifetime, idle_lifetime, opened, metrics }
+        let uses = Arc::new(Semaphore::new(USES_AT_ONCE));
+        Self { store, ring, clock, absolute_lifetime, idle_lifetime, opened, uses, metrics }
     }
 
     /// The session of a ticket that was presented at `origin`, whose provider is `provider`. Counts as a use of it.
@@ -465,10 +471,16 @@ impl Sessions {
         if !session.see(self.clock.now(), LAST_SEEN_INTERVAL.min(self.idle_lifetime / 2)) {
             return;
         }
+        let Ok(place) = Arc::clone(&self.uses).try_acquire_owned() else {
+            return debug!(session = %session.handle(), "the use of a session is not stored: too many wait");
+        };
         let listing = session.seal_listing(&self.ring.load());
         let expires_at = session.ends_at(self.idle_lifetime);
         let (store, name, metrics) = (Arc::clone(&self.store), *session.name(), self.metrics.clone());
-        tokio::spawn(async move { touch(store.as_ref(), &name, listing, expires_at, &metrics).await });
+        tokio::spawn(async move {
+            touch(store.as_ref(), &name, listing, expires_at, &metrics).await;
+            drop(place);
+        });
     }
 
     /// How the store's servers are reached; `None` where it is within this process.

@@ -1,0 +1,254 @@
+//! What the caches take of memory when all of them are full: of large entries, then of small ones, then of large ones
+//! again. They are the product's own, filled by its own types, under the allocator of its binary.
+//!
+//! One test, alone in its process: what the process takes is what is measured.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _};
+use portcullis::clock::{SharedClock, SystemClock};
+use portcullis::identity::{self, AssertionConfig, Bearer, CredentialKey, HeaderConfig, Identity, Proof};
+use portcullis::jose::{AssertionKey, AssertionKeyRing};
+use portcullis::kubernetes::{
+    self, Metrics as TokenMetrics, ReviewAnswer, ReviewError, ReviewedUser, Reviews, ServiceAccountTokens,
+};
+use portcullis::memory;
+use portcullis::principal::{Groups, Method, Principal, ProviderName, User, Userid};
+use portcullis::request::{RawRequest, Request};
+use portcullis::secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing, random_bytes};
+use portcullis::session::{Config as SessionConfig, Metrics, NewSession, Sessions, StoreConfig, Tokens, open_store};
+use serde_json::json;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ORIGIN: &str = "https://kubeflow.test";
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+const AUDIENCE: &str = "portcullis.test";
+/// As many groups as are told in a header: 8 KiB of names of two letters, and 20 KiB of assertion.
+const MANY_GROUPS: usize = 2700;
+/// How many sessions are stored at once: the store writes them together.
+const AT_ONCE: usize = 64;
+
+/// What is filled.
+struct House {
+    clock: SharedClock,
+    sessions: Sessions,
+    identity: Identity,
+    tokens: ServiceAccountTokens,
+    request: Request,
+}
+
+/// What one round puts into the caches.
+struct Round {
+    what: &'static str,
+    groups: usize,
+    sessions: usize,
+    /// For each session.
+    assertions: usize,
+    accepted: usize,
+    refused: usize,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_caches_take_no_more_than_their_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::build(folder.path()).await;
+    // What is done once is done.
+    house.fill(&Round { what: "warm", groups: 1, sessions: 64, assertions: 1, accepted: 10, refused: 10 }, 0).await;
+    let before = resident();
+    let parts = memory::OPENED_SESSIONS
+        + memory::ASSERTIONS
+        + memory::ACCEPTED_TOKENS
+        + memory::REFUSED_TOKENS
+        + memory::EMBEDDED_STORE;
+    let most = parts + parts / 8;
+    let large = |what| Round { what, groups: MANY_GROUPS, sessions: 800, assertions: 3, accepted: 300, refused: 1000 };
+    let rounds = [
+        large("large"),
+        Round { what: "small", groups: 3, sessions: 4000, assertions: 8, accepted: 20_000, refused: 40_000 },
+        large("large again"),
+    ];
+    for (number, round) in rounds.iter().enumerate() {
+        house.fill(round, number + 1).await;
+        let grown = resident().saturating_sub(before);
+        println!("{}: {} MiB of {}", round.what, grown >> 20, most >> 20);
+        assert!(grown <= most, "{}: grown by {grown} bytes, over {most}", round.what);
+        if round.groups == MANY_GROUPS {
+            // Else nothing was filled.
+            assert!(grown >= parts / 3, "{}: grown by {grown} bytes only", round.what);
+        }
+    }
+}
+
+impl House {
+    async fn build(folder: &std::path::Path) -> Self {
+        let clock: SharedClock = SystemClock::shared();
+        let ring: SharedRootKeyRing =
+            RootKeyRing::new(&[SecretBytes::new(random_bytes::<32>().to_vec())]).unwrap().shared();
+        let config = SessionConfig {
+            store: StoreConfig::Embedded { path: folder.join("store/sessions.redb") },
+            absolute_lifetime: Duration::from_hours(24),
+            idle_lifetime: Duration::from_hours(8),
+        };
+        let metrics = Metrics::default();
+        let store = open_store(&config, &clock, &metrics).await.unwrap();
+        let sessions = Sessions::new(store, ring.clone(), Arc::clone(&clock), &config, metrics);
+        let raw = RawRequest { method: "GET".into(), host: "kubeflow.test".into(), path: "/".into(), ..<_>::default() };
+        Self {
+            sessions,
+            identity: identity(&clock),
+            tokens: tokens(ring, &clock),
+            request: Request::parse(raw).unwrap(),
+            clock,
+        }
+    }
+
+    /// One round, of people and tokens that no other round has.
+    async fn fill(&self, round: &Round, number: usize) {
+        let groups = names(round.groups);
+        let people =
+            stream::iter(0..round.sessions).map(|person| self.sign_in(number * 1_000_000 + person, &groups, round));
+        people.buffer_unordered(AT_ONCE).collect::<()>().await;
+        for account in 0..round.accepted {
+            let token = token(number * 1_000_000 + account, round.groups);
+            assert!(self.tokens.judge(&token).await.is_ok());
+        }
+        for account in 0..round.refused {
+            let token = token(number * 1_000_000 + account, 0);
+            assert!(self.tokens.judge(&token).await.is_err());
+        }
+    }
+
+    /// A session that is opened, and the assertions about it for several audiences.
+    async fn sign_in(&self, person: usize, groups: &[String], round: &Round) {
+        let provider = ProviderName::parse("test").unwrap();
+        let user = User {
+            provider: provider.clone(),
+            issuer: "https://idp.test".to_owned(),
+            subject: format!("subject-{person:09}"),
+            userid: Userid::parse(&format!("person-{person:09}@example.com")).unwrap(),
+            email: None,
+            groups: Groups::from_provider(groups.iter().map(String::as_str)),
+        };
+        let tokens = Tokens {
+            id_token: SecretString::new("t".repeat(1000)),
+            access_token: None,
+            refresh_token: None,
+            access_token_life: None,
+            nonce: None,
+        };
+        let new = NewSession {
+            user: user.clone(),
+            origin: ORIGIN.to_owned(),
+            login_began_at: self.clock.now(),
+            source: None,
+            tokens,
+            provider_session: None,
+            authenticated_at: None,
+        };
+        let (ticket, _) = self.sessions.create(new).await.unwrap();
+        let session = self.sessions.open(ticket.expose(), ORIGIN, &provider).await.unwrap();
+        let (principal, name) = (Principal::User(user), session.handle().as_str().as_bytes());
+        for audience in 0..round.assertions {
+            let proof = Proof { method: Method::Session, credential: CredentialKey { name, version: 1 } };
+            let audience = format!("audience-{audience}");
+            drop(self.identity.inject(&self.request, &principal, proof, Some(&audience), Bearer::Keep));
+        }
+    }
+}
+
+/// So many names of two letters or, where there are more, three.
+fn names(count: usize) -> Vec<String> {
+    let letters: Vec<char> = ('a'..='z').chain('A'..='Z').chain('0'..='9').collect();
+    let pairs = letters.iter().flat_map(|first| letters.iter().map(move |second| format!("{first}{second}")));
+    pairs.take(count).collect()
+}
+
+fn identity(clock: &SharedClock) -> Identity {
+    let pem = SecretBytes::new(AssertionKey::generate_pem().expose().as_bytes().to_vec());
+    let key = AssertionKey::from_pem(&pem, clock.now()).unwrap();
+    let ring = AssertionKeyRing::new(vec![key], Duration::from_mins(90)).unwrap();
+    let config = identity::Config {
+        headers: HeaderConfig::default(),
+        cookie_names: Vec::new(),
+        named_groups: Vec::new(),
+        remove_method_overrides: false,
+        assertion: AssertionConfig {
+            issuer: "https://portcullis.test".into(),
+            audience: "kubeflow".into(),
+            lifetime: Duration::from_hours(1),
+        },
+    };
+    Identity::new(config, ring.shared(), Arc::clone(clock))
+}
+
+fn tokens(ring: SharedRootKeyRing, clock: &SharedClock) -> ServiceAccountTokens {
+    let config = kubernetes::Config {
+        audiences: vec![AUDIENCE.into()],
+        issuers: vec![ISSUER.into()],
+        cache_ttl: Duration::from_mins(5),
+        negative_cache_ttl: Duration::from_secs(10),
+        max_concurrent_reviews: 16,
+        timeout: Duration::from_secs(30),
+        verify_signatures: false,
+    };
+    let metrics = TokenMetrics::register(&mut <_>::default());
+    ServiceAccountTokens::new(config, Arc::new(Scripted), ring, Arc::clone(clock), metrics).unwrap()
+}
+
+/// The token of an account that is in so many groups; one that is in none is refused.
+fn token(account: usize, groups: usize) -> String {
+    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({
+        "iss": ISSUER, "aud": [AUDIENCE], "sub": format!("system:serviceaccount:team-a:robot-{account}"),
+        "exp": 4_000_000_000_u64, "jti": groups.to_string(),
+        "kubernetes.io": { "namespace": "team-a", "serviceaccount": { "name": format!("robot-{account}"), "uid": "uid" } },
+    });
+    format!("{}.{}.c2ln", part(json!({ "alg": "ES256", "kid": "1" })), part(claims))
+}
+
+/// An API server that believes every token.
+#[derive(Debug)]
+struct Scripted;
+
+#[async_trait]
+impl Reviews for Scripted {
+    async fn review_token(&self, token: &SecretString, audiences: &[String]) -> Result<ReviewAnswer, ReviewError> {
+        let claims = portcullis::jose::peek(token.expose()).unwrap();
+        let count: usize = claims.claim("jti").unwrap().as_str().unwrap().parse().unwrap();
+        if count == 0 {
+            return Ok(ReviewAnswer::default());
+        }
+        let user = ReviewedUser {
+            username: claims.subject().unwrap().to_owned(),
+            uid: "uid".into(),
+            groups: names(count),
+            extra: BTreeMap::new(),
+        };
+        Ok(ReviewAnswer { authenticated: true, audiences: audiences.to_vec(), user })
+    }
+
+    async fn jwks(&self) -> Result<Bytes, ReviewError> {
+        Err(ReviewError::NotFound)
+    }
+
+    fn own_token(&self) -> Option<SecretString> {
+        None
+    }
+}
+
+/// What this process has in memory, in bytes.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
