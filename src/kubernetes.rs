@@ -4,16 +4,19 @@
 //! A token runs through these steps, and the first that refuses decides: size, the cache of accepted tokens (by a keyed
 //! hash of the whole token), shape and claims, the cache of refused tokens, the signature by the API server's own keys
 //! where it serves them, and TokenReview with our audiences. Calls are shared per token, bounded in number, and have a
-//! deadline; only an answer is ever cached.
+//! deadline; only an answer is ever cached. No token counts before the API server has said that none of our audiences is
+//! its own.
 
 mod answer;
 mod audiences;
+mod audience;
 mod cache;
 mod claims;
 mod client;
 mod config;
 mod metrics;
 mod places;
+mod reach;
 mod reviews;
 mod shared_calls;
 mod signature;
@@ -21,6 +24,7 @@ mod tokens;
 
 pub use answer::ReviewedServiceAccount;
 pub use audiences::{is_another_services_audience, is_same_audience};
+pub use audience::Audiences;
 pub use client::{ClientError, KubeReviews};
 pub use config::{Config, ConfigError};
 pub use metrics::Metrics;

@@ -143,6 +143,8 @@ reasons! {
     RevocationsUnknown => "revocations_unknown",
     /// The Kubernetes API server cannot be reached.
     ApiServerUnavailable => "api_server_unavailable",
+    /// ServiceAccount tokens cannot be told from tokens for the API server itself.
+    AudienceShared => "audience_shared",
     /// Too many token reviews at once.
     TooManyReviews => "too_many_reviews",
     /// The gateway's deadline left no time to decide.

@@ -520,3 +520,84 @@ async fn the_products_clock_may_be_a_minute_off_for_tokens_too() {
     }
     ground.passed(passes).await.unwrap();
 }
+
+/// How long a state is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Ground {
+    /// What operators are told: the line of `/readyz?verbose`, and the gauge.
+    async fn told_of_audiences(&self) -> Result<(String, u64)> {
+        let url = format!("http://{}/readyz?verbose", self.portcullis.operations_address());
+        let answer = portcullis_integration::http::plain_client()?.get(url).send().await?;
+        ensure!(answer.status().as_u16() == 200, "readiness speaks of this process alone");
+        let text = answer.text().await?;
+        let line = text.lines().find_map(|line| line.strip_prefix("audiences of tokens: "));
+        let line = line.with_context(|| format!("no line: {text}"))?.to_owned();
+        Ok((line, self.portcullis.metric("portcullis_service_account_tokens_not_judged", &[]).await?))
+    }
+
+    /// Waits until the token is told so; nothing where it passes.
+    async fn until_told(&self, token: &str, wanted: Option<Told>) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let answer = self.present(token).await?;
+            let told = match wanted {
+                Some(told) => expect(&answer, told),
+                None if answer.is_allowed() => Ok(()),
+                None => Err(anyhow::anyhow!("{answer:?}")),
+            };
+            let Err(error) = told else { return Ok(()) };
+            ensure!(begun.elapsed() < PATIENCE, "{error:#}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// The API server's audience may be ours by `--api-audiences`, and then every pod's own token would pass.
+#[tokio::test]
+async fn no_token_counts_until_the_api_server_has_said_that_our_audience_is_not_its_own() {
+    let ground = Ground::start(TIMEOUT, |faults| faults.reviews = Fault::Status(500)).await;
+    let token = ground.api.token("team-a", "robot").audience(TOKEN_AUDIENCE).issue();
+    expect(&ground.present(&token).await.unwrap(), UNAVAILABLE).unwrap();
+    assert_eq!(ground.told_of_audiences().await.unwrap(), ("failing".to_owned(), 1));
+
+    // It comes back, and has meanwhile got our audience for one of its own: its pods' tokens are told apart by nothing.
+    let shared = |faults: &mut Faults| {
+        faults.reviews = Fault::default();
+        faults.edit_status = edit(|status| *status = json!({ "authenticated": true, "audiences": [TOKEN_AUDIENCE] }));
+    };
+    ground.api.misbehave(shared);
+    let refused = Told::Failed("audience_shared", "60");
+    ground.until_told(&token, Some(refused)).await.unwrap();
+    assert_eq!(ground.told_of_audiences().await.unwrap(), ("failing".to_owned(), 1));
+    let errors = || {
+        let records = ground.portcullis.records().unwrap();
+        records.iter().filter(|record| record["level"] == "ERROR").map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(errors().len(), 1, "{:?}", errors());
+    assert!(errors()[0].contains("API server's own audience"), "{:?}", errors());
+    ground.passed(0).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_audience_that_becomes_the_api_servers_own_is_found_out_while_the_process_runs() {
+    let mut ground = Ground::start(TIMEOUT, |faults| faults.reviews = Fault::Status(500)).await;
+    let token = ground.api.token("team-a", "robot").audience(TOKEN_AUDIENCE).issue();
+    expect(&ground.present(&token).await.unwrap(), UNAVAILABLE).unwrap();
+    ground.api.be_honest();
+    ground.until_told(&token, None).await.unwrap();
+    assert_eq!(ground.told_of_audiences().await.unwrap(), ("answering".to_owned(), 0));
+
+    // A reload asks again. What passed a moment ago passes no more.
+    let shared = edit(|status| *status = json!({ "authenticated": true, "audiences": [TOKEN_AUDIENCE] }));
+    ground.api.misbehave(|faults| faults.edit_status = shared);
+    ground.portcullis.rewrite(|tree| tree["logging"]["level"] = json!("debug")).unwrap();
+    ground.until_told(&token, Some(Told::Failed("audience_shared", "60"))).await.unwrap();
+    assert_eq!(ground.told_of_audiences().await.unwrap(), ("failing".to_owned(), 1));
+    assert_eq!(ground.portcullis.process().exited().unwrap(), None, "sessions and public paths need no token");
+
+    ground.api.be_honest();
+    ground.portcullis.rewrite(|tree| tree["logging"]["level"] = json!("trace")).unwrap();
+    ground.until_told(&token, None).await.unwrap();
+    assert_eq!(ground.told_of_audiences().await.unwrap(), ("answering".to_owned(), 0));
+}

@@ -174,6 +174,7 @@ impl Assembly {
         let accounts = match (&settings.service_accounts, &before.service_accounts, &self.built.accounts) {
             (Some(wanted), Some(have), Some(accounts)) if wanted == have => {
                 accounts.reviews.reload().await?;
+                accounts.tokens.check_audiences_soon();
                 Some(accounts.clone())
             }
             (Some(wanted), _, _) => Some(Accounts::new(wanted, keyrings, metrics, clock).await?),
@@ -243,6 +244,7 @@ impl Accounts {
             metrics.kubernetes.clone(),
         )?;
         tokens.check_audiences().await?;
+        tokens.watch_audiences();
         Ok(Self { tokens, reviews })
     }
 }
@@ -362,6 +364,11 @@ impl Built {
             let tokens = accounts.tokens.clone();
             Dependency { name: "API server".to_owned(), state: Arc::new(move || state(tokens.is_answered())) }
         });
+        let audiences = self.accounts.iter().map(|accounts| {
+            let tokens = accounts.tokens.clone();
+            let state = move || state(tokens.known_audiences().may_judge());
+            Dependency { name: "audiences of tokens".to_owned(), state: Arc::new(state) }
+        });
         let store = self.sessions.store_reach().map(|_| {
             let sessions = Arc::clone(&self.sessions);
             let state = move || match sessions.store_reach() {
@@ -375,6 +382,6 @@ impl Built {
             name: "list of revocations".to_owned(),
             state: Arc::new(move || state(revocations.is_current())),
         };
-        providers.chain(api_server).chain(store).chain([revocations]).collect()
+        providers.chain(api_server).chain(audiences).chain(store).chain([revocations]).collect()
     }
 }

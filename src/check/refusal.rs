@@ -47,6 +47,7 @@ impl Refusal {
             Reason::StoreUnavailable
             | Reason::RevocationsUnknown
             | Reason::ApiServerUnavailable
+            | Reason::AudienceShared
             | Reason::TooManyReviews
             | Reason::ProviderUnavailable => Disposition::Unavailable,
             Reason::Internal => Disposition::Internal,

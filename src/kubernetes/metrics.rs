@@ -24,6 +24,7 @@ struct Values {
     reviews: Family<ReviewLabels, Counter>,
     in_flight: Gauge,
     seconds: Histogram,
+    judges_none: Gauge,
 }
 
 macro_rules! label_values {
@@ -98,6 +99,7 @@ impl Metrics {
             reviews: Family::default(),
             in_flight: Gauge::default(),
             seconds: Histogram::new([0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]),
+            judges_none: Gauge::default(),
         };
         registry.register(
             "service_account_tokens",
@@ -116,7 +118,17 @@ impl Metrics {
             Unit::Seconds,
             values.seconds.clone(),
         );
+        registry.register(
+            "service_account_tokens_not_judged",
+            "1 while no ServiceAccount token counts, since an audience of ours is the API server's own or may be",
+            values.judges_none.clone(),
+        );
         Self(Arc::new(values))
+    }
+
+    /// Whether no token counts, whatever it is.
+    pub(super) fn judges_no_tokens(&self, none: bool) {
+        self.0.judges_none.set(i64::from(none));
     }
 
     pub(super) fn verdict(&self, source: Source) {

@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use futures::future::join_all;
 
 use self::script::{AUDIENCE, Behaviour, House, ISSUER, TokenSpec};
-use super::{Config, ConfigError, Refusal, ReviewError, ServiceAccountTokens};
+use super::{Audiences, Config, ConfigError, Refusal, ReviewError, ServiceAccountTokens};
 use crate::{clock::Clock as _, reason::Reason, secret};
 
 fn reason(refusal: Refusal) -> Reason {
@@ -360,6 +360,80 @@ async fn an_audience_that_is_the_api_server_s_own_by_another_name_is_found_out()
     house.api.behave(Behaviour::Fail(ReviewError::Forbidden));
     assert_eq!(house.tokens.check_audiences().await, Ok(()));
     assert!(!house.tokens.is_answered());
+}
+
+#[tokio::test]
+async fn no_token_counts_before_the_api_server_has_said_whose_our_audiences_are() {
+    let house = House::new();
+    let spec = TokenSpec::default;
+    let token = house.token(spec());
+    assert!(house.tokens.judge(&token).await.is_ok() && house.tokens.cached(&token).is_some());
+    let reviews = house.api.reviews();
+    for (known, reason) in
+        [(Audiences::Unknown, Reason::ApiServerUnavailable), (Audiences::ApiServers, Reason::AudienceShared)]
+    {
+        house.tokens.assume(known);
+        assert!(house.tokens.cached(&token).is_none(), "{known:?}: one that was accepted before");
+        for token in [&token, &house.token(TokenSpec { name: "another", ..spec() })] {
+            let refusal = house.tokens.judge(token).await.unwrap_err();
+            assert_eq!(refusal.reason, reason);
+            assert!(refusal.retry_after.is_some(), "{known:?}: the token itself may be good");
+        }
+        let stranger = house.token(TokenSpec { audiences: &[], ..spec() });
+        assert_eq!(house.tokens.judge(&stranger).await.unwrap_err().reason, Reason::TokenAudience);
+    }
+    assert_eq!(house.api.reviews(), reviews, "nobody was asked about a token meanwhile");
+    house.tokens.assume(Audiences::NotAskable);
+    assert!(house.tokens.judge(&token).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_our_audiences_are_is_asked_until_it_is_answered_and_then_each_hour() {
+    let house = House::new();
+    house.tokens.assume(Audiences::Unknown);
+    house.api.behave(Behaviour::Fail(ReviewError::Deadline));
+    assert_eq!(house.tokens.check_audiences().await, Ok(()));
+    house.tokens.watch_audiences();
+    let asked = async |seconds| {
+        let before = house.api.reviews();
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        house.api.reviews() - before
+    };
+    assert_eq!(asked(64).await, 6, "after 1, 2, 4, 8, 16 and 32 s");
+    assert_eq!(asked(600).await, 10, "and then each minute");
+    assert_eq!(house.tokens.known_audiences(), Audiences::Unknown);
+    let gauge = |value: u8| house.metrics().contains(&format!("\nservice_account_tokens_not_judged {value}\n"));
+    assert!(gauge(1) && !house.tokens.is_answered(), "{}", house.metrics());
+
+    house.api.behave(Behaviour::Honest);
+    assert_eq!(asked(60).await, 1);
+    assert_eq!(house.tokens.known_audiences(), Audiences::Ours);
+    assert!(gauge(0) && house.tokens.is_answered());
+    assert_eq!(asked(3600).await, 1, "each hour");
+    house.tokens.check_audiences_soon();
+    assert_eq!(asked(1).await, 1, "and when something may have changed");
+
+    // No answer changes nothing of what is known; "yes" does.
+    house.api.behave(Behaviour::Fail(ReviewError::Deadline));
+    assert_eq!(asked(3600).await, 1);
+    assert_eq!(house.tokens.known_audiences(), Audiences::Ours);
+    house.api.behave(Behaviour::edit(|answer| {
+        answer.authenticated = true;
+        answer.audiences = vec![AUDIENCE.into()];
+    }));
+    assert_eq!(asked(3600).await, 1);
+    assert_eq!(asked(3600).await, 6, "and then each ten minutes");
+    assert_eq!(house.tokens.known_audiences(), Audiences::ApiServers);
+    assert!(gauge(1));
+    house.api.behave(Behaviour::Honest);
+    assert_eq!(asked(600).await, 1);
+    assert_eq!(house.tokens.known_audiences(), Audiences::Ours);
+
+    let House { tokens, api, .. } = house;
+    drop(tokens);
+    let before = api.reviews();
+    tokio::time::sleep(Duration::from_hours(3)).await;
+    assert_eq!(api.reviews(), before, "who is gone asks no more");
 }
 
 #[test]

@@ -1,23 +1,19 @@
 //! The judge of ServiceAccount tokens.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use tokio::time::timeout;
 
 use super::{
     answer::{self, Objection, ReviewedServiceAccount},
+    audience::{AudienceCheck, Audiences},
     cache::{TokenKey, Verdicts},
     claims::Claims,
     config::{Config, ConfigError},
     metrics::{Metrics, Outcome, Source},
     places::Places,
+    reach::Reach,
     reviews::{ReviewError, Reviews},
     shared_calls::{Needs, Part, SharedCalls},
     signature::Signatures,
@@ -33,12 +29,14 @@ use crate::{
 const PLACE_WAIT: Duration = Duration::from_millis(500);
 /// How many calls may wait for each place.
 const WAITING_PER_PLACE: usize = 64;
-/// What a call takes beside its token, in bytes.
-const CALL_BYTES: usize = 4 * 1024;
 /// When to come back after there was no place.
 const RETRY_SOON: Duration = Duration::from_secs(1);
+/// What a call takes beside its token, in bytes.
+const CALL_BYTES: usize = 4 * 1024;
 /// When to come back after the API server did not answer.
 const RETRY_LATER: Duration = Duration::from_secs(5);
+/// When to come back where only an operator can help.
+const RETRY_MUCH_LATER: Duration = Duration::from_mins(1);
 
 /// Why a token was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +70,8 @@ struct Judge {
     calls: SharedCalls<CallResult>,
     places: Places,
     metrics: Metrics,
-    /// Whether the last review brought no answer.
-    failing: AtomicBool,
+    reach: Arc<Reach>,
+    audience_check: Arc<AudienceCheck>,
 }
 
 type Verdict = Result<Arc<ReviewedServiceAccount>, Reason>;
@@ -103,6 +101,8 @@ impl ServiceAccountTokens {
             Signatures::new(reviews, clock, config.timeout / 2, &config.issuers, &config.audiences)
         });
         let audience_field = join(&config.audiences);
+        let reach = Arc::default();
+        let audience_check = AudienceCheck::new(&config, &reviews, &reach, &metrics);
         Ok(Self(Arc::new(Judge {
             audience_field,
             signatures,
@@ -114,7 +114,8 @@ impl ServiceAccountTokens {
             clock,
             ring,
             metrics,
-            failing: AtomicBool::new(false),
+            reach,
+            audience_check,
         })))
     }
 
@@ -133,35 +134,53 @@ impl ServiceAccountTokens {
     /// Whether the API server answered the last review. True before the first one.
     #[must_use]
     pub fn is_answered(&self) -> bool {
-        !self.0.failing.load(Ordering::Relaxed)
+        self.0.reach.is_answered()
     }
 
     /// Asks the API server whether our own token, which is meant for the API server, would pass as a caller's: then
-    /// every pod's would. For the start: names alone do not tell what `--api-audiences` says.
+    /// every pod's would. For the start.
     ///
     /// # Errors
     /// Where it would. Where there is no such token or no answer, nothing is found.
     pub async fn check_audiences(&self) -> Result<(), ConfigError> {
-        let Judge { config, reviews, .. } = &*self.0;
-        let Some(token) = reviews.own_token() else { return Ok(()) };
-        let answer = timeout(config.timeout, reviews.review_token(&token, &config.audiences)).await;
-        let answer = match answer.unwrap_or(Err(ReviewError::Deadline)) {
-            Ok(answer) => answer,
+        match self.0.audience_check.ask().await {
+            Ok(Some(audience)) => Err(ConfigError::ApiServerAudience(audience)),
+            Ok(None) => Ok(()),
             Err(error) => {
-                self.0.note_failure(&error);
-                return Ok(());
+                tracing::warn!(%error, "whether an audience of ours is the API server's own is not known yet: no ServiceAccount token counts until it has answered");
+                Ok(())
             }
-        };
-        self.0.note_answer();
-        let shared =
-            answer.audiences.into_iter().find(|audience| answer.authenticated && config.audiences.contains(audience));
-        shared.map_or(Ok(()), |audience| Err(ConfigError::ApiServerAudience(audience)))
+        }
+    }
+
+    /// Asks that again until the API server answers, and then from time to time, for as long as this judge is in use.
+    ///
+    /// Must be called in a tokio runtime.
+    pub fn watch_audiences(&self) {
+        AudienceCheck::watch(&self.0.audience_check);
+    }
+
+    /// Has it asked now, by whoever [watches](Self::watch_audiences).
+    pub fn check_audiences_soon(&self) {
+        self.0.audience_check.ask_soon();
+    }
+
+    /// What is known of our audiences. Tokens are judged only where it lets them be.
+    #[must_use]
+    pub fn known_audiences(&self) -> Audiences {
+        self.0.audience_check.known()
+    }
+
+    /// As if the API server had said so.
+    #[cfg(test)]
+    pub(super) fn assume(&self, audiences: Audiences) {
+        self.0.audience_check.found(audiences);
     }
 
     /// The account of a token that was accepted a moment ago. Cheap: one hash and one look-up.
     #[must_use]
     pub fn cached(&self, token: &str) -> Option<Arc<ReviewedServiceAccount>> {
-        if token.len() > jose::MAX_TOKEN_BYTES {
+        if token.len() > jose::MAX_TOKEN_BYTES || !self.known_audiences().may_judge() {
             return None;
         }
         self.0.cached(&self.0.key(token))
@@ -177,14 +196,21 @@ impl ServiceAccountTokens {
             judge.metrics.verdict(Source::Claims);
             return Err(Reason::TokenMalformed.into());
         }
+        let known = self.known_audiences();
         let key = judge.key(token);
-        if let Some(account) = judge.cached(&key) {
+        if known.may_judge()
+            && let Some(account) = judge.cached(&key)
+        {
             return Ok(account);
         }
         let unverified = jose::peek(token).map_err(|error| judge.refused_by(Source::Claims, error.reason()))?;
         let Config { issuers, audiences, .. } = &judge.config;
         let claims = Claims::read(&unverified, issuers, audiences, judge.clock.now())
             .map_err(|reason| judge.refused_by(Source::Claims, reason))?;
+        if !known.may_judge() {
+            judge.metrics.verdict(Source::None);
+            return Err(Refusal::of_audiences(known));
+        }
         if let Some(reason) = judge.verdicts.refused(&key, &*judge.clock) {
             return Err(judge.refused_by(Source::NegativeCache, reason));
         }
@@ -250,11 +276,8 @@ impl Judge {
     fn join(self: &Arc<Self>, key: TokenKey, token: &str, claims: &Claims) -> Part<CallResult> {
         let was_good = self.verdicts.was_good(&key, self.clock.now());
         let most = self.config.max_concurrent_reviews.saturating_mul(WAITING_PER_PLACE);
-        let needs = Needs {
-            bytes: CALL_BYTES + token.len(),
-            bound: if was_good { usize::MAX } else { most },
-            kept: was_good,
-        };
+        let needs =
+            Needs { bytes: CALL_BYTES + token.len(), bound: if was_good { usize::MAX } else { most }, kept: was_good };
         let known = || {
             let accepted = self.verdicts.accepted(&key, &*self.clock).map(Ok);
             let verdict = accepted.or_else(|| self.verdicts.refused(&key, &*self.clock).map(Err))?;
@@ -280,11 +303,11 @@ impl Judge {
             Ok(answer) => answer,
             Err(error) => {
                 self.metrics.reviewed((&error).into(), took);
-                self.note_failure(&error);
+                self.reach.note_failure(&error);
                 return CallResult::Failed((&error).into());
             }
         };
-        self.note_answer();
+        self.reach.note_answer();
         let verdict = match answer::believe(answer, &claims, &self.config.audiences) {
             Ok(account) => {
                 let account = Arc::new(account);
@@ -304,21 +327,6 @@ impl Judge {
         };
         CallResult::Decided(verdict)
     }
-
-    /// Logs the first of a row of failures; the others stand in the metrics and in the records of the checks.
-    fn note_failure(&self, error: &ReviewError) {
-        if self.failing.swap(true, Ordering::Relaxed) {
-            tracing::debug!(%error, "a token review failed");
-        } else {
-            tracing::warn!(%error, "token reviews fail");
-        }
-    }
-
-    fn note_answer(&self) {
-        if self.failing.swap(false, Ordering::Relaxed) {
-            tracing::info!("token reviews are answered again");
-        }
-    }
 }
 
 /// The texts as one field that no other list gives.
@@ -327,6 +335,14 @@ fn join(texts: &[String]) -> Vec<u8> {
 }
 
 impl Refusal {
+    /// Nothing is judged while an audience of ours is the API server's own, or may be.
+    const fn of_audiences(known: Audiences) -> Self {
+        match known {
+            Audiences::ApiServers => Self { reason: Reason::AudienceShared, retry_after: Some(RETRY_MUCH_LATER) },
+            _ => Self::unavailable(),
+        }
+    }
+
     const fn unavailable() -> Self {
         Self { reason: Reason::ApiServerUnavailable, retry_after: Some(RETRY_LATER) }
     }

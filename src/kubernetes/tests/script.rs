@@ -18,7 +18,9 @@ use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
-use super::super::{Config, Metrics, ReviewAnswer, ReviewError, ReviewedUser, Reviews, ServiceAccountTokens};
+use super::super::{
+    Audiences, Config, Metrics, ReviewAnswer, ReviewError, ReviewedUser, Reviews, ServiceAccountTokens,
+};
 use crate::{
     clock::{ManualClock, Timestamp},
     jose,
@@ -328,6 +330,7 @@ impl House {
         let metrics = Metrics::register(&mut registry);
         let reviews: Arc<dyn Reviews> = api.clone();
         let tokens = ServiceAccountTokens::new(config, reviews, ring.clone(), clock.clone(), metrics).unwrap();
+        tokens.assume(Audiences::Ours);
         Self { api, clock, ring, tokens, registry, forger: Signer::new() }
     }
 
