@@ -3,11 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use envoy_types::ext_authz::v3::pb::CheckRequest;
+use envoy_types::ext_authz::v3::pb::{CheckRequest, CheckResponse};
 use portcullis_integration::check_client::{Answer, Check, CheckClient, Encoding};
 use portcullis_integration::envoy::{CheckAddress, CheckTls};
+use portcullis_integration::faults::Fault;
 use portcullis_integration::pki::{Authority, Identity};
-use portcullis_integration::portcullis::{Config, HOST, Portcullis};
+use portcullis_integration::portcullis::{Config, HOST, Portcullis, TOKEN_AUDIENCE};
+use portcullis_integration::review_api::ReviewApi;
+use prost::Message as _;
 use serde_json::json;
 use tonic_health::pb::health_check_response::ServingStatus;
 
@@ -292,6 +295,52 @@ async fn hold_messages(address: std::net::SocketAddr) -> Vec<h2::SendStream<byte
     last.reserve_capacity(1);
     let _ = std::future::poll_fn(|context| last.poll_capacity(context)).await;
     held
+}
+
+/// A gateway that has stopped waiting hears of no permission, and one that still waits hears a denial: neither an empty
+/// answer, which Envoy takes for a permission, nor an error, which a gateway that fails open does.
+#[tokio::test]
+async fn a_check_whose_deadline_passes_is_denied() {
+    let api = ReviewApi::start().await.unwrap();
+    let config = config().service_accounts(&api).unwrap().set("/service_accounts/timeout", "30s");
+    let portcullis = config.start().await.unwrap();
+    let CheckAddress::Tcp(address) = portcullis.check_address() else { panic!("a unix socket") };
+    let token = |name: &str| format!("Bearer {}", api.token("team-a", name).audience(TOKEN_AUDIENCE).issue());
+    let check = |name: &str| Check::get(HOST, "/private").header("authorization", token(name)).build();
+    assert!(call_with_deadline(address, &check("first"), "20S").await.is_allowed());
+
+    api.misbehave(|faults| faults.reviews = Fault::Hang);
+    for deadline in ["300m", "1m", "1S"] {
+        let answer = call_with_deadline(address, &check(deadline), deadline).await;
+        let told = (status(&answer), answer.reason());
+        assert_eq!(told, (503, Some("deadline_exceeded".to_owned())), "{deadline}: {answer:?}");
+    }
+}
+
+/// One check by hand: a client library would itself give up at the deadline.
+async fn call_with_deadline(address: std::net::SocketAddr, request: &CheckRequest, deadline: &str) -> Answer {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut sender = sender.ready().await.unwrap();
+    let head = http::Request::post(format!("http://{address}/envoy.service.auth.v3.Authorization/Check"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", deadline)
+        .body(())
+        .unwrap();
+    let (response, mut body) = sender.send_request(head, false).unwrap();
+    let message = request.encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    body.send_data([[0].as_slice(), &length, &message].concat().into(), true).unwrap();
+    let mut stream = response.await.unwrap().into_body();
+    let mut answer = Vec::new();
+    while let Some(data) = stream.data().await {
+        let data = data.unwrap();
+        stream.flow_control().release_capacity(data.len()).unwrap();
+        answer.extend_from_slice(&data);
+    }
+    Answer::read(CheckResponse::decode(&answer[5..]).unwrap()).unwrap()
 }
 
 fn resident_bytes(portcullis: &Portcullis) -> u64 {
