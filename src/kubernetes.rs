@@ -8,13 +8,13 @@
 //! its own.
 
 mod answer;
-mod audiences;
-mod audience;
 mod cache;
 mod claims;
 mod client;
 mod config;
+mod known_audiences;
 mod metrics;
+mod our_audiences;
 mod places;
 mod reach;
 mod reviews;
@@ -23,11 +23,11 @@ mod signature;
 mod tokens;
 
 pub use answer::ReviewedServiceAccount;
-pub use audiences::{is_another_services_audience, is_same_audience};
-pub use audience::Audiences;
 pub use client::{ClientError, KubeReviews};
 pub use config::{Config, ConfigError};
+pub use known_audiences::{is_another_services_audience, is_same_audience};
 pub use metrics::Metrics;
+pub use our_audiences::Audiences;
 pub use reviews::{ReviewAnswer, ReviewError, ReviewedUser, Reviews};
 pub use tokens::{Refusal, ServiceAccountTokens};
 

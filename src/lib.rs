@@ -20,8 +20,8 @@
 pub mod clock;
 pub mod http_client;
 pub mod logging;
-pub mod panics;
 pub mod memory;
+pub mod panics;
 pub mod reason;
 pub mod secret;
 

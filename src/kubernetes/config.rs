@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::audiences::{is_another_services_audience, is_same_audience};
+use super::known_audiences::{is_another_services_audience, is_same_audience};
 
 /// How ServiceAccount tokens are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]

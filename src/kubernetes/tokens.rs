@@ -7,11 +7,11 @@ use tokio::time::timeout;
 
 use super::{
     answer::{self, Objection, ReviewedServiceAccount},
-    audience::{AudienceCheck, Audiences},
     cache::{TokenKey, Verdicts},
     claims::Claims,
     config::{Config, ConfigError},
     metrics::{Metrics, Outcome, Source},
+    our_audiences::{AudienceCheck, Audiences},
     places::Places,
     reach::Reach,
     reviews::{ReviewError, Reviews},
