@@ -149,6 +149,11 @@ impl ManualClock {
         self.monotonic.fetch_add(millis(duration), Ordering::SeqCst);
     }
 
+    /// Lets `duration` pass for the monotonic clock alone: the wall clock stood still, or was set back by as much.
+    pub fn advance_monotonic(&self, duration: Duration) {
+        self.monotonic.fetch_add(millis(duration), Ordering::SeqCst);
+    }
+
     /// Steps the wall clock to `now`; the monotonic time does not move.
     pub fn set(&self, now: Timestamp) {
         self.wall.store(now.0, Ordering::SeqCst);

@@ -147,7 +147,8 @@ impl Endpoints {
         let cookies = request.cookies();
         let mut tickets = cookies.values(&origin.session_cookie);
         let (Some(ticket), None) = (tickets.next(), tickets.next()) else { return Ok(None) };
-        match self.sessions.open(ticket, &origin.login.url, &origin.login.provider).await {
+        let Some(registration) = self.login.registration(&origin.login.provider) else { return Ok(None) };
+        match self.sessions.open(ticket, &origin.login.url, registration).await {
             Ok(session) => Ok(Some(session)),
             Err(OpenError::NotOurs | OpenError::Ended) => Ok(None),
             Err(unavailable) => Err(unavailable),

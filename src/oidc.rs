@@ -3,8 +3,8 @@
 //!
 //! [`Login::begin`] sends a browser to the provider and remembers nothing: everything is sealed into the `state`
 //! parameter and bound to one cookie that all tabs of a browser share. [`Login::callback`] takes the answer. Its order
-//! is: size, seal, age, provider, cookie, `iss`, then the spent mark, then the exchange; what fails before the mark
-//! costs no outbound call and no write.
+//! is: size, seal, age, provider with its issuer and our client id, cookie, `iss`, then the spent mark, then the
+//! exchange; what fails before the mark costs no outbound call and no write.
 
 mod back_channel;
 mod callback_query;
@@ -31,6 +31,8 @@ mod refresh_grant;
 mod return_target;
 mod state;
 mod strict;
+mod token_endpoint;
+mod told_times;
 
 #[cfg(test)]
 pub(crate) mod tests;

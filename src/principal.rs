@@ -120,7 +120,8 @@ impl Principal {
         }
     }
 
-    /// The subject of the assertion: unlike the user id, it never means two principals.
+    /// The subject of the assertion: unlike the user id, it never means two principals, as long as a provider's name
+    /// stands for one issuer. It holds the name, which operators choose and services can read.
     #[must_use]
     pub fn subject(&self) -> String {
         match self {

@@ -3,7 +3,8 @@
 //!
 //! A browser holds a **ticket** (an id, a secret and our tag over both) in its cookie. The store holds a **record** under
 //! a keyed hash of the id, sealed under the server's key and the ticket's secret together, for one name, one origin and
-//! one provider. What lists of sessions need stands beside it as the **listing**, sealed under the server's key alone.
+//! one provider. It names the issuer and the client that it came of, and counts while the provider's name stands for
+//! them. What lists of sessions need stands beside it as the **listing**, sealed under the server's key alone.
 //!
 //! [`SessionStore`] is the seam to the backends and tells their contract. A further backend implements it, is opened by
 //! [`open_store`] and runs the suite in `session/contract.rs`.
@@ -22,6 +23,7 @@ mod observers;
 mod provider_logout;
 mod record;
 mod redis;
+mod registration;
 mod revocation;
 mod selection;
 mod service;
@@ -41,6 +43,7 @@ pub use memory::MemoryStore;
 pub use metrics::Metrics;
 pub use provider_logout::{LogoutOf, ProviderLogout};
 pub use record::{AccessTokenLife, NewSession, Renewal, Session, SessionListing, Tokens};
+pub use registration::Registration;
 pub use revocation::{
     ISSUE_MARGIN, MARK_LIFE, Measure, NotRevoked, PodUid, Reopening, Revocation, RevocationMetrics, RevocationTarget,
     RevocationTargetError, Revocations, RevokeError, STALE_AFTER, TokenId, TokenRefusal,

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use portcullis_integration::check_client::{Answer, Check, CheckClient};
 use portcullis_integration::dex::Dex;
 use portcullis_integration::envoy::{Envoy, Variant};
-use portcullis_integration::faults::Fault;
+use portcullis_integration::faults::{Edit, Fault, edit};
 use portcullis_integration::gateway::{Gateway, HOST};
 use portcullis_integration::oidc_provider::OidcProvider;
 use portcullis_integration::portcullis::{Config, ORIGIN, Portcullis, SESSION_COOKIE};
@@ -16,6 +16,9 @@ use portcullis_integration::registration::Registration;
 use portcullis_integration::upstream::{Protocol, Upstream};
 use portcullis_integration::visitor::Visitor;
 use serde_json::json;
+
+/// How long an access token is taken to be good at least, and a little more.
+const SHORTEST_LIFE: Duration = Duration::from_millis(5100);
 
 /// Longer than anything here takes, however loaded the machine is.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -113,11 +116,59 @@ async fn fifty_checks_are_one_call(gateway: &Gateway, alice: &Visitor, replicas:
     let clients = clients(replicas).await;
     let check = check_of(alice);
     // Nobody uses the session while its access token ends.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    tokio::time::sleep(SHORTEST_LIFE).await;
     let before = gateway.provider.calls().refresh;
     let answers = join_all((0..50).map(|number| status(&clients[number % clients.len()], &check))).await;
     assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
     assert_eq!(gateway.provider.calls().refresh - before, 1);
+}
+
+/// Each refresh of the provider's is answered, and says that the access token has ended already.
+#[tokio::test]
+async fn access_tokens_without_a_life_make_no_call_of_every_check() {
+    let (gateway, alice) = gateway(0, "1m").await;
+    let client = CheckClient::connect(&gateway.portcullis.check_address()).await.unwrap();
+    let check = check_of(&alice);
+    let began = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(status(&client, &check).await, 200);
+    }
+    let (calls, elapsed) = (gateway.provider.calls().refresh, began.elapsed());
+    // Half of the shortest life ahead of its end.
+    assert!(calls <= elapsed.as_millis().div_ceil(2500) as u64, "{calls} refreshes within {elapsed:?}");
+}
+
+/// Answers of the token endpoint that nobody can use, with a refresh token in the place of the one that was brought.
+#[tokio::test]
+async fn a_session_outlives_answers_that_cannot_be_used() {
+    let unusable: [(&str, Option<Edit>); 4] = [
+        ("no access token", edit(|answer| drop(answer.as_object_mut().unwrap().remove("access_token")))),
+        ("an unreadable member", edit(|answer| answer["scope"] = json!(7))),
+        ("an unreadable ID token", edit(|answer| answer["id_token"] = json!("none"))),
+        ("no time, and no ID token of ours", edit(|answer| answer["id_token"] = json!(["a"]))),
+    ];
+    let (gateway, mut alice) = gateway(1, "1s").await;
+    for (what, edit) in unusable {
+        gateway.provider.change(|settings| settings.access_token_lifetime = 1);
+        gateway.provider.lie(|faults| faults.edit_token = edit);
+        until(what, async || {
+            let status = alice.clone().fetch("GET", "/").await.unwrap().status;
+            assert!(matches!(status, 200 | 503), "{what}: {status}");
+            (status == 503).then_some(())
+        })
+        .await;
+        gateway.provider.be_honest();
+        until("the provider's return", async || {
+            let status = alice.clone().fetch("GET", "/").await.unwrap().status;
+            assert!(matches!(status, 200 | 503), "{what}: {status}");
+            (status == 200).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(groups(&mut alice).await, "team-a,everyone");
+    let told =
+        gateway.portcullis.records().unwrap().iter().any(|record| record.to_string().contains("refused the code"));
+    assert!(!told, "no code was brought");
 }
 
 #[tokio::test]
@@ -140,7 +191,7 @@ async fn a_session_outlives_many_access_tokens_and_a_restart() {
     .await;
     gateway.portcullis.restart().await.unwrap();
     let before = gateway.provider.calls().refresh;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(SHORTEST_LIFE).await;
     assert_eq!(groups(&mut alice).await, "team-a,everyone");
     assert!(gateway.provider.calls().refresh > before);
 }
@@ -192,7 +243,7 @@ async fn a_logout_wins_against_a_refresh_in_both_orders() {
     // The refresh began first.
     gateway.provider.lie(|faults| faults.refresh = Fault::Delay(Duration::from_secs(1)));
     let thief = check_of(&alice);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    tokio::time::sleep(SHORTEST_LIFE).await;
     let check = status(&client, &thief);
     let logout = async {
         until("the refresh", async || (gateway.provider.calls().refresh == 1).then_some(())).await;
@@ -208,10 +259,14 @@ async fn a_logout_wins_against_a_refresh_in_both_orders() {
 
     // Many times at once, in whatever order: whoever has logged out stays so.
     gateway.provider.be_honest();
-    for _ in 0..10 {
-        alice.sign_in("alice", "/").await.unwrap().echo().unwrap();
+    let mut browsers = vec![alice; 10];
+    for browser in &mut browsers {
+        browser.cookies.clear();
+        browser.sign_in("alice", "/").await.unwrap().echo().unwrap();
+    }
+    tokio::time::sleep(SHORTEST_LIFE).await;
+    for mut alice in browsers {
         let thief = check_of(&alice);
-        tokio::time::sleep(Duration::from_millis(1010)).await;
         let checks = join_all((0..10).map(|_| status(&client, &thief)));
         let (checked, logout) = tokio::join!(checks, alice.fetch("POST", "/portcullis/logout"));
         assert_eq!(logout.unwrap().status, 201);

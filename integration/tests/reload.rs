@@ -9,9 +9,11 @@ use portcullis_integration::check_client::{Answer, Check, CheckClient};
 use portcullis_integration::envoy::{CheckAddress, CheckTls, Variant};
 use portcullis_integration::gateway::Gateway;
 use portcullis_integration::http::plain_client;
+use portcullis_integration::jwt;
 use portcullis_integration::pki::Authority;
 use portcullis_integration::portcullis::{Config, HOST, Portcullis};
-use portcullis_integration::visitor::Visitor;
+use portcullis_integration::provider::{Client, Provider, Settings};
+use portcullis_integration::visitor::{Visitor, log_in, path_and_query};
 use serde_json::{Value, json};
 
 const CALLER: &str = "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway";
@@ -121,6 +123,101 @@ async fn a_client_secret_changes() {
     .await;
     assert!(is_signed_in(&mut bob).await, "no session is lost");
     assert_still_runs(&mut gateway.portcullis, id);
+}
+
+/// A gateway with refresh tokens and all that a provider may be asked, and alice and bob signed in there.
+async fn gateway_with_sessions() -> (Gateway, Visitor, Visitor) {
+    let gateway = Gateway::start(Variant::NEWEST, |config| {
+        config.embedded_store().set("/providers/0/refresh", json!({ "ahead": "1m" }))
+    });
+    let gateway = gateway.await.unwrap();
+    gateway.provider.change(|settings| settings.refresh_tokens = true);
+    let mut people = Vec::new();
+    for name in ["alice", "bob"] {
+        let mut visitor = gateway.visitor().unwrap();
+        visitor.sign_in(name, "/page").await.unwrap().echo().unwrap();
+        people.push(visitor);
+    }
+    let [alice, bob] = <[Visitor; 2]>::try_from(people).unwrap();
+    (gateway, alice, bob)
+}
+
+/// The `sub` of the assertion that a service gets.
+async fn subject(visitor: &mut Visitor) -> String {
+    let received = visitor.fetch("GET", "/page").await.unwrap().echo().unwrap();
+    let claims = jwt::claims(received.headers.only("portcullis-assertion").unwrap()).unwrap();
+    claims["sub"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn sessions_end_with_the_issuer_that_they_came_from() {
+    let (mut gateway, mut alice, mut bob) = gateway_with_sessions().await;
+    let id = gateway.portcullis.process().id();
+    // A sign-in that is on its way to the old issuer meanwhile.
+    let mut carol = gateway.visitor().unwrap();
+    let callback = log_in(&carol.begin("/page").await.unwrap(), "alice").await.unwrap();
+    let (before, ticket) = (gateway.provider.calls(), alice.cookies.clone());
+
+    // Another issuer, where another person has alice's subject, and access tokens that end at once.
+    let other = Provider::start(Settings { refresh_tokens: true, ..Settings::default() }).await.unwrap();
+    other.change(|settings| settings.users[0].email = Some("somebody-else@example.com".to_owned()));
+    gateway.portcullis.rewrite(|tree| tree["providers"][0]["issuer"] = json!(other.issuer())).unwrap();
+    takes_effect("the other issuer", async || {
+        let refused = alice.clone().fetch("GET", "/page").await.unwrap();
+        assert!(matches!(refused.status, 200 | 401), "{} {}", refused.status, refused.text());
+        refused.status == 401
+    })
+    .await;
+
+    assert_eq!(bob.fetch("POST", "/portcullis/logout").await.unwrap().status, 201);
+    let location = alice.navigate("/page").await.unwrap().headers.only("location").unwrap().to_owned();
+    assert!(location.starts_with(other.issuer()), "she is to sign in at the other one: {location}");
+    // The code of the old issuer does not reach the new one, which may say it is its own.
+    let mut forged = callback.clone();
+    let pairs: Vec<_> = callback.query_pairs().into_owned().filter(|(name, _)| name != "iss").collect();
+    forged.query_pairs_mut().clear().extend_pairs(pairs).append_pair("iss", other.issuer());
+    let answer = carol.navigate(&path_and_query(&forged)).await.unwrap();
+    assert_eq!(answer.status, 302, "the sign-in starts again: {}", answer.text());
+
+    let asked = other.calls();
+    assert_eq!((asked.token, asked.introspection, asked.userinfo, asked.revocation), (0, 0, 0, 0), "{asked:?}");
+    assert_eq!(gateway.provider.calls(), before, "and nothing went to the old one");
+    let listed = gateway.portcullis.records().unwrap();
+    let told = |text: &str| listed.iter().any(|record| record["message"].as_str().is_some_and(|it| it.contains(text)));
+    assert!(told("the issuer or the client id changed") && told("it came of another issuer or client id"));
+
+    // Whoever signs in now is who the new issuer says; to services that is the same subject.
+    alice.sign_in("alice", "/page").await.unwrap().echo().unwrap();
+    assert_eq!(subject(&mut alice).await, "user:test:subject-of-alice");
+
+    // Back at the old issuer nothing revives: no logout token of it was taken meanwhile.
+    let issuer = gateway.provider.issuer().to_owned();
+    gateway.portcullis.rewrite(|tree| tree["providers"][0]["issuer"] = json!(issuer)).unwrap();
+    takes_effect("the old issuer", async || alice.clone().fetch("GET", "/page").await.unwrap().status == 401).await;
+    alice.cookies = ticket;
+    assert_eq!(alice.fetch("GET", "/page").await.unwrap().status, 401);
+    assert_still_runs(&mut gateway.portcullis, id);
+}
+
+#[tokio::test]
+async fn sessions_end_with_the_client_that_their_tokens_are_for() {
+    let (mut gateway, mut alice, _) = gateway_with_sessions().await;
+    gateway.provider.change(|settings| {
+        let client = Client { id: "another".to_owned(), ..settings.clients[0].clone() };
+        settings.clients.push(client);
+    });
+    let before = gateway.provider.calls();
+    gateway.portcullis.rewrite(|tree| tree["providers"][0]["client_id"] = json!("another")).unwrap();
+    takes_effect("the other client", async || {
+        let refused = alice.clone().fetch("GET", "/page").await.unwrap();
+        assert!(matches!(refused.status, 200 | 401), "{} {}", refused.status, refused.text());
+        refused.status == 401
+    })
+    .await;
+    let after = gateway.provider.calls();
+    assert_eq!((after.token, after.revocation), (before.token, before.revocation), "no token of the other client's");
+    alice.sign_in("alice", "/page").await.unwrap().echo().unwrap();
+    assert_eq!(subject(&mut alice).await, "user:test:subject-of-alice");
 }
 
 fn root_key(folder: &Path, name: &str) -> PathBuf {

@@ -3,11 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use portcullis_integration::check_client::{Answer, Check};
 use portcullis_integration::envoy::{Envoy, Variant};
 use portcullis_integration::faults::Fault;
-use portcullis_integration::gateway::Gateway;
+use portcullis_integration::gateway::{Gateway, HOST};
+use portcullis_integration::lateness::Lateness;
+use portcullis_integration::movable_clock::{MovableClock, Moves};
 use portcullis_integration::oidc_provider::OidcProvider;
-use portcullis_integration::portcullis::{Config, ORIGIN};
+use portcullis_integration::portcullis::{Config, ORIGIN, SESSION_COOKIE};
 use portcullis_integration::raw_client::Response;
 use portcullis_integration::upstream::{Protocol, Upstream};
 use portcullis_integration::visitor::Visitor;
@@ -73,6 +76,51 @@ async fn no_answer_is_no_yes() {
     while alice.clone().fetch("GET", "/").await.unwrap().status != 200 {
         assert!(began.elapsed() < PATIENCE, "the session does not come back");
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The wall clock goes back by less than makes a session one of the future.
+#[tokio::test]
+async fn a_step_back_of_the_clock_does_not_switch_it_off() {
+    const STEP: i64 = 50;
+    let clock = MovableClock::new(Moves::WallClock).unwrap();
+    let strict = json!({ "every": "1s", "ask": "introspection" });
+    let configure = |config: Config| config.set("/providers/0/strict", strict).clock(&clock);
+    let gateway = Gateway::start(Variant::NEWEST, configure).await.unwrap();
+    let mut alice = gateway.visitor().unwrap();
+    alice.sign_in("alice", "/").await.unwrap().echo().unwrap();
+    let (began, control) = (Instant::now(), Lateness::watch());
+    clock.set(-STEP).unwrap();
+    gateway.provider.forget_tokens();
+    let refused = refusal(&alice).await;
+    assert_eq!(refused.status, 401, "{}", refused.text());
+    let (elapsed, late) = (began.elapsed(), control.p99());
+    // Else it would be when the clock has caught up.
+    assert!(elapsed < Duration::from_secs(STEP.unsigned_abs() / 2) + late, "{elapsed:?}, {late:?}");
+}
+
+#[tokio::test]
+async fn a_check_that_waits_for_the_provider_does_not_pass_after_the_logout() {
+    let (gateway, mut alice) = gateway("introspection").await;
+    gateway.provider.lie(|faults| faults.introspection = Fault::Delay(Duration::from_secs(2)));
+    let client = gateway.check_client().await.unwrap();
+    let ticket = &alice.cookies[SESSION_COOKIE];
+    let check = Check::get(HOST, "/").header("cookie", format!("{SESSION_COOKIE}={ticket}")).build();
+    // Within a second of the sign-in nobody is asked.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let before = gateway.provider.calls().introspection;
+    let checks = futures::future::join_all((0..20).map(|_| client.check(check.clone())));
+    let logout = async {
+        while gateway.provider.calls().introspection == before {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        alice.fetch("POST", "/portcullis/logout").await.unwrap().status
+    };
+    let (answers, logout) = tokio::join!(checks, logout);
+    assert_eq!(logout, 201);
+    for answer in answers {
+        let answer = answer.unwrap();
+        assert!(matches!(answer, Answer::Deny { status: 401, .. }), "{answer:?}");
     }
 }
 

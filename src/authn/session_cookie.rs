@@ -79,7 +79,8 @@ impl SessionAuthenticator {
 
     async fn open_presented<'a>(&'a self, request: &'a Request) -> Result<(Presented<'a>, Arc<Session>), NoSession> {
         let presented = self.presented(request)?;
-        let session = self.sessions.open(presented.ticket, presented.origin, presented.provider).await;
+        let registration = self.login.registration(presented.provider).ok_or(rejected(Reason::TicketInvalid))?;
+        let session = self.sessions.open(presented.ticket, presented.origin, registration).await;
         let session = session.map_err(|error| match error {
             OpenError::NotOurs => rejected(Reason::TicketInvalid),
             OpenError::Ended => rejected(Reason::SessionEnded),

@@ -110,12 +110,16 @@ impl Endpoints {
     /// session behind. What the provider issued is revoked, and returned for the first of them.
     async fn end_all(&self, origin: &Origin, tickets: Vec<String>) -> Result<Option<Tokens>, StoreError> {
         let (sessions, login) = (Arc::clone(&self.sessions), self.login.clone());
-        let (url, provider) = (origin.login.url.clone(), origin.login.provider.clone());
+        let provider = origin.login.provider.clone();
+        let (url, registration) = (origin.login.url.clone(), self.login.registration(&origin.login.provider).cloned());
         let ended = tokio::spawn(async move {
             let mut first = None;
             for ticket in tickets {
                 // A session whose tokens cannot be read ends all the same.
-                let tokens = sessions.tokens(&ticket, &url, &provider).await.ok();
+                let tokens = match &registration {
+                    Some(registration) => sessions.tokens(&ticket, &url, registration).await.ok(),
+                    None => None,
+                };
                 sessions.end(&ticket).await?;
                 if let Some(tokens) = tokens {
                     login.revoke(&provider, &tokens);

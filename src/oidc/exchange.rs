@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use futures::future::BoxFuture;
@@ -28,6 +27,8 @@ use super::{
     http::{CallError, ProviderHttp},
     keys::{KeySet, Origin},
     metadata::{Client, MetadataError},
+    token_endpoint::{TokenEndpoint, Told},
+    told_times::{self, LEEWAY},
 };
 use crate::{
     clock::Timestamp,
@@ -35,13 +36,8 @@ use crate::{
     principal::User,
     reason::Reason,
     secret::{SecretString, constant_time_eq},
-    session::{AccessTokenLife, Tokens},
+    session::Tokens,
 };
-
-/// How far the provider's clock may be from ours.
-const LEEWAY: Duration = Duration::from_mins(1);
-/// How old an ID token may be: it is made for the code that we just exchanged.
-const MAX_AGE: Duration = Duration::from_mins(10);
 
 /// The signatures that are accepted: never `none`, never one by a shared secret.
 const ALGORITHMS: [CoreJwsSigningAlgorithm; 8] = [
@@ -60,8 +56,9 @@ const ALGORITHMS: [CoreJwsSigningAlgorithm; 8] = [
 pub(super) enum ExchangeError {
     #[error("the provider does not answer: {0}")]
     Unavailable(String),
-    #[error("the provider refused the code")]
-    CodeRefused,
+    /// `invalid_grant` (RFC 6749 section 5.2): of the code at a sign-in, of the refresh token later.
+    #[error("the provider refuses the grant")]
+    GrantRefused,
     #[error("the provider's answer cannot be used: {0}")]
     Answer(String),
     #[error("the ID token is refused: {0}")]
@@ -74,7 +71,7 @@ impl ExchangeError {
     pub(super) const fn reason(&self) -> Reason {
         match self {
             Self::Unavailable(_) => Reason::ProviderUnavailable,
-            Self::CodeRefused => Reason::ProviderDenied,
+            Self::GrantRefused => Reason::ProviderDenied,
             Self::Answer(_) => Reason::ProviderAnswerInvalid,
             Self::IdToken(_) => Reason::IdTokenInvalid,
             Self::Identity(_) => Reason::IdentityUnusable,
@@ -165,7 +162,7 @@ impl Exchange<'_> {
     /// Exchanges the code and verifies everything that comes of it (OpenID Connect Core section 3.1.3).
     pub(super) async fn run(&self, grant: Grant) -> Result<SignedInUser, ExchangeError> {
         let nonce = grant.nonce.clone();
-        let response = self.request_tokens(grant).await?;
+        let (response, told) = self.request_tokens(grant).await?;
         let id_token = response.id_token().ok_or_else(|| ExchangeError::Answer("it holds no ID token".to_owned()))?;
         let strict = self.verified(id_token, &NonceRule::Required(&nonce), response.access_token()).await?;
 
@@ -181,32 +178,15 @@ impl Exchange<'_> {
         let provider_session = strict.claim("sid").and_then(Value::as_str);
         let provider_session = provider_session.filter(|sid| (1..=MAX_NAME_BYTES).contains(&sid.len()));
         let provider_session = provider_session.map(str::to_owned);
-        let authenticated_at = strict
-            .claim("auth_time")
-            .and_then(Value::as_u64)
-            .map(Timestamp::from_unix_seconds)
-            // A date ahead of us would look like a fresh login for ever.
-            .filter(|at| *at <= self.now.plus(LEEWAY));
+        let authenticated_at = told_times::authenticated_at(strict.claim("auth_time"), self.now);
         let tokens = Tokens {
             id_token: SecretString::new(strict.expose().to_owned()),
             access_token: Some(SecretString::new(response.access_token().secret().clone())),
             refresh_token: response.refresh_token().map(|token| SecretString::new(token.secret().clone())),
-            access_token_life: self.access_token_life(&response, Some(&strict)),
+            access_token_life: told_times::access_token_life(self.now, told.expires_in, strict.expires_at(), None),
             nonce: Some(nonce),
         };
         Ok(SignedInUser { user, provider_session, authenticated_at, tokens })
-    }
-
-    /// How long the access token is good. Where the provider does not say so (RFC 6749 section 5.1 only recommends it),
-    /// the ID token's end stands for it.
-    pub(super) fn access_token_life(
-        &self,
-        response: &CoreTokenResponse,
-        id_token: Option<&UnverifiedToken>,
-    ) -> Option<AccessTokenLife> {
-        let told = response.expires_in().map(|time| self.now.plus(time));
-        let expires_at = told.or_else(|| id_token?.expires_at())?;
-        Some(AccessTokenLife { issued_at: self.now, expires_at })
     }
 
     /// The person, from claims that were verified.
@@ -229,14 +209,16 @@ impl Exchange<'_> {
         }
     }
 
-    async fn request_tokens(&self, grant: Grant) -> Result<CoreTokenResponse, ExchangeError> {
-        self.client()
+    async fn request_tokens(&self, grant: Grant) -> Result<(CoreTokenResponse, Told), ExchangeError> {
+        let endpoint = TokenEndpoint::of(self.http);
+        let response = self
+            .client()
             .exchange_code(AuthorizationCode::new(grant.code))
             .set_pkce_verifier(PkceCodeVerifier::new(grant.pkce_verifier.expose().to_owned()))
             .set_redirect_uri(Cow::Owned(grant.redirect_uri))
-            .request_async(self.http)
-            .await
-            .map_err(ExchangeError::from)
+            .request_async(&endpoint)
+            .await?;
+        Ok((response, endpoint.told()))
     }
 
     /// The ID token, read strictly, where it is the provider's word for us.
@@ -287,7 +269,7 @@ impl Exchange<'_> {
         let checks = IdTokenVerifier::new_public_client(client_id, self.issuer.clone(), keys.for_id_tokens.clone())
             .set_allowed_algs(ALGORITHMS)
             .set_time_fn(move || now.minus(LEEWAY).to_system_time().into())
-            .set_issue_time_verifier_fn(move |issued_at| issued_recently(issued_at.timestamp(), now));
+            .set_issue_time_verifier_fn(move |issued_at| told_times::issued_recently(issued_at.timestamp(), now));
         let verified = id_token.claims(&checks, |found: Option<&Nonce>| nonce.check(found))?;
         self.verify_authorized_party(verified)?;
         if strict.not_before().is_some_and(|not_before| not_before > now.plus(LEEWAY)) {
@@ -341,18 +323,6 @@ impl Exchange<'_> {
         let _verified: UserInfoClaims<EmptyAdditionalClaims, CoreGenderClaim> = request.request_async(&http).await?;
         let claims = http.claims().ok_or_else(|| ExchangeError::Answer("userinfo is no JSON object".to_owned()))?;
         Ok(Some(claims))
-    }
-}
-
-fn issued_recently(issued_at: i64, now: Timestamp) -> Result<(), String> {
-    let issued_at = u64::try_from(issued_at).map_err(|_| "iat is negative")?;
-    let issued_at = Timestamp::from_unix_seconds(issued_at);
-    if issued_at > now.plus(LEEWAY) {
-        Err("iat lies in the future".to_owned())
-    } else if now.since(issued_at) > MAX_AGE + LEEWAY {
-        Err("iat is too long ago".to_owned())
-    } else {
-        Ok(())
     }
 }
 
@@ -418,7 +388,7 @@ impl From<CoreRequestTokenError<CallError>> for ExchangeError {
         match error {
             RequestTokenError::Request(error) => error.into(),
             RequestTokenError::ServerResponse(error) if *error.error() == CoreErrorResponseType::InvalidGrant => {
-                Self::CodeRefused
+                Self::GrantRefused
             }
             // The code of RFC 6749 section 5.2; `invalid_client` means that our secret is wrong.
             RequestTokenError::ServerResponse(error) => Self::Answer(format!("error `{}`", error.error())),

@@ -40,12 +40,7 @@ impl ProviderHttp {
 
     /// Sends a request whose answer is JSON.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
-        let response = self.send_plain(request).await?;
-        // Two readers of a name that occurs twice take two values.
-        if response.status() == StatusCode::OK && is_json(&response) && jose::parse_object(response.body()).is_none() {
-            return Err(CallError::Unusable("it is no strict JSON object"));
-        }
-        Ok(response.map(|body| body.to_vec()))
+        strict(self.send_plain(request).await?)
     }
 
     /// Sends a request whose answer may have any body.
@@ -78,6 +73,15 @@ impl<'c> AsyncHttpClient<'c> for ProviderHttp {
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(self.send(request))
     }
+}
+
+/// An answer that is to be JSON, where it can be read in one way only.
+pub(super) fn strict(response: Response<Bytes>) -> Result<HttpResponse, CallError> {
+    // Two readers of a name that occurs twice take two values.
+    if response.status() == StatusCode::OK && is_json(&response) && jose::parse_object(response.body()).is_none() {
+        return Err(CallError::Unusable("it is no strict JSON object"));
+    }
+    Ok(response.map(|body| body.to_vec()))
 }
 
 /// Whether an answer claims to be JSON, or claims nothing; as `openidconnect` reads it.

@@ -29,7 +29,7 @@ use crate::{
     principal::ProviderName,
     reason::Reason,
     secret::{SecretString, SharedRootKeyRing, constant_time_eq, sha256},
-    session::{CreateError, NewSession, Session, Sessions, Tokens},
+    session::{CreateError, NewSession, Registration, Session, Sessions, Tokens},
 };
 
 /// How often a login that could not be completed is started again by itself.
@@ -207,6 +207,12 @@ impl Login {
         self.inner.providers.get(name)
     }
 
+    /// What sessions of the provider of this name belong to.
+    #[must_use]
+    pub fn registration(&self, name: &ProviderName) -> Option<&Registration> {
+        self.provider(name).map(|provider| &provider.registration)
+    }
+
     /// The issuers of all providers: bearer tokens of theirs are ours to judge.
     pub fn issuers(&self) -> impl Iterator<Item = &str> {
         self.inner.providers.values().map(|provider| provider.issuer.as_str())
@@ -282,7 +288,7 @@ impl Inner {
             let set_cookie = SetCookie::new(&origin.login_cookie, cookie.value(), Some(login_cookie::MAX_AGE));
             (cookie, Some(set_cookie.map_err(|_| failed(Reason::Internal))?))
         };
-        let state = LoginState::begin(origin.provider.clone(), target, attempts, cookie.binding(), now);
+        let state = LoginState::begin(&provider.registration, target, attempts, cookie.binding(), now);
         let sealed = state.seal(&keys, &origin.url);
         let url = provider.authorization_url(&known, &state, sealed, &origin.redirect_url());
         let location = Location::new(&url).map_err(|_| failed(Reason::Internal))?;
@@ -305,7 +311,8 @@ impl Inner {
         let cookie = LoginCookie::read(&keys, &origin.url, request.login_cookies, now);
         let fits = cookie.is_some_and(|cookie| constant_time_eq(&cookie.binding(), &state.binding));
         let provider = match provider {
-            Some(provider) if fits && state.is_alive(now) => provider,
+            // A code of another issuer, or for another client, must not reach this one's token endpoint.
+            Some(provider) if fits && state.is_alive(now) && state.is_of(&provider.registration) => provider,
             _ => return Err(CallbackOutcome::NotFresh { target: state.target, attempts: state.attempts }),
         };
 
@@ -406,13 +413,15 @@ impl Inner {
             self.end_previous(&ticket).await?;
         }
         let session = new_session(signed_in, &provider.config, &origin, source, login_began_at);
-        self.sessions.create(session).await.map_err(|error| {
+        let (ticket, session) = self.sessions.create(session).await.map_err(|error| {
             tracing::warn!(%error, "a session did not begin");
             match error {
                 CreateError::LoggedOut => Reason::SessionEnded,
                 CreateError::Store(_) => Reason::StoreUnavailable,
             }
-        })
+        })?;
+        self.strict.vouched(&provider, session.handle(), came_at);
+        Ok((ticket, session))
     }
 
     async fn end_previous(&self, ticket: &SecretString) -> Result<(), Reason> {
@@ -438,6 +447,7 @@ fn new_session(
         origin: origin.url.clone(),
         login_began_at,
         source,
+        client_id: provider.client_id.clone(),
         tokens: kept(signed_in.tokens, provider),
         provider_session: signed_in.provider_session,
         authenticated_at: signed_in.authenticated_at,

@@ -16,7 +16,7 @@ use crate::{
     decision::Location,
     principal::ProviderName,
     secret::{Label, SecretString, decode, encode},
-    session::Tokens,
+    session::{Registration, Tokens},
 };
 
 /// The longest ID token that is sent as a hint, in bytes: it stands in a URL, which servers bound.
@@ -68,7 +68,7 @@ impl Login {
     pub fn end_session_url(&self, origin: &LoginOrigin, id_token: Option<&SecretString>) -> Option<Location> {
         let (provider, _, mut url) = self.end_session(origin)?;
         let hint = id_token.map(SecretString::expose).filter(|token| token.len() <= MAX_HINT_BYTES);
-        let state = self.seal(origin, Step::Back, None);
+        let state = self.seal(origin, provider, Step::Back, None);
         url.query_pairs_mut()
             .extend_pairs(hint.map(|hint| ("id_token_hint", hint)))
             .append_pair("client_id", &provider.config.client_id)
@@ -81,9 +81,9 @@ impl Login {
     /// sealed in it, so that a script that is told where to go does not learn it.
     #[must_use]
     pub fn suspended_logout(&self, origin: &LoginOrigin, id_token: Option<&SecretString>) -> Option<String> {
-        self.end_session(origin)?;
+        let (provider, ..) = self.end_session(origin)?;
         let hint = id_token.map(SecretString::expose).filter(|token| token.len() <= MAX_HINT_BYTES);
-        Some(self.seal(origin, Step::ToProvider, hint))
+        Some(self.seal(origin, provider, Step::ToProvider, hint))
     }
 
     /// Where a browser goes that brings a parameter of [`Login::suspended_logout`]; none where it is not ours or old.
@@ -142,10 +142,10 @@ impl Login {
     }
 
     #[expect(clippy::expect_used, reason = "strings and numbers are JSON")]
-    fn seal(&self, origin: &LoginOrigin, step: Step, id_token: Option<&str>) -> String {
+    fn seal(&self, origin: &LoginOrigin, provider: &Provider, step: Step, id_token: Option<&str>) -> String {
         let travelling = Travelling { issued_at: self.inner.clock.now(), id_token: id_token.map(str::to_owned) };
         let plaintext = serde_json::to_vec(&travelling).expect("strings and numbers are JSON");
-        encode(&self.inner.keys.load().seal(Label::LogoutState, &is_for(origin, step), &plaintext))
+        encode(&self.inner.keys.load().seal(Label::LogoutState, &is_for(origin, provider, step), &plaintext))
     }
 
     fn open(&self, origin: &LoginOrigin, step: Step, parameter: &str) -> Option<Travelling> {
@@ -153,7 +153,8 @@ impl Login {
             return None;
         }
         let sealed = decode(parameter)?;
-        let plaintext = self.inner.keys.load().open(Label::LogoutState, &is_for(origin, step), &sealed).ok()?;
+        let is_for = is_for(origin, self.provider(&origin.provider)?, step);
+        let plaintext = self.inner.keys.load().open(Label::LogoutState, &is_for, &sealed).ok()?;
         let travelling: Travelling = serde_json::from_slice(plaintext.expose()).ok()?;
         let now = self.inner.clock.now();
         let fresh = travelling.issued_at <= now.plus(SKEW) && now < travelling.issued_at.plus(LIFETIME);
@@ -161,8 +162,10 @@ impl Login {
     }
 }
 
-fn is_for(origin: &LoginOrigin, step: Step) -> [&[u8]; 2] {
-    [origin.url.as_bytes(), step.name()]
+/// Of one issuer and one client: no other one learns what was hinted at.
+fn is_for<'a>(origin: &'a LoginOrigin, provider: &'a Provider, step: Step) -> [&'a [u8]; 4] {
+    let Registration { issuer, client_id, .. } = &provider.registration;
+    [origin.url.as_bytes(), step.name(), issuer.as_bytes(), client_id.as_bytes()]
 }
 
 /// RFC 7009 section 2. The provider answers 200 also for a token that it does not know.

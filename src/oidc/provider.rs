@@ -15,12 +15,13 @@ use super::{
     exchange::{Exchange, ExchangeError, Grant, SignedInUser},
     limits::Breaker,
     metrics::Metrics,
+    refresh_grant::Brought,
     state::LoginState,
 };
 use crate::{
     clock::SharedClock,
     secret::SecretString,
-    session::{Renewal, Session, Tokens},
+    session::{Registration, Renewal, Session, Tokens},
 };
 
 /// How many tokens are revoked at once; more are not revoked, so that logouts cannot pile up before a slow provider.
@@ -62,6 +63,8 @@ pub(super) struct Provider {
     pub(super) revocations: Arc<Semaphore>,
     /// One place for each refresh that may run; more wait.
     pub(super) refreshes: Semaphore,
+    /// What its sessions belong to.
+    pub(super) registration: Registration,
     clock: SharedClock,
 }
 
@@ -75,6 +78,19 @@ impl Provider {
         previous: Option<&Self>,
     ) -> Result<Self, ConfigError> {
         let issuer = config.validate()?;
+        let registration = Registration {
+            provider: config.name.clone(),
+            issuer: config.issuer.clone(),
+            client_id: config.client_id.clone(),
+        };
+        if previous.is_some_and(|previous| previous.registration != registration) {
+            tracing::warn!(
+                provider = config.name.as_str(),
+                "the issuer or the client id changed: all sessions of this provider end; after another issuer, services \
+                 that know people by the assertion's `sub` cannot tell its people from the old one's, unless the \
+                 provider gets another name"
+            );
+        }
         let known = previous.filter(|previous| previous.serves(&config)).and_then(|it| it.discovery.known_now());
         let discovery = Discovery::start(config.clone(), issuer.clone(), clock.clone(), metrics.clone(), known);
         Ok(Self {
@@ -90,6 +106,7 @@ impl Provider {
             front_channel_logouts: Arc::new(Semaphore::new(CONCURRENT_LOGOUTS)),
             refreshes: Semaphore::new(CONCURRENT_REFRESHES),
             revocations: Arc::new(Semaphore::new(CONCURRENT_REVOCATIONS)),
+            registration,
             clock: clock.clone(),
         })
     }
@@ -139,15 +156,22 @@ impl Provider {
         self.call(&self.breaker, deadline, self.exchanging(known).run(grant)).await
     }
 
-    /// Brings a session's refresh token within `deadline`.
-    pub(super) async fn refresh(
+    /// Brings a session's refresh token within `deadline`. How that went counts with [`Provider::judge`].
+    pub(super) async fn bring(&self, known: &Known, tokens: &Tokens, deadline: Duration) -> Brought {
+        let brought = tokio::time::timeout(deadline, self.exchanging(known).bring(tokens)).await;
+        brought.unwrap_or_else(|_| Brought::nothing(out_of_time()))
+    }
+
+    /// What the answer to a refresh token makes of a session, within `deadline`.
+    pub(super) async fn judge(
         &self,
         known: &Known,
         session: &Session,
         tokens: &Tokens,
+        brought: Brought,
         deadline: Duration,
     ) -> Result<Renewal, ExchangeError> {
-        self.call(&self.breaker, deadline, self.exchanging(known).refresh(session.user(), tokens)).await
+        self.call(&self.breaker, deadline, self.exchanging(known).judge(session.user(), tokens, brought)).await
     }
 
     /// Whether this provider accepts an access token, as one of this person, within `deadline`.
@@ -173,13 +197,15 @@ impl Provider {
         deadline: Duration,
         call: impl Future<Output = Result<T, ExchangeError>>,
     ) -> Result<T, ExchangeError> {
-        let outcome = tokio::time::timeout(deadline, call)
-            .await
-            .unwrap_or_else(|_| Err(ExchangeError::Unavailable("our deadline passed".to_owned())));
+        let outcome = tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| Err(out_of_time()));
         match &outcome {
             Err(ExchangeError::Unavailable(_)) => breaker.failed(self.clock.monotonic()),
             _ => breaker.answered(),
         }
         outcome
     }
+}
+
+fn out_of_time() -> ExchangeError {
+    ExchangeError::Unavailable("our deadline passed".to_owned())
 }

@@ -2,8 +2,9 @@
 //!
 //! While the access token is good nobody waits: the refresh runs in a task. After its end a request waits for the
 //! refresh, and what the provider then says decides. Only its word that the grant is gone, or that the person has no
-//! usable name any more, ends a session; whatever else fails is tried again. A logout wins against a refresh: what comes
-//! back for a session that has ended is revoked, not stored.
+//! usable name any more, ends a session; whatever else fails is tried again. So a new refresh token is stored before
+//! anything else of an answer is judged: the one that was brought may be spent. A logout wins against a refresh: what
+//! comes back for a session that has ended is revoked, not stored, and whoever waited looks again whether it is there.
 
 use std::{
     collections::HashMap,
@@ -20,6 +21,7 @@ use tracing::Instrument as _;
 
 use super::{
     config::RefreshConfig,
+    discovery::Known,
     exchange::ExchangeError,
     login::{Login, kept},
     outside_text::for_log,
@@ -30,7 +32,10 @@ use crate::{
     memory,
     principal::ProviderName,
     secret::SecretString,
-    session::{Current, Handle, LeaseHolder, OpenError, Renewal, Renewed, Session, StoreError},
+    session::{
+        AccessTokenLife, CLOCK_TOLERANCE, Current, Handle, LeaseHolder, OpenError, Renewal, Renewed, Session,
+        StoreError, Tokens,
+    },
 };
 
 /// How long all of a refresh may take: shorter than the gateway waits.
@@ -43,8 +48,9 @@ const LEASE_RENEWAL: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(50);
 /// How long the outcome of a refresh that failed is told to whoever asks next.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
-/// How often new tokens are tried to be stored, and the first pause; it doubles.
-const ATTEMPTS: u32 = 4;
+/// How often new tokens are tried to be stored, and the first pause; it doubles: some three seconds, in which a store
+/// that fails over is back.
+const ATTEMPTS: u32 = 7;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A session's cookie as it was presented. The ticket does not print.
@@ -136,9 +142,19 @@ impl RefreshConfig {
     fn is_due(&self, session: &Session, now: Timestamp) -> bool {
         session.renewable().is_some_and(|life| {
             let ahead = self.ahead.min(life.expires_at.since(life.issued_at) / 2);
-            now >= life.expires_at.minus(ahead)
+            now >= life.expires_at.minus(ahead) || is_dated_ahead(life, now)
         })
     }
+}
+
+/// Whether the access token is good. One that was issued later than now is of before the clock stepped back: nobody knows
+/// how much of its life has passed.
+fn is_good(life: AccessTokenLife, now: Timestamp) -> bool {
+    now < life.expires_at && !is_dated_ahead(life, now)
+}
+
+fn is_dated_ahead(life: AccessTokenLife, now: Timestamp) -> bool {
+    life.issued_at > now.plus(CLOCK_TOLERANCE)
 }
 
 impl Login {
@@ -147,11 +163,19 @@ impl Login {
     /// lives by its own lifetimes. Whoever calls may give up; a refresh that has begun is completed.
     ///
     /// # Errors
-    /// Where it ended, or its access token has ended and no other one can be had now.
+    /// Where it ended, also while the provider was waited for, or its access token has ended and no other one can be had
+    /// now.
     pub async fn keep_fresh(&self, presented: Presented<'_>, session: Arc<Session>) -> Outcome {
         let Some(provider) = self.provider(presented.provider) else { return Ok(session) };
-        let session = self.keep_refreshed(provider, presented, session).await?;
-        self.keep_strict(provider, presented, session).await
+        let mut waited = false;
+        let session = self.keep_refreshed(provider, presented, session, &mut waited).await?;
+        let session = self.keep_strict(provider, presented, session, &mut waited).await?;
+        if !waited {
+            return Ok(session);
+        }
+        // The provider's yes is about the moment at which it was asked: a logout that was acknowledged since then wins.
+        let Presented { ticket, origin, .. } = presented;
+        self.inner.sessions.open(ticket, origin, &provider.registration).await.map_err(not_fresh)
     }
 
     async fn keep_refreshed(
@@ -159,15 +183,20 @@ impl Login {
         provider: &Arc<Provider>,
         presented: Presented<'_>,
         session: Arc<Session>,
+        waited: &mut bool,
     ) -> Outcome {
         let Some(config) = provider.config.refresh else { return Ok(session) };
         let now = self.inner.clock.now();
         if !config.is_due(&session, now) {
             return Ok(session);
         }
-        let is_good = session.renewable().is_none_or(|life| now < life.expires_at);
+        let is_good = session.renewable().is_none_or(|life| is_good(life, now));
         let answer = self.refresh(provider, config, presented, &session, false);
-        if is_good { Ok(session) } else { answer.await }
+        if is_good {
+            return Ok(session);
+        }
+        *waited = true;
+        answer.await
     }
 
     /// Refreshes a session, once for all who ask at once. `at_once`: whether or not that is due.
@@ -261,12 +290,13 @@ impl Refresh {
     }
 
     async fn read(&self) -> Result<Current, NotFresh> {
-        let current = self.login.inner.sessions.current(self.ticket.expose(), &self.origin, &self.provider.config.name);
+        let current =
+            self.login.inner.sessions.current(self.ticket.expose(), &self.origin, &self.provider.registration);
         current.await.map_err(not_fresh)
     }
 
     async fn reopen(&self) -> Outcome {
-        let session = self.login.inner.sessions.open(self.ticket.expose(), &self.origin, &self.provider.config.name);
+        let session = self.login.inner.sessions.open(self.ticket.expose(), &self.origin, &self.provider.registration);
         session.await.map_err(not_fresh)
     }
 
@@ -276,68 +306,125 @@ impl Refresh {
         if !self.is_due(current.session()) {
             return self.reopen().await;
         }
-        let (outcome, told) = match self.ask(&current).await {
-            Ok(renewal) => self.store(current, renewal).await,
-            Err(error) => self.failed(&current, &error).await,
-        };
+        let (outcome, told) = self.bring(current).await;
         self.login.inner.metrics.refreshed(&self.provider.config.name, told);
         outcome
     }
 
-    async fn ask(&self, current: &Current) -> Result<Renewal, ExchangeError> {
-        let unavailable = |text: &str| ExchangeError::Unavailable(text.to_owned());
+    /// Brings the refresh token, keeps the one that comes in its place, and only then judges the answer.
+    async fn bring(&self, mut current: Current) -> (Outcome, &'static str) {
+        let brought_token = current.tokens().refresh_token.clone();
         let place = tokio::time::timeout(self.time_left(), self.provider.refreshes.acquire()).await;
-        let _place = place.ok().and_then(Result::ok).ok_or_else(|| unavailable("too many refreshes at once"))?;
+        let Some(_place) = place.ok().and_then(Result::ok) else {
+            return self.failed(&current, None, &unavailable("too many refreshes at once")).await;
+        };
+        let known = match self.provider_to_ask().await {
+            Ok(known) => known,
+            Err(error) => return self.failed(&current, None, &error).await,
+        };
+        let asked_at = self.login.inner.clock.monotonic();
+        let answer = self.provider.bring(&known, current.tokens(), self.time_left()).await;
+        if let Some(token) = answer.rotated(current.tokens()).cloned() {
+            current = match self.keep(current, &token).await {
+                Ok(current) => current,
+                Err(over) => return over,
+            };
+        }
+        let judged = self.provider.judge(&known, current.session(), current.tokens(), answer, self.time_left()).await;
+        match judged {
+            Ok(renewal) => self.store(current, renewal, asked_at).await,
+            Err(error) => self.failed(&current, brought_token.as_ref(), &error).await,
+        }
+    }
+
+    async fn provider_to_ask(&self) -> Result<Arc<Known>, ExchangeError> {
         if !self.provider.breaker.allows(self.login.inner.clock.monotonic()) {
             return Err(unavailable("it did not answer just now"));
         }
-        let known = self.provider.discovery.known().await.ok_or_else(|| unavailable("it is not known yet"))?;
-        let renewal = self.provider.refresh(&known, current.session(), current.tokens(), self.time_left()).await?;
+        self.provider.discovery.known().await.ok_or_else(|| unavailable("it is not known yet"))
+    }
+
+    /// Stores the refresh token that came in the place of the last one; else what becomes of the refresh. A store that
+    /// stumbles is asked again.
+    async fn keep(&self, mut current: Current, token: &SecretString) -> Result<Current, (Outcome, &'static str)> {
+        let mut patience = Patience::new();
+        loop {
+            match self.login.inner.sessions.keep_refresh_token(&mut current, token).await {
+                Ok(Renewed::Done(())) => return Ok(current),
+                Ok(Renewed::Ended) => {
+                    let tokens = Tokens { refresh_token: Some(token.clone()), ..current.tokens().clone() };
+                    self.login.revoke(&self.provider.config.name, &tokens);
+                    return Err((Err(NotFresh::Ended), "logged_out"));
+                }
+                Ok(Renewed::Superseded) => {
+                    let now = self.read().await.map_err(|error| (Err(error), "failure"))?;
+                    // It was us, where the store's answer was lost.
+                    if now.tokens().refresh_token.as_ref() == Some(token) {
+                        return Ok(now);
+                    }
+                    return Err((self.as_another_left_it().await, "superseded"));
+                }
+                Err(_) if patience.lasts().await => {}
+                Err(_) => return Err((Err(NotFresh::StoreUnavailable), "failure")),
+            }
+        }
+    }
+
+    /// Stores what the provider gave, which was asked at `asked_at` (monotonic). The refresh token that was brought is
+    /// spent, so a store that stumbles is asked again.
+    async fn store(&self, current: Current, renewal: Renewal, asked_at: Duration) -> (Outcome, &'static str) {
         let dropped = renewal.user.groups.dropped();
         if dropped > 0 {
             self.login.inner.metrics.groups_dropped(&self.provider.config.name, dropped);
         }
-        Ok(renewal)
-    }
-
-    /// Stores what the provider gave. The refresh token that was brought is spent, so a store that stumbles is asked
-    /// again.
-    async fn store(&self, current: Current, renewal: Renewal) -> (Outcome, &'static str) {
         if renewal.user.userid != current.session().user().userid {
             // Whoever looks for the session by its person's name would not find it any more.
             return self.end("the provider gives the person another name").await;
         }
         let revocable = renewal.tokens.clone();
         let renewal = Renewal { tokens: kept(renewal.tokens, &self.provider.config), ..renewal };
-        let mut pause = FIRST_PAUSE;
-        for attempt in 1..=ATTEMPTS {
+        let mut patience = Patience::new();
+        loop {
             match self.login.inner.sessions.renew(&current, &renewal).await {
-                Ok(Renewed::Done(session)) => return (Ok(session), "success"),
+                Ok(Renewed::Done(session)) => {
+                    self.login.inner.strict.vouched(&self.provider, session.handle(), asked_at);
+                    return (Ok(session), "success");
+                }
                 Ok(Renewed::Ended) => {
                     self.login.revoke(&self.provider.config.name, &revocable);
                     return (Err(NotFresh::Ended), "logged_out");
                 }
-                Ok(Renewed::Superseded) => return (self.reopen().await, "superseded"),
-                Err(_) if attempt < ATTEMPTS => {}
-                Err(_) => break,
+                Ok(Renewed::Superseded) => return (self.as_another_left_it().await, "superseded"),
+                Err(_) if patience.lasts().await => {}
+                Err(_) => return (Err(NotFresh::StoreUnavailable), "failure"),
             }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
         }
-        (Err(NotFresh::StoreUnavailable), "failure")
     }
 
-    async fn failed(&self, current: &Current, error: &ExchangeError) -> (Outcome, &'static str) {
+    /// The session where somebody else changed it first: as it is now, where that is fresh.
+    async fn as_another_left_it(&self) -> Outcome {
+        self.read_if_fresh().await.unwrap_or(Err(NotFresh::ProviderUnavailable))
+    }
+
+    /// `brought` is the refresh token that the provider was given, if it was.
+    async fn failed(
+        &self,
+        current: &Current,
+        brought: Option<&SecretString>,
+        error: &ExchangeError,
+    ) -> (Outcome, &'static str) {
         let (provider, session) = (self.provider.config.name.as_str(), current.session().handle());
         tracing::warn!(provider, %session, error = for_log(error), "a session was not refreshed");
         match error {
-            ExchangeError::CodeRefused => {
+            ExchangeError::GrantRefused => match self.read().await {
                 // Another replica whose lease was thought lost may have brought the token first.
-                match self.read_if_fresh().await {
-                    Some(outcome) => (outcome, "superseded"),
-                    None => self.end("the provider has ended the grant").await,
+                Ok(now) if now.tokens().refresh_token.as_ref() != brought => {
+                    (self.as_another_left_it().await, "superseded")
                 }
-            }
+                Ok(now) if !self.is_due(now.session()) => (self.reopen().await, "superseded"),
+                Ok(_) => self.end("the provider has ended the grant").await,
+                Err(error) => (Err(error), "failure"),
+            },
             ExchangeError::Identity(_) => self.end("the person has no usable name any more").await,
             _ => (Err(NotFresh::ProviderUnavailable), "failure"),
         }
@@ -362,6 +449,33 @@ impl Refresh {
     fn time_left(&self) -> Duration {
         DEADLINE.saturating_sub(self.login.inner.clock.monotonic().saturating_sub(self.began_at))
     }
+}
+
+/// The patience with a store that stumbles.
+struct Patience {
+    left: u32,
+    pause: Duration,
+}
+
+impl Patience {
+    const fn new() -> Self {
+        Self { left: ATTEMPTS - 1, pause: FIRST_PAUSE }
+    }
+
+    /// Whether to try once more; waits before that.
+    async fn lasts(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        tokio::time::sleep(self.pause).await;
+        self.pause *= 2;
+        true
+    }
+}
+
+fn unavailable(text: &str) -> ExchangeError {
+    ExchangeError::Unavailable(text.to_owned())
 }
 
 pub(super) const fn not_fresh(error: OpenError) -> NotFresh {

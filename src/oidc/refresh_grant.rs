@@ -6,23 +6,55 @@ use openidconnect::{OAuth2TokenResponse as _, RefreshToken, TokenResponse as _, 
 use super::{
     claims::{self, Claims},
     exchange::{Exchange, ExchangeError, NonceRule},
+    token_endpoint::{TokenEndpoint, Told},
+    told_times,
 };
 use crate::{
-    clock::Timestamp,
     jose::{self, UnverifiedToken},
     principal::User,
     secret::SecretString,
-    session::{AccessTokenLife, Renewal, Tokens},
+    session::{Renewal, Tokens},
 };
 
+/// What the provider answered to a refresh token. Nothing of it is believed yet.
+pub(super) struct Brought {
+    response: Result<CoreTokenResponse, ExchangeError>,
+    told: Told,
+}
+
+impl Brought {
+    /// There was no answer.
+    pub(super) fn nothing(error: ExchangeError) -> Self {
+        Self { response: Err(error), told: Told::default() }
+    }
+
+    /// The refresh token that came in the place of the one of `before`, whatever is wrong with the rest of the answer.
+    pub(super) fn rotated(&self, before: &Tokens) -> Option<&SecretString> {
+        self.told.refresh_token.as_ref().filter(|token| before.refresh_token.as_ref() != Some(token))
+    }
+}
+
 impl Exchange<'_> {
-    /// Brings the refresh token of a session of `before`. Who the person is comes anew from the new ID token, and from
-    /// userinfo where that lacks something; only where there is neither, nothing new is known.
-    pub(super) async fn refresh(&self, before: &User, tokens: &Tokens) -> Result<Renewal, ExchangeError> {
-        let refresh_token = tokens.refresh_token.as_ref().ok_or(ExchangeError::CodeRefused)?;
+    /// Brings a session's refresh token.
+    pub(super) async fn bring(&self, tokens: &Tokens) -> Brought {
+        let Some(refresh_token) = &tokens.refresh_token else { return Brought::nothing(ExchangeError::GrantRefused) };
         let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
+        let endpoint = TokenEndpoint::of(self.http);
         let client = self.client();
-        let response = client.exchange_refresh_token(&refresh_token).request_async(self.http).await?;
+        let response = client.exchange_refresh_token(&refresh_token).request_async(&endpoint).await;
+        Brought { response: response.map_err(ExchangeError::from), told: endpoint.told() }
+    }
+
+    /// What the answer makes of a session of `before`. Who the person is comes anew from the new ID token, and from
+    /// userinfo where that lacks something; only where there is neither, nothing new is known.
+    pub(super) async fn judge(
+        &self,
+        before: &User,
+        tokens: &Tokens,
+        brought: Brought,
+    ) -> Result<Renewal, ExchangeError> {
+        let Brought { response, told } = brought;
+        let response = response?;
         let id_token = match response.id_token() {
             Some(id_token) => {
                 let rule = NonceRule::NoneOr(tokens.nonce.as_ref());
@@ -43,23 +75,25 @@ impl Exchange<'_> {
         } else {
             before.clone()
         };
-        Ok(Renewal { user, tokens: self.renewed(&response, id_token.as_ref(), tokens) })
+        Ok(Renewal { user, tokens: self.renewed(&response, &told, id_token.as_ref(), tokens) })
     }
 
     /// What is kept: the new token where there is one, else the one from before (RFC 6749 section 6).
-    fn renewed(&self, response: &CoreTokenResponse, id_token: Option<&UnverifiedToken>, before: &Tokens) -> Tokens {
-        let text = |text: &String| SecretString::new(text.clone());
-        let refresh_token = response.refresh_token().map(|token| text(token.secret()));
+    fn renewed(
+        &self,
+        response: &CoreTokenResponse,
+        told: &Told,
+        id_token: Option<&UnverifiedToken>,
+        before: &Tokens,
+    ) -> Tokens {
+        let text = |text: &str| SecretString::new(text.to_owned());
+        let id_token_ends = id_token.and_then(UnverifiedToken::expires_at);
+        let before_life = before.access_token_life;
         Tokens {
-            id_token: id_token.map_or_else(|| before.id_token.clone(), |token| text(&token.expose().to_owned())),
+            id_token: id_token.map_or_else(|| before.id_token.clone(), |token| text(token.expose())),
             access_token: Some(text(response.access_token().secret())),
-            refresh_token: refresh_token.or_else(|| before.refresh_token.clone()),
-            access_token_life: self.access_token_life(response, id_token).or_else(|| {
-                // A provider that does not say how long: as long as the last one.
-                let life = before.access_token_life?;
-                let expires_at: Timestamp = self.now.plus(life.expires_at.since(life.issued_at));
-                Some(AccessTokenLife { issued_at: self.now, expires_at })
-            }),
+            refresh_token: told.refresh_token.clone().or_else(|| before.refresh_token.clone()),
+            access_token_life: told_times::access_token_life(self.now, told.expires_in, id_token_ends, before_life),
             nonce: before.nonce.clone(),
         }
     }

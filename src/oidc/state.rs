@@ -10,6 +10,7 @@ use crate::{
     clock::Timestamp,
     principal::ProviderName,
     secret::{Label, RootKeyRing, SecretString, decode, encode, random_bytes},
+    session::Registration,
 };
 
 /// How long a person has to sign in at the provider.
@@ -29,6 +30,8 @@ pub(super) struct LoginState {
     pub(super) pkce_verifier: SecretString,
     /// The provider that was asked.
     pub(super) provider: ProviderName,
+    /// Which issuer that was, and for which client: [`Registration::digest`].
+    registration: Option<[u8; 32]>,
     /// Where the person wanted to go.
     pub(super) target: ReturnTarget,
     /// How often this login was started again.
@@ -46,6 +49,9 @@ struct Record {
     nonce: String,
     pkce: String,
     provider: ProviderName,
+    /// Missing in what a release before this one sealed: such a login starts again.
+    #[serde(default)]
+    registration: String,
     target: ReturnTarget,
     attempts: u8,
     issued_at: Timestamp,
@@ -55,7 +61,7 @@ struct Record {
 impl LoginState {
     /// A new login. Its id, nonce and verifier are independent random values.
     pub(super) fn begin(
-        provider: ProviderName,
+        registration: &Registration,
         target: ReturnTarget,
         attempts: u8,
         binding: Binding,
@@ -65,7 +71,8 @@ impl LoginState {
             id: random_bytes(),
             nonce: SecretString::new(encode(&random_bytes::<16>())),
             pkce_verifier: SecretString::new(encode(&random_bytes::<32>())),
-            provider,
+            provider: registration.provider.clone(),
+            registration: Some(registration.digest()),
             target,
             attempts,
             issued_at: now,
@@ -81,6 +88,7 @@ impl LoginState {
             nonce: self.nonce.expose().to_owned(),
             pkce: self.pkce_verifier.expose().to_owned(),
             provider: self.provider.clone(),
+            registration: self.registration.map(|digest| encode(&digest)).unwrap_or_default(),
             target: self.target.clone(),
             attempts: self.attempts,
             issued_at: self.issued_at,
@@ -102,11 +110,17 @@ impl LoginState {
             nonce: SecretString::new(record.nonce),
             pkce_verifier: SecretString::new(record.pkce),
             provider: record.provider,
+            registration: decode(&record.registration).and_then(|digest| digest.try_into().ok()),
             target: record.target,
             attempts: record.attempts,
             issued_at: record.issued_at,
             binding: decode(&record.binding)?.try_into().ok()?,
         })
+    }
+
+    /// Whether it was this issuer that was asked, for this client.
+    pub(super) fn is_of(&self, registration: &Registration) -> bool {
+        self.provider == registration.provider && self.registration == Some(registration.digest())
     }
 
     /// Whether the login may still be completed.
@@ -128,9 +142,28 @@ mod tests {
     const ORIGIN: &str = "https://kf.example.com";
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
+    fn registration(issuer: &str, client_id: &str) -> Registration {
+        let provider = ProviderName::parse("dex").unwrap();
+        Registration { provider, issuer: issuer.to_owned(), client_id: client_id.to_owned() }
+    }
+
     fn state(target: &str) -> LoginState {
         let target = ReturnTarget::parse(target, |_| false);
-        LoginState::begin(ProviderName::parse("dex").unwrap(), target, 1, [7; 32], NOW)
+        LoginState::begin(&registration("https://idp.example.com", "portcullis"), target, 1, [7; 32], NOW)
+    }
+
+    #[test]
+    fn a_state_is_of_one_issuer_and_one_client() {
+        let keys = key_ring(1);
+        let opened = LoginState::open(&keys, ORIGIN, &state("/").seal(&keys, ORIGIN)).unwrap();
+        assert!(opened.is_of(&registration("https://idp.example.com", "portcullis")));
+        for other in [
+            registration("https://other.example.com", "portcullis"),
+            registration("https://idp.example.com", "other"),
+            registration("https://idp.example.comp", "ortcullis"),
+        ] {
+            assert!(!opened.is_of(&other), "{other:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The strict mode: the provider is asked again and again whether a session's access token is still good, so that what
-//! it ended there ends here soon. No answer is no "yes".
+//! it ended there ends here soon. No answer is no "yes". When it was asked is told by the clock that never steps back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,6 @@ use super::{
     refresh::{NotFresh, Outcome, Presented, Refreshes, not_fresh},
 };
 use crate::{
-    clock::Timestamp,
     memory::{self, BoundedCache},
     secret::SecretString,
     session::{Handle, Session},
@@ -29,10 +28,11 @@ const USUAL_BYTES: u64 = 256;
 /// How long the provider may take altogether: shorter than the gateway waits.
 const DEADLINE: Duration = Duration::from_secs(8);
 
-/// When the provider last said yes, and the questions that are running.
+/// When the provider last said yes to us, and the questions that are running.
 #[derive(Debug)]
 pub(super) struct StrictChecks {
-    /// In monotonic time, by the session's handle.
+    /// When it was asked, in monotonic time, by the session's handle. What another process asked is not known here: its
+    /// dates are of the wall clock, which may step back.
     good_at: BoundedCache<Handle, Duration, Weight>,
     running: Arc<Refreshes>,
 }
@@ -51,15 +51,12 @@ impl Weighter<Handle, Duration> for Weight {
     fn weight(&self, session: &Handle, _: &Duration) -> u64 {
         memory::entry::<Handle, Duration>(memory::block(session.as_str().len()))
     }
-}
 
-impl StrictConfig {
-    /// Whether the provider vouched for the session itself, by the sign-in or a refresh, so shortly before that it need
-    /// not be asked.
-    fn was_just_issued(&self, session: &Session, now: Timestamp) -> bool {
-        let refreshed_at = session.renewable().map(|life| life.issued_at);
-        let issued_at = refreshed_at.map_or(session.created_at(), |at| at.max(session.created_at()));
-        now.since(issued_at) < self.every
+    /// The provider vouched for the session itself, by a sign-in or a refresh that began at `asked_at` (monotonic).
+    pub(super) fn vouched(&self, provider: &Provider, session: &Handle, asked_at: Duration) {
+        if provider.config.strict.is_some() {
+            self.good_at.insert(session.clone(), asked_at);
+        }
     }
 }
 
@@ -70,14 +67,16 @@ impl Login {
         provider: &Arc<Provider>,
         presented: Presented<'_>,
         session: Arc<Session>,
+        waited: &mut bool,
     ) -> Outcome {
         let Some(config) = provider.config.strict else { return Ok(session) };
         let strict = &self.inner.strict;
         let now = self.inner.clock.monotonic();
         let holds = strict.good_at.get(session.handle()).is_some_and(|at| now.saturating_sub(at) < config.every);
-        if holds || config.was_just_issued(&session, self.inner.clock.now()) {
+        if holds {
             return Ok(session);
         }
+        *waited = true;
         let answer = strict.running.share(session.handle(), || {
             let question = Question {
                 login: self.clone(),
@@ -105,15 +104,15 @@ struct Question {
 
 impl Question {
     async fn run(self) -> Outcome {
-        let provider = &self.provider.config.name;
+        let (provider, registration) = (&self.provider.config.name, &self.provider.registration);
         let sessions = &self.login.inner.sessions;
-        let current = sessions.current(self.ticket.expose(), &self.origin, provider).await.map_err(not_fresh)?;
+        let current = sessions.current(self.ticket.expose(), &self.origin, registration).await.map_err(not_fresh)?;
         // A session from before the strict mode has none: nobody can ask about it.
         let Some(access_token) = current.tokens().access_token.clone() else { return self.not_good().await };
         let asked_at = self.login.inner.clock.monotonic();
         let (outcome, told) = match self.ask(&access_token).await {
             Ok(true) => {
-                self.login.inner.strict.good_at.insert(self.session.handle().clone(), asked_at);
+                self.login.inner.strict.vouched(&self.provider, self.session.handle(), asked_at);
                 (Ok(Arc::clone(&self.session)), "active")
             }
             Ok(false) => (self.not_good().await, "inactive"),

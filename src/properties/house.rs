@@ -153,6 +153,7 @@ async fn sign_in(sessions: &Sessions, clock: &SharedClock) -> String {
         origin: ORIGINS[0].1.into(),
         login_began_at: clock.now(),
         source: None,
+        client_id: provider::CLIENT_ID.into(),
         tokens: Tokens {
             id_token: SecretString::new("id-token".into()),
             access_token: None,

@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(super) const ISSUER: &str = "https://idp.example.com";
-const CLIENT_ID: &str = "portcullis";
+pub(super) const CLIENT_ID: &str = "portcullis";
 
 /// The provider. A code is the nonce of the login that it was asked for.
 #[derive(Clone, Debug)]

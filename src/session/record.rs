@@ -9,13 +9,14 @@ use std::{
 use prost::Message as _;
 
 use super::{
-    store::RecordName,
+    registration::Registration,
+    store::{CLOCK_TOLERANCE, RecordName},
     ticket::{Handle, Ticket},
     wire,
 };
 use crate::{
     clock::Timestamp,
-    memory,
+    jose, memory,
     principal::{Email, Group, Groups, ProviderName, User, Userid},
     secret::{KeyId, Label, RootKeyRing, SecretString, UnsealError},
 };
@@ -67,6 +68,8 @@ pub struct NewSession {
     pub login_began_at: Timestamp,
     /// Where the person signs in from.
     pub source: Option<IpAddr>,
+    /// Our client id at the issuer, for which all of this was said.
+    pub client_id: String,
     /// What the provider issued.
     pub tokens: Tokens,
     /// The provider's session, `sid` (OpenID Connect Front-Channel Logout 1.0 section 3).
@@ -81,6 +84,8 @@ pub struct NewSession {
 #[derive(Debug)]
 pub struct Session {
     user: User,
+    /// None where that cannot be told of a record from before it was kept.
+    client_id: Option<String>,
     origin: String,
     created_at: Timestamp,
     expires_at: Timestamp,
@@ -99,6 +104,15 @@ impl Session {
     #[must_use]
     pub const fn user(&self) -> &User {
         &self.user
+    }
+
+    /// Whether this is a session of that registration.
+    #[must_use]
+    pub fn is_of(&self, registration: &Registration) -> bool {
+        let Registration { provider, issuer, client_id } = registration;
+        self.user.provider == *provider
+            && self.user.issuer == *issuer
+            && self.client_id.as_ref().is_none_or(|own| own == client_id)
     }
 
     /// The origin that the session is for.
@@ -152,7 +166,8 @@ impl Session {
     /// About how many bytes it takes in memory, shared as it is.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let texts = [&self.origin, &self.source, self.handle.as_str()].map(|text| memory::block(text.len()));
+        let client_id = self.client_id.as_deref().unwrap_or_default();
+        let texts = [&self.origin, &self.source, self.handle.as_str(), client_id].map(|text| memory::block(text.len()));
         memory::shared::<Self>() + self.user.heap_bytes() + texts.iter().sum::<usize>()
     }
 
@@ -167,10 +182,12 @@ impl Session {
     }
 
     /// Notes that the session is used `now`; whether the last use was `interval` ago, so that it is to be stored. Of
-    /// several that ask at once, one is told so.
+    /// several that ask at once, one is told so. A last use ahead of now is of before the clock stepped back: kept, it
+    /// would make the session live on unused for as long as the step was.
     pub(super) fn see(&self, now: Timestamp, interval: Duration) -> bool {
         let seen = self.last_seen.load(Ordering::Relaxed);
-        now.since(Timestamp::from_unix_millis(seen)) >= interval
+        let last_seen = Timestamp::from_unix_millis(seen);
+        (now.since(last_seen) >= interval || last_seen > now.plus(CLOCK_TOLERANCE))
             && self.last_seen.compare_exchange(seen, now.as_unix_millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
@@ -241,6 +258,7 @@ pub(super) fn begin(
 ) -> (Session, Vec<u8>) {
     let session = Session {
         user: new.user,
+        client_id: Some(new.client_id),
         origin: new.origin,
         created_at: now,
         expires_at: now.plus(absolute_lifetime),
@@ -258,21 +276,32 @@ pub(super) fn begin(
     (session, sealed)
 }
 
+/// The sealed record of a session that was read, with other tokens. It says nothing else of the person, and so keeps its
+/// version.
+pub(super) fn with_tokens(
+    ring: &RootKeyRing,
+    ticket: &Ticket,
+    opened: &Opened,
+    tokens: &Tokens,
+) -> Result<Vec<u8>, UnsealError> {
+    seal(ring, ticket, &opened.session, tokens, opened.provider_session.clone())
+}
+
 /// The next form of a session that was read: its opened form and its sealed record.
 pub(super) fn renew(
     ring: &RootKeyRing,
     ticket: &Ticket,
     opened: &Opened,
     renewal: &Renewal,
-    version: u64,
 ) -> Result<(Session, Vec<u8>), UnsealError> {
     let before = &opened.session;
     let session = Session {
         user: renewal.user.clone(),
+        client_id: before.client_id.clone(),
         origin: before.origin.clone(),
         created_at: before.created_at,
         expires_at: before.expires_at,
-        version,
+        version: before.version.saturating_add(1),
         authenticated_at: before.authenticated_at,
         renewable: renewal.tokens.renewable(),
         source: before.source.clone(),
@@ -323,6 +352,7 @@ fn seal(
         }),
         provider_session,
         authenticated_at_ms: session.authenticated_at.map(Timestamp::as_unix_millis),
+        client_id: session.client_id.clone(),
     };
     let plain = zeroize::Zeroizing::new(record.encode_to_vec());
     let is_for = record_is_for(&session.name, &session.origin, &session.user.provider);
@@ -354,6 +384,7 @@ pub(super) fn open(
     let tokens = read_tokens(record.tokens.ok_or(UnsealError)?);
     let session = Session {
         user: read_user(record.user.ok_or(UnsealError)?)?,
+        client_id: record.client_id.or_else(|| audience(&tokens.id_token)),
         origin: record.origin,
         created_at: Timestamp::from_unix_millis(record.created_at_ms),
         expires_at: Timestamp::from_unix_millis(record.expires_at_ms),
@@ -367,6 +398,15 @@ pub(super) fn open(
         last_seen: AtomicU64::new(listing.last_seen.as_unix_millis()),
     };
     Ok(Opened { session, tokens, provider_session: record.provider_session })
+}
+
+/// The one audience of an ID token that was verified for us at the sign-in.
+fn audience(id_token: &SecretString) -> Option<String> {
+    let token = jose::peek(id_token.expose()).ok()?;
+    match token.audiences() {
+        [audience] => Some(audience.clone()),
+        _ => None,
+    }
 }
 
 fn read_tokens(tokens: wire::Tokens) -> Tokens {
@@ -408,4 +448,19 @@ fn record_is_for<'a>(name: &'a RecordName, origin: &'a str, provider: &'a Provid
 
 fn listing_is_for(name: &RecordName) -> [&[u8]; 2] {
     [name.as_bytes(), SCHEMA_VERSION]
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// A record as it was before the client was kept in it.
+    pub(in crate::session) fn without_client(ring: &RootKeyRing, ticket: &str, sealed: &[u8]) -> Vec<u8> {
+        let ticket = Ticket::parse(ring, ticket).unwrap();
+        let provider = ProviderName::parse("dex").unwrap();
+        let is_for = record_is_for(ticket.name(), crate::session::testing::ORIGIN, &provider);
+        let plain = ring.open_with_secret(Label::Record, ticket.secret(), &is_for, sealed).unwrap();
+        let record = wire::Record { client_id: None, ..wire::Record::decode(plain.expose()).unwrap() };
+        ring.seal_with_secret(ticket.key(), Label::Record, ticket.secret(), &is_for, &record.encode_to_vec()).unwrap()
+    }
 }

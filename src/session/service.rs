@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
 use tokio::sync::Semaphore;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     Config, StoreConfig,
@@ -12,6 +12,7 @@ use super::{
     index,
     metrics::{Metrics, OpenOutcome},
     record::{self, NewSession, Opened, Renewal, Session, SessionListing, Tokens},
+    registration::Registration,
     store::{
         CLOCK_TOLERANCE, IndexKeys, Inserted, LeaseHolder, NewRecord, RecordName, Replaced, Replacement, SWEEP_BATCH,
         SessionStore, StoreError, StoreReach, StoredListing,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     clock::{SharedClock, Timestamp},
-    principal::{ProviderName, Userid},
+    principal::Userid,
     secret::{RootKeyRing, SecretString, SharedRootKeyRing},
 };
 
@@ -37,7 +38,7 @@ pub enum OpenError {
     /// It is no ticket that we made for this origin and provider.
     #[error("the cookie is no session of this origin")]
     NotOurs,
-    /// Its session has ended: logged out, expired, or unused for too long.
+    /// Its session has ended: logged out, expired, unused for too long, or of another issuer or client than now.
     #[error("the session has ended")]
     Ended,
     /// The store does not answer: nothing is known of the session.
@@ -78,11 +79,11 @@ impl Current {
     }
 }
 
-/// What became of a renewal.
+/// What became of a change of a session.
 #[derive(Debug)]
-pub enum Renewed {
+pub enum Renewed<T = Arc<Session>> {
     /// It is stored.
-    Done(Arc<Session>),
+    Done(T),
     /// The session has ended meanwhile.
     Ended,
     /// Somebody else renewed it first: read again.
@@ -125,16 +126,23 @@ impl Sessions {
         Self { store, ring, clock, absolute_lifetime, idle_lifetime, opened, uses, metrics }
     }
 
-    /// The session of a ticket that was presented at `origin`, whose provider is `provider`. Counts as a use of it.
+    /// The session of a ticket that was presented at `origin`, whose people sign in at `registration`. Counts as a use of
+    /// it.
     ///
     /// # Errors
     /// Where there is none, or that cannot be told.
-    pub async fn open(&self, ticket: &str, origin: &str, provider: &ProviderName) -> Result<Arc<Session>, OpenError> {
-        let session = match self.open_cached(ticket, origin, provider) {
+    pub async fn open(
+        &self,
+        ticket: &str,
+        origin: &str,
+        registration: &Registration,
+    ) -> Result<Arc<Session>, OpenError> {
+        let session = match self.open_cached(ticket, origin, registration) {
             Some(cached) => cached.inspect(|_| self.metrics.opened(OpenOutcome::Cached)),
-            None => {
-                self.open_stored(ticket, origin, provider).await.inspect(|_| self.metrics.opened(OpenOutcome::Stored))
-            }
+            None => self
+                .open_stored(ticket, origin, registration)
+                .await
+                .inspect(|_| self.metrics.opened(OpenOutcome::Stored)),
         };
         match &session {
             Ok(session) => self.see(session),
@@ -150,25 +158,30 @@ impl Sessions {
         &self,
         ticket: &str,
         origin: &str,
-        provider: &ProviderName,
+        registration: &Registration,
     ) -> Option<Result<Arc<Session>, OpenError>> {
         let ring = self.ring.load();
         let session = self.opened.get(&OpenedSessions::key(&ring, ticket), self.clock.monotonic())?;
         if !ring.key_ids().any(|key| key == session.key()) {
             return Some(Err(OpenError::NotOurs));
         }
-        if session.origin() != origin || session.user().provider != *provider {
+        if session.origin() != origin || session.user().provider != registration.provider {
             return Some(Err(OpenError::NotOurs));
         }
         // Another replica may know of a later use, and the store deletes what has ended: both are asked there.
-        self.is_live(&session).then_some(Ok(session))
+        (session.is_of(registration) && self.is_live(&session)).then_some(Ok(session))
     }
 
-    async fn open_stored(&self, text: &str, origin: &str, provider: &ProviderName) -> Result<Arc<Session>, OpenError> {
+    async fn open_stored(
+        &self,
+        text: &str,
+        origin: &str,
+        registration: &Registration,
+    ) -> Result<Arc<Session>, OpenError> {
         let ring = self.ring.load_full();
         let ticket = Ticket::parse(&ring, text).ok_or(OpenError::NotOurs)?;
         let (epoch, read_at) = (self.opened.epoch(ticket.name()), self.clock.monotonic());
-        let (opened, _) = self.read(&ring, &ticket, origin, provider).await?;
+        let (opened, _) = self.read(&ring, &ticket, origin, registration).await?;
         let session = Arc::new(opened.session);
         self.opened.insert(OpenedSessions::key(&ring, text), Arc::clone(&session), epoch, read_at);
         Ok(session)
@@ -180,10 +193,11 @@ impl Sessions {
         ring: &RootKeyRing,
         ticket: &Ticket,
         origin: &str,
-        provider: &ProviderName,
+        registration: &Registration,
     ) -> Result<(Opened, u64), OpenError> {
         let stored = self.store.get(ticket.name()).await.map_err(|error| self.unavailable(&error))?;
         let stored = stored.ok_or(OpenError::Ended)?;
+        let provider = &registration.provider;
         let opened = record::open(ring, ticket, origin, provider, &stored.sealed, &stored.listing).map_err(|_| {
             // Either the cookie was carried to another origin, or somebody wrote to the store.
             debug!(session = %ticket.handle(), origin, "a session's record does not open");
@@ -194,7 +208,12 @@ impl Sessions {
             warn!(session = %ticket.handle(), "a session is dated in the future: the clock stepped back");
             return Err(OpenError::Ended);
         }
-        if !self.is_live(&opened.session) {
+        let is_of_another = !opened.session.is_of(registration);
+        if is_of_another {
+            let (session, provider) = (ticket.handle(), provider.as_str());
+            info!(%session, provider, "a session ends: it came of another issuer or client id under this provider's name");
+        }
+        if is_of_another || !self.is_live(&opened.session) {
             self.store.remove(ticket.name()).await.map_err(|error| self.unavailable(&error))?;
             return Err(OpenError::Ended);
         }
@@ -213,21 +232,44 @@ impl Sessions {
     ///
     /// # Errors
     /// As for [`Sessions::open`].
-    pub async fn tokens(&self, ticket: &str, origin: &str, provider: &ProviderName) -> Result<Tokens, OpenError> {
+    pub async fn tokens(&self, ticket: &str, origin: &str, registration: &Registration) -> Result<Tokens, OpenError> {
         let ring = self.ring.load_full();
         let ticket = Ticket::parse(&ring, ticket).ok_or(OpenError::NotOurs)?;
-        Ok(self.read(&ring, &ticket, origin, provider).await?.0.tokens)
+        Ok(self.read(&ring, &ticket, origin, registration).await?.0.tokens)
     }
 
     /// A session as the store has it now, for [`Sessions::renew`].
     ///
     /// # Errors
     /// As for [`Sessions::open`].
-    pub async fn current(&self, ticket: &str, origin: &str, provider: &ProviderName) -> Result<Current, OpenError> {
+    pub async fn current(&self, ticket: &str, origin: &str, registration: &Registration) -> Result<Current, OpenError> {
         let ring = self.ring.load_full();
         let ticket = Ticket::parse(&ring, ticket).ok_or(OpenError::NotOurs)?;
-        let (opened, version) = self.read(&ring, &ticket, origin, provider).await?;
+        let (opened, version) = self.read(&ring, &ticket, origin, registration).await?;
         Ok(Current { ticket, opened, version })
+    }
+
+    /// Keeps the refresh token that the provider gave in the place of the last one, before anything else of that answer
+    /// counts; else as for [`Sessions::renew`]. What the session says stays as it is.
+    ///
+    /// # Errors
+    /// As for [`Sessions::renew`].
+    pub async fn keep_refresh_token(
+        &self,
+        current: &mut Current,
+        token: &SecretString,
+    ) -> Result<Renewed<()>, StoreError> {
+        let tokens = Tokens { refresh_token: Some(token.clone()), ..current.opened.tokens.clone() };
+        let Ok(sealed) = record::with_tokens(&self.ring.load(), &current.ticket, &current.opened, &tokens) else {
+            return Ok(Renewed::Ended);
+        };
+        let session = &current.opened.session;
+        let kept = self.replace(session, current.version, sealed).await?;
+        if matches!(kept, Renewed::Done(())) {
+            current.opened.tokens = tokens;
+            current.version = current.version.saturating_add(1);
+        }
+        Ok(kept)
     }
 
     /// Replaces what a session says, where it still exists and nobody else has replaced it since it was read: a logout
@@ -237,17 +279,22 @@ impl Sessions {
     /// Where the store does not answer: whether it is stored is not known.
     pub async fn renew(&self, current: &Current, renewal: &Renewal) -> Result<Renewed, StoreError> {
         let ring = self.ring.load_full();
-        let Ok((session, sealed)) =
-            record::renew(&ring, &current.ticket, &current.opened, renewal, current.version.saturating_add(1))
-        else {
+        let Ok((session, sealed)) = record::renew(&ring, &current.ticket, &current.opened, renewal) else {
             // Its key has left the ring, and the session with it.
             return Ok(Renewed::Ended);
         };
+        Ok(match self.replace(&session, current.version, sealed).await? {
+            Renewed::Done(()) => Renewed::Done(Arc::new(session)),
+            Renewed::Ended => Renewed::Ended,
+            Renewed::Superseded => Renewed::Superseded,
+        })
+    }
+
+    async fn replace(&self, session: &Session, version: u64, sealed: Vec<u8>) -> Result<Renewed<()>, StoreError> {
         let expires_at = session.ends_at(self.idle_lifetime);
-        let replacement = Replacement { version: current.version, sealed, expires_at };
-        let outcome = self.store.replace(session.name(), replacement).await;
+        let outcome = self.store.replace(session.name(), Replacement { version, sealed, expires_at }).await;
         Ok(match outcome.inspect_err(|error| self.note_failure(error))? {
-            Replaced::Done => Renewed::Done(Arc::new(session)),
+            Replaced::Done => Renewed::Done(()),
             Replaced::Gone => Renewed::Ended,
             Replaced::Stale => Renewed::Superseded,
         })

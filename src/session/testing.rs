@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{AccessTokenLife, Config, MemoryStore, Metrics, NewSession, SessionStore, Sessions, StoreConfig, Tokens};
+use super::{
+    AccessTokenLife, Config, MemoryStore, Metrics, NewSession, Registration, SessionStore, Sessions, StoreConfig,
+    Tokens,
+};
 use crate::{
     clock::{ManualClock, SharedClock, Timestamp},
     principal::{Email, Groups, ProviderName, User, Userid},
@@ -25,8 +28,11 @@ pub(super) fn now() -> Timestamp {
     Timestamp::from_unix_seconds(1_800_000_000)
 }
 
-pub(super) fn dex() -> ProviderName {
-    ProviderName::parse("dex").unwrap()
+pub(super) const CLIENT_ID: &str = "portcullis";
+
+pub(super) fn dex() -> Registration {
+    let provider = ProviderName::parse("dex").unwrap();
+    Registration { provider, issuer: ISSUER.to_owned(), client_id: CLIENT_ID.to_owned() }
 }
 
 pub(super) fn config(store: StoreConfig) -> Config {
@@ -38,7 +44,7 @@ pub(super) fn new_session(name: &str, began: Timestamp) -> NewSession {
     let email = format!("{name}@example.com");
     NewSession {
         user: User {
-            provider: dex(),
+            provider: dex().provider,
             issuer: ISSUER.to_owned(),
             subject: format!("subject-of-{name}"),
             userid: Userid::parse(&email).unwrap(),
@@ -48,6 +54,7 @@ pub(super) fn new_session(name: &str, began: Timestamp) -> NewSession {
         origin: ORIGIN.to_owned(),
         login_began_at: began,
         source: Some("192.0.2.7".parse().unwrap()),
+        client_id: CLIENT_ID.to_owned(),
         tokens: Tokens {
             id_token: SecretString::new(format!("id-token-of-{name}")),
             access_token: Some(SecretString::new(format!("access-token-of-{name}"))),

@@ -6,8 +6,8 @@ use futures::future::join_all;
 
 use self::watched::Watched;
 use super::{
-    CLOCK_TOLERANCE, Config, CreateError, LeaseHolder, MemoryStore, Metrics, OpenError, SessionStore, Sessions,
-    StoreConfig, StoredRecord, contract, index,
+    CLOCK_TOLERANCE, Config, CreateError, LeaseHolder, MemoryStore, Metrics, OpenError, Registration, Renewal, Renewed,
+    SessionStore, Sessions, StoreConfig, StoredRecord, Tokens, contract, index,
     store::{Inserted, NewRecord, RecordName, StoreObserver},
     testing::{ABSOLUTE, IDLE, ISSUER, ORIGIN, World, dex, new_session, now, ring},
     ticket::Ticket,
@@ -151,7 +151,7 @@ async fn a_logout_wins_against_racing_opens() {
 async fn a_session_is_for_one_origin_and_one_provider() {
     let world = World::in_memory();
     let ticket = world.sign_in("user").await;
-    let other_provider = ProviderName::parse("other").unwrap();
+    let other_provider = Registration { provider: ProviderName::parse("other").unwrap(), ..dex() };
     for cached in [false, true] {
         let elsewhere = world.sessions.open(&ticket, "https://other.example.com", &dex()).await;
         assert_eq!(elsewhere.unwrap_err(), OpenError::NotOurs, "cached: {cached}");
@@ -160,6 +160,92 @@ async fn a_session_is_for_one_origin_and_one_provider() {
         assert!(world.sessions.tokens(&ticket, "https://other.example.com", &dex()).await.is_err());
         assert!(open(&world.sessions, &ticket).await.is_ok());
     }
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_issuer_and_the_client_that_it_came_of() {
+    let other_issuer = Registration { issuer: "https://other.example.com".to_owned(), ..dex() };
+    let other_client = Registration { client_id: "other".to_owned(), ..dex() };
+    for other in [other_issuer, other_client] {
+        for cached in [false, true] {
+            let world = World::in_memory();
+            let ticket = world.sign_in("user").await;
+            if cached {
+                open(&world.sessions, &ticket).await.unwrap();
+            }
+            let sessions = [&world.sessions, &world.another_replica()];
+            for sessions in sessions {
+                let tokens = sessions.tokens(&ticket, ORIGIN, &other).await;
+                assert_eq!(tokens.unwrap_err(), OpenError::Ended, "no token of it goes there: {other:?}");
+            }
+            assert_eq!(world.sessions.open(&ticket, ORIGIN, &other).await.unwrap_err(), OpenError::Ended);
+            // It is over, and not only out of sight: meanwhile nobody could have ended it.
+            assert_eq!(open(&world.sessions, &ticket).await.unwrap_err(), OpenError::Ended);
+            assert!(world.sessions.list_subject(ISSUER, "subject-of-user").await.unwrap().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_without_a_client_belongs_to_its_id_tokens_audience() {
+    let id_token = |audience: serde_json::Value| {
+        let part = |value: &serde_json::Value| crate::secret::encode(value.to_string().as_bytes());
+        let claims = serde_json::json!({"iss": ISSUER, "sub": "subject-of-user", "aud": audience});
+        SecretString::new(format!("{}.{}.c2ln", part(&serde_json::json!({"alg": "ES256"})), part(&claims)))
+    };
+    let other = Registration { client_id: "other".to_owned(), ..dex() };
+    for (audience, belongs_to_other) in [(serde_json::json!("portcullis"), false), (serde_json::json!(["other"]), true)]
+    {
+        let world = World::in_memory();
+        let mut new = new_session("user", now());
+        new.tokens.id_token = id_token(audience);
+        let (ticket, session) = world.sessions.create(new).await.unwrap();
+        let (name, before) = stored(&world, ticket.expose()).await;
+        // As a release before this one wrote it.
+        let sealed = super::record::testing::without_client(&world.ring.load(), ticket.expose(), &before.sealed);
+        plant(&world, name, StoredRecord { sealed, ..before }).await;
+        drop(session);
+        let (at, not_at) = if belongs_to_other { (&other, &dex()) } else { (&dex(), &other) };
+        let sessions = world.another_replica();
+        assert!(sessions.open(ticket.expose(), ORIGIN, at).await.is_ok());
+        assert_eq!(sessions.open(ticket.expose(), ORIGIN, not_at).await.unwrap_err(), OpenError::Ended);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_kept_without_another_word_and_against_no_logout() {
+    let world = World::in_memory();
+    let ticket = world.sign_in("user").await;
+    let next = SecretString::new("the-next-refresh-token".to_owned());
+    let mut current = world.sessions.current(&ticket, ORIGIN, &dex()).await.unwrap();
+    let mut raced = world.sessions.current(&ticket, ORIGIN, &dex()).await.unwrap();
+    let kept = world.sessions.keep_refresh_token(&mut current, &next).await.unwrap();
+    assert!(matches!(kept, Renewed::Done(())), "{kept:?}");
+    let other = world.another_replica();
+    let session = open(&other, &ticket).await.unwrap();
+    assert_eq!(session.version(), 1, "it says nothing else of the person");
+    let tokens = other.tokens(&ticket, ORIGIN, &dex()).await.unwrap();
+    assert_eq!(tokens, Tokens { refresh_token: Some(next.clone()), ..new_session("user", now()).tokens });
+    let late = world.sessions.keep_refresh_token(&mut raced, &next).await.unwrap();
+    assert!(matches!(late, Renewed::Superseded), "{late:?}");
+    let renewal = Renewal { user: session.user().clone(), tokens };
+    let renewed = world.sessions.renew(&current, &renewal).await.unwrap();
+    assert!(matches!(&renewed, Renewed::Done(session) if session.version() == 2), "{renewed:?}");
+    world.sessions.end(&ticket).await.unwrap();
+    let gone = world.sessions.keep_refresh_token(&mut current, &next).await.unwrap();
+    assert!(matches!(gone, Renewed::Ended), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_last_use_ahead_of_a_clock_that_stepped_back_is_not_kept() {
+    let world = World::in_memory();
+    let ticket = world.sign_in("user").await;
+    world.clock.advance(ALMOST_IDLE);
+    open(&world.sessions, &ticket).await.unwrap();
+    let stepped = now().plus(MINUTE);
+    world.clock.set(stepped);
+    let session = open(&world.sessions, &ticket).await.unwrap();
+    assert_eq!(session.last_seen(), stepped);
 }
 
 #[tokio::test]

@@ -218,6 +218,7 @@ fn session(issuer: &str, number: u64, people: u64) -> Result<NewSession> {
         origin: ORIGIN.to_owned(),
         login_began_at: now,
         source: Some("192.0.2.7".parse()?),
+        client_id: "portcullis".to_owned(),
         tokens: Tokens {
             id_token: token(ID_TOKEN_BYTES),
             access_token: Some(token(ACCESS_TOKEN_BYTES)),

@@ -143,6 +143,7 @@ impl Fixture {
                 origin: "https://kf.example.com".into(),
                 login_began_at: self.clock.now(),
                 source: None,
+                client_id: "portcullis".into(),
                 tokens: Tokens {
                     id_token: SecretString::new("id-token".into()),
                     access_token: None,

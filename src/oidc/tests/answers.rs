@@ -43,7 +43,7 @@ async fn an_honest_answer_signs_in() {
     assert_eq!(session.authenticated_at(), Some(Timestamp::from_unix_seconds(START - 5)));
     assert_eq!(world.provider.calls("/userinfo"), 0, "nothing was missing");
     let origin = &world.origin;
-    assert!(world.sessions.open(ticket.expose(), &origin.url, &origin.provider).await.is_ok());
+    assert!(world.sessions.open(ticket.expose(), &origin.url, world.registration()).await.is_ok());
 }
 
 #[tokio::test]

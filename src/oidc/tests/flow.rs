@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::json;
 use tokio::sync::Notify;
 use url::{Url, form_urlencoded};
 
@@ -10,7 +11,7 @@ use super::{
     support::{COOKIE, ISSUER, Lies, ORIGIN, World, origin},
 };
 use crate::{
-    oidc::{CallbackOutcome, CallbackRequest, LoginError, MAX_ATTEMPTS, ReturnTarget},
+    oidc::{CallbackOutcome, CallbackRequest, Login, LoginError, MAX_ATTEMPTS, ReturnTarget},
     reason::Reason,
 };
 
@@ -347,4 +348,35 @@ async fn without_a_store_nothing_is_exchanged() {
     world.store.set_down(true);
     assert_eq!(failure(&browser.callback(&query).await), Reason::StoreUnavailable);
     assert_eq!(world.provider.calls("/token"), 0);
+}
+
+#[tokio::test]
+async fn a_code_that_was_asked_for_at_another_issuer_goes_nowhere() {
+    const OTHER: &str = "https://other.example.com/dex";
+    let world = World::new();
+    let browser = world.browser();
+    let query = world.provider.authorize(&browser.begin("/page").await.unwrap());
+    let cookie = browser.login_cookie.lock().unwrap().clone().unwrap();
+    let (store, origin) = (world.store.calls(), &world.origin);
+    let callback = async |login: &Login, query: &str| {
+        let login_cookies = [cookie.as_str()];
+        let request =
+            CallbackRequest { origin, query, login_cookies: &login_cookies, previous_ticket: None, source: None };
+        login.callback(request).await
+    };
+    let query_of_other = edited(&query, "iss", &[OTHER]);
+
+    let other_client = world.reconfigured(|provider| provider.client_id = "another".to_owned());
+    assert_eq!(not_fresh(&callback(&other_client, &query).await), ("/page", 0));
+
+    world.provider.tell(Lies::discovery(json!({"issuer": OTHER})));
+    let other_issuer = world.reconfigured(|provider| provider.issuer = OTHER.to_owned());
+    for query in [&query, &query_of_other] {
+        assert_eq!(not_fresh(&callback(&other_issuer, query).await), ("/page", 0));
+    }
+    assert_eq!((world.provider.calls("/token"), world.store.calls()), (0, store));
+
+    // At its own it is still good.
+    world.provider.tell(Lies::default());
+    assert_eq!(signed_in(&callback(&world.login, &query).await), "/page");
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     decision::Location,
-    oidc::{Limits, LogoutConfig, endpoint::tests::unusable, metadata::OptionalEndpoints},
+    oidc::{Limits, Login, LogoutConfig, endpoint::tests::unusable, metadata::OptionalEndpoints},
     secret::SecretString,
     session::Tokens,
 };
@@ -30,7 +30,7 @@ async fn signed_in_world(lies: Lies, logout: LogoutConfig) -> (World, Tokens) {
     let query = world.provider.authorize(&url);
     signed_in(&browser.callback(&query).await);
     let ticket = browser.ticket.lock().unwrap().clone().unwrap();
-    let tokens = world.sessions.tokens(&ticket, &world.origin.url, &world.origin.provider).await.unwrap();
+    let tokens = world.sessions.tokens(&ticket, &world.origin.url, world.registration()).await.unwrap();
     (world, tokens)
 }
 
@@ -158,4 +158,22 @@ async fn an_endpoint_that_no_client_can_call_counts_as_none() {
     let odd = json!({"revocation_endpoint": 7, "end_session_endpoint": ["https://idp.example.com"]});
     let (world, _) = signed_in_world(Lies::discovery(odd), LogoutConfig::default()).await;
     assert!(world.login.end_session_url(&world.origin, None).is_none());
+}
+
+#[tokio::test]
+async fn what_was_hinted_at_goes_to_its_own_issuer_alone() {
+    const OTHER: &str = "https://other.example.com/dex";
+    let (world, tokens) = signed_in_world(Lies::default(), LogoutConfig::default()).await;
+    let parameter = world.login.suspended_logout(&world.origin, Some(&tokens.id_token)).unwrap();
+    assert!(world.login.resumed_logout(&world.origin, &parameter).is_some());
+
+    let refuses = async |login: Login| {
+        while login.end_session_url(&world.origin, None).is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(login.resumed_logout(&world.origin, &parameter), None);
+    };
+    refuses(world.reconfigured(|provider| provider.client_id = "another".to_owned())).await;
+    world.provider.tell(Lies::discovery(json!({"issuer": OTHER})));
+    refuses(world.reconfigured(|provider| provider.issuer = OTHER.to_owned())).await;
 }

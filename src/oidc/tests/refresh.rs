@@ -11,6 +11,7 @@ use super::{
     support::{Lies, World},
 };
 use crate::{
+    clock::Clock as _,
     oidc::{Limits, Login, NotFresh, Presented, ProviderConfig, RefreshConfig},
     session::{Session, Sessions},
 };
@@ -48,7 +49,7 @@ impl Person {
         &self.ticket
     }
 
-    fn presented(&self) -> Presented<'_> {
+    pub(super) fn presented(&self) -> Presented<'_> {
         let origin = &self.world.origin;
         Presented { ticket: &self.ticket, origin: &origin.url, provider: &origin.provider }
     }
@@ -56,8 +57,13 @@ impl Person {
     /// What a check does.
     pub(super) async fn check(&self) -> Result<Arc<Session>, NotFresh> {
         let presented = self.presented();
-        let session = self.world.sessions.open(presented.ticket, presented.origin, presented.provider).await;
+        let session = self.world.sessions.open(presented.ticket, presented.origin, self.world.registration()).await;
         self.world.login.keep_fresh(presented, session.map_err(|_| NotFresh::Ended)?).await
+    }
+
+    /// Whether the session is there, whatever the provider says of it.
+    pub(super) async fn is_there(&self) -> bool {
+        self.world.sessions.open(&self.ticket, &self.world.origin.url, self.world.registration()).await.is_ok()
     }
 
     /// Tokens that were asked for since the sign-in.
@@ -122,7 +128,8 @@ async fn replicas_refresh_once_however_long_the_provider_takes() {
     let replicas: Vec<_> = (0..5).map(|_| person.world.another_replica()).collect();
     let check = async |(sessions, login): &(Arc<Sessions>, Login)| {
         let presented = person.presented();
-        let session = sessions.open(presented.ticket, presented.origin, presented.provider).await.unwrap();
+        let registration = login.registration(presented.provider).unwrap();
+        let session = sessions.open(presented.ticket, presented.origin, registration).await.unwrap();
         login.keep_fresh(presented, session).await
     };
     let checks = futures::future::join_all((0..50).map(|number| check(&replicas[number % 5])));
@@ -176,13 +183,11 @@ async fn invalid_grant_ends_the_session_and_nothing_else_does() {
         }
         person.after(Duration::from_secs(29)).await.unwrap();
         assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), NotFresh::ProviderUnavailable, "{body}");
-        let presented = person.presented();
-        assert!(person.world.sessions.open(presented.ticket, presented.origin, presented.provider).await.is_ok());
+        assert!(person.is_there().await);
     }
     *person.world.provider.refresh_token.lock().unwrap() = Some(77);
     assert_eq!(person.after(LIFE).await.unwrap_err(), NotFresh::Ended);
-    let presented = person.presented();
-    assert!(person.world.sessions.open(presented.ticket, presented.origin, presented.provider).await.is_err());
+    assert!(!person.is_there().await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,6 +204,156 @@ async fn a_provider_that_is_back_is_asked_again_after_a_pause() {
     person.world.provider.tell(Lies::default());
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(person.check().await.unwrap().version(), 2);
+}
+
+/// What a provider may answer to a refresh besides a usable answer, with the refresh token that it has replaced.
+fn unusable_answers() -> Vec<(&'static str, Lies)> {
+    let token = |token: Value| Lies { token, ..Lies::default() };
+    let body = |text: &str| Lies { bodies: [("/token", text.to_owned())].into(), ..Lies::default() };
+    vec![
+        ("no access token", token(json!({"access_token": null}))),
+        ("an unreadable access token", token(json!({"access_token": 5}))),
+        ("no token type", token(json!({"token_type": null}))),
+        ("no ID token", token(json!({"id_token": "none"}))),
+        ("an unreadable ID token", token(json!({"id_token": ["a", "b"]}))),
+        ("an unreadable scope", token(json!({"scope": 7}))),
+        ("a member twice", body(r#"{"scope":"a","scope":"b","refresh_token":"refresh-2"}"#)),
+        ("nothing else", body(r#"{"refresh_token":"refresh-2"}"#)),
+        ("another issuer", Lies::claims(json!({"iss": "https://evil.example.com"}))),
+        ("another person", Lies::claims(json!({"sub": "subject-2"}))),
+        ("an old ID token", Lies::claims(json!({"iat": 1_700_000_000, "exp": 1_700_000_300}))),
+        ("an unknown key", Lies { header: json!({"kid": "of-tomorrow"}), ..Lies::default() }),
+        (
+            "no userinfo",
+            Lies {
+                claims: json!({"groups": null}),
+                statuses: [("/userinfo", StatusCode::SERVICE_UNAVAILABLE)].into(),
+                ..Lies::default()
+            },
+        ),
+        (
+            "userinfo of another person",
+            Lies { claims: json!({"groups": null}), userinfo: json!({"sub": "subject-2"}), ..Lies::default() },
+        ),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_refresh_token_outlives_whatever_is_wrong_with_the_rest_of_the_answer() {
+    for (what, lies) in unusable_answers() {
+        let person = Person::new().await;
+        person.world.provider.tell(lies);
+        assert_eq!(person.after(LIFE).await.unwrap_err(), NotFresh::ProviderUnavailable, "{what}");
+        assert!(person.is_there().await, "{what}: the session lives on");
+        // Another process does not know more than the store.
+        let (sessions, login) = person.world.another_replica();
+        let tokens = sessions.tokens(&person.ticket, &person.world.origin.url, person.world.registration()).await;
+        assert_eq!(tokens.unwrap().refresh_token.unwrap().expose(), "refresh-2", "{what}");
+        // The provider is well again: the token from before would not do.
+        person.world.provider.tell(Lies::default());
+        let registration = person.world.registration();
+        let session = sessions.open(&person.ticket, &person.world.origin.url, registration).await.unwrap();
+        let session = login.keep_fresh(person.presented(), session).await.unwrap();
+        assert_eq!(session.version(), 2, "{what}");
+        let posted = person.world.provider.posted("/token");
+        let brought: Vec<_> = posted.iter().filter_map(|form| form.get("refresh_token")).collect();
+        assert_eq!(brought, ["refresh-1", "refresh-2"], "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_rotated_is_stored_before_userinfo_is_asked() {
+    let person = Person::new().await;
+    let lies = Lies { claims: json!({"groups": null}), hanging: vec!["/userinfo"], ..Lies::default() };
+    person.world.provider.tell(lies);
+    person.world.clock.advance(LIFE);
+    let stored = async {
+        while person.world.provider.calls("/userinfo") == 0 {
+            tokio::task::yield_now().await;
+        }
+        let (sessions, _) = person.world.another_replica();
+        sessions.tokens(&person.ticket, &person.world.origin.url, person.world.registration()).await.unwrap()
+    };
+    // A kill at this moment loses nothing.
+    let tokens = tokio::select! {
+        tokens = stored => tokens,
+        outcome = person.check() => panic!("{outcome:?}"),
+    };
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "refresh-2");
+}
+
+#[tokio::test]
+async fn until_an_answer_is_judged_the_session_says_what_it_said() {
+    let person = Person::new().await;
+    let lies = Lies {
+        claims: json!({"groups": null}),
+        statuses: [("/userinfo", StatusCode::BAD_GATEWAY)].into(),
+        ..Lies::default()
+    };
+    person.world.provider.tell(lies);
+    let session = person.after(Duration::from_secs(4 * 60 + 30)).await.unwrap();
+    while person.world.provider.calls("/userinfo") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let after = person.check().await.unwrap();
+    assert_eq!((after.user(), after.version()), (session.user(), 1));
+    assert_eq!(after.renewable(), session.renewable(), "and no longer than before");
+}
+
+#[tokio::test]
+async fn whatever_is_told_of_an_access_tokens_life_fifty_checks_are_no_fifty_calls() {
+    for expires_in in
+        [json!(0), json!(-1), json!(0.5), json!("0"), json!(u64::MAX), json!("soon"), json!(null), json!({"s": 5})]
+    {
+        // The ID token stands for what is not told: as short.
+        let lies = |exp: u64| Lies {
+            token: json!({"expires_in": expires_in}),
+            claims: json!({"exp": exp}),
+            ..Lies::default()
+        };
+        let person = Person::with_lies(lies(1_800_000_001)).await;
+        for _ in 0..50 {
+            person.after(Duration::from_millis(20)).await.unwrap();
+        }
+        assert_eq!(person.refreshes(), 0, "{expires_in}");
+        person.world.provider.tell(lies(1_800_000_000 + 24 * 3600));
+        person.after(Duration::from_hours(7)).await.unwrap();
+        for _ in 0..50 {
+            person.after(Duration::from_millis(20)).await.unwrap();
+        }
+        assert!(person.refreshes() <= 1, "{expires_in}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_step_back_of_the_clock_the_provider_is_heard_at_once() {
+    let person = Person::new().await;
+    person.after(LIFE).await.unwrap();
+    assert_eq!(person.refreshes(), 1);
+    // The session began before; its access token was issued after what is now.
+    person.world.clock.set(person.world.clock.now().minus(Duration::from_mins(4)));
+    let lies = Lies::claims(json!({"groups": ["team-b"]}));
+    person.world.provider.tell(lies);
+    assert!(person.check().await.unwrap().user().groups.contains("team-b"));
+    assert_eq!(person.refreshes(), 2);
+}
+
+#[tokio::test]
+async fn a_logout_while_the_refresh_is_judged_wins_for_whoever_waited() {
+    let person = Person::new().await;
+    person.world.provider.tell(Lies { claims: json!({"groups": null}), ..Lies::default() });
+    let gate = person.world.provider.hold("/userinfo");
+    person.world.clock.advance(LIFE);
+    let checks = futures::future::join_all((0..20).map(|_| person.check()));
+    let logout = async {
+        while person.world.provider.calls("/userinfo") == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(person.world.sessions.end(&person.ticket).await.unwrap());
+        gate.notify_one();
+    };
+    let (outcomes, ()) = tokio::join!(checks, logout);
+    assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &NotFresh::Ended), "{outcomes:?}");
 }
 
 #[tokio::test]
@@ -221,7 +376,7 @@ async fn the_new_id_token_speaks_of_the_same_sign_in() {
     }
     // The nonce of the sign-in may come again, also with the second refresh.
     let person = Person::new().await;
-    let tokens = person.world.sessions.tokens(&person.ticket, &person.world.origin.url, &person.world.origin.provider);
+    let tokens = person.world.sessions.tokens(&person.ticket, &person.world.origin.url, person.world.registration());
     let nonce = tokens.await.unwrap().nonce.unwrap().expose().to_owned();
     for _ in 0..2 {
         person.after(LIFE).await.unwrap();

@@ -6,7 +6,10 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{refresh::Person, signed_in, support::Lies};
-use crate::oidc::{NotFresh, Presented, RefreshConfig, StrictAsk, StrictConfig};
+use crate::{
+    clock::Clock as _,
+    oidc::{NotFresh, Presented, RefreshConfig, StrictAsk, StrictConfig},
+};
 
 const EVERY: Duration = Duration::from_secs(30);
 
@@ -101,9 +104,7 @@ async fn no_answer_is_no_yes_and_ends_nothing() {
         person.world.provider.tell(Lies { bodies, statuses, ..Lies::default() });
         let outcome = person.after(EVERY).await;
         assert_eq!(outcome.unwrap_err(), NotFresh::ProviderUnavailable, "{status} {body}");
-        let origin = &person.world.origin;
-        let open = person.world.sessions.open(person.ticket(), &origin.url, &origin.provider).await;
-        assert!(open.is_ok(), "{status} {body}: the session lives for when the provider is back");
+        assert!(person.is_there().await, "{status} {body}: the session lives for when the provider is back");
     }
 }
 
@@ -126,10 +127,57 @@ async fn an_endpoint_that_fails_keeps_nobody_from_signing_in() {
     world.clock.advance(EVERY);
     for ticket in &tickets {
         let presented = Presented { ticket, origin: &origin.url, provider: &origin.provider };
-        let session = world.sessions.open(ticket, &origin.url, &origin.provider).await.unwrap();
+        let session = world.sessions.open(ticket, &origin.url, world.registration()).await.unwrap();
         let outcome = world.login.keep_fresh(presented, session).await;
         assert_eq!(outcome.unwrap_err(), NotFresh::ProviderUnavailable);
     }
     assert_eq!(world.provider.calls("/introspect"), 3, "it is not asked by everybody");
     sign_in().await;
+}
+
+#[tokio::test]
+async fn a_step_back_of_the_clock_does_not_switch_it_off() {
+    for (ask, refresh) in
+        [(StrictAsk::Introspection, false), (StrictAsk::Userinfo, false), (StrictAsk::Introspection, true)]
+    {
+        let person = person(ask, refresh).await;
+        person.world.clock.advance(EVERY / 2);
+        person.check().await.unwrap();
+        // Less than makes a session one of the future.
+        person.world.clock.set(person.world.clock.now().minus(Duration::from_secs(55)));
+        person.world.provider.tell(no(ask));
+        *person.world.provider.refresh_token.lock().unwrap() = Some(77);
+        person.world.clock.advance_monotonic(EVERY / 2);
+        assert_eq!(person.check().await.unwrap_err(), NotFresh::Ended, "{ask:?} {refresh}");
+    }
+}
+
+#[tokio::test]
+async fn another_replica_does_not_take_a_date_for_the_providers_word() {
+    let person = person(StrictAsk::Introspection, false).await;
+    person.world.provider.tell(no(StrictAsk::Introspection));
+    let (sessions, login) = person.world.another_replica();
+    let registration = person.world.registration();
+    let session = sessions.open(person.ticket(), &person.world.origin.url, registration).await.unwrap();
+    assert_eq!(login.keep_fresh(person.presented(), session).await.unwrap_err(), NotFresh::Ended);
+}
+
+#[tokio::test]
+async fn a_logout_while_the_provider_is_asked_wins_for_whoever_waited() {
+    for ask in [StrictAsk::Introspection, StrictAsk::Userinfo] {
+        let person = person(ask, false).await;
+        let gate = person.world.provider.hold(path(ask));
+        person.world.clock.advance(EVERY);
+        let checks = futures::future::join_all((0..20).map(|_| person.check()));
+        let logout = async {
+            while person.world.provider.calls(path(ask)) == 0 {
+                tokio::task::yield_now().await;
+            }
+            assert!(person.world.sessions.end(person.ticket()).await.unwrap());
+            // It is acknowledged; and the provider says yes.
+            gate.notify_one();
+        };
+        let (outcomes, ()) = tokio::join!(checks, logout);
+        assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &NotFresh::Ended), "{outcomes:?}");
+    }
 }

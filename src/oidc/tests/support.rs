@@ -22,7 +22,7 @@ use crate::{
     },
     principal::ProviderName,
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing},
-    session::{self, Sessions, StoreConfig},
+    session::{self, Registration, Sessions, StoreConfig},
 };
 
 pub(in crate::oidc) const ORIGIN: &str = "https://kf.example.com";
@@ -87,6 +87,20 @@ impl World {
     /// Another process over the same store.
     pub(in crate::oidc) fn another_replica(&self) -> (Arc<Sessions>, Login) {
         replica(&self.config, &self.store, &self.keys, &self.clock)
+    }
+
+    /// Sign-in with the same sessions, after a change of the provider's configuration.
+    pub(in crate::oidc) fn reconfigured(&self, change: impl FnOnce(&mut ProviderConfig)) -> Login {
+        let mut config = self.config.clone();
+        change(&mut config.providers[0]);
+        let metrics = Metrics::register(&mut Registry::default());
+        let (keys, sessions, clock) = (self.keys.clone(), self.sessions.clone(), self.clock.clone());
+        Login::new(config, keys, sessions, clock, metrics, Some(&self.login)).unwrap()
+    }
+
+    /// What its sessions belong to.
+    pub(in crate::oidc) fn registration(&self) -> &Registration {
+        self.login.registration(&self.origin.provider).unwrap()
     }
 
     /// A browser without any cookie.
@@ -196,6 +210,6 @@ impl Browser<'_> {
     /// Whether the browser's ticket opens a session.
     pub(in crate::oidc) async fn is_signed_in(&self) -> bool {
         let Some(ticket) = self.ticket.lock().unwrap().clone() else { return false };
-        self.world.sessions.open(&ticket, &self.world.origin.url, &self.world.origin.provider).await.is_ok()
+        self.world.sessions.open(&ticket, &self.world.origin.url, self.world.registration()).await.is_ok()
     }
 }

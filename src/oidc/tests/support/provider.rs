@@ -111,10 +111,12 @@ pub(in crate::oidc) struct ScriptedProvider {
     next_code: AtomicUsize,
     /// While set, refresh tokens are issued; only the one with this number works, once.
     pub(in crate::oidc) refresh_token: Mutex<Option<usize>>,
-    /// While set, the token endpoint waits for [`ScriptedProvider::release`].
+    /// While set, the token endpoint waits for it.
     pub(in crate::oidc) gate: Mutex<Option<Arc<Notify>>>,
     /// The same for the keys.
     pub(in crate::oidc) gate_of_keys: Mutex<Option<Arc<Notify>>>,
+    /// While one is set, the endpoint of that path waits for it.
+    held: Mutex<HashMap<&'static str, Arc<Notify>>>,
 }
 
 impl fmt::Debug for ScriptedProvider {
@@ -135,11 +137,19 @@ impl ScriptedProvider {
             refresh_token: Mutex::default(),
             gate: Mutex::default(),
             gate_of_keys: Mutex::default(),
+            held: Mutex::default(),
         })
     }
 
     pub(in crate::oidc) fn tell(&self, lies: Lies) {
         *self.lies.lock().unwrap() = lies;
+    }
+
+    /// From now on an endpoint waits with its answer: until it is told to go on, once for each call.
+    pub(in crate::oidc) fn hold(&self, path: &'static str) -> Arc<Notify> {
+        let gate = Arc::new(Notify::new());
+        self.held.lock().unwrap().insert(path, Arc::clone(&gate));
+        gate
     }
 
     /// How often a path was called.
@@ -311,6 +321,10 @@ impl OutboundHttp for ScriptedProvider {
         let hangs = self.lies.lock().unwrap().hanging.contains(&path.as_str());
         if hangs {
             std::future::pending::<()>().await;
+        }
+        let held = self.held.lock().unwrap().get(path.as_str()).cloned();
+        if let Some(gate) = held {
+            gate.notified().await;
         }
         let (status, body) = match path.as_str() {
             "/.well-known/openid-configuration" => (StatusCode::OK, self.discovery()),
