@@ -42,6 +42,13 @@ impl StrictChecks {
         let good_at = memory::cache(memory::STRICT_ANSWERS, USUAL_BYTES, Weight);
         Self { good_at, running: Arc::default() }
     }
+
+    /// The provider vouched for the session itself, by a sign-in or a refresh that began at `asked_at` (monotonic).
+    pub(super) fn vouched(&self, provider: &Provider, session: &Handle, asked_at: Duration) {
+        if provider.config.strict.is_some() {
+            self.good_at.insert(session.clone(), asked_at);
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,13 +57,6 @@ struct Weight;
 impl Weighter<Handle, Duration> for Weight {
     fn weight(&self, session: &Handle, _: &Duration) -> u64 {
         memory::entry::<Handle, Duration>(memory::block(session.as_str().len()))
-    }
-
-    /// The provider vouched for the session itself, by a sign-in or a refresh that began at `asked_at` (monotonic).
-    pub(super) fn vouched(&self, provider: &Provider, session: &Handle, asked_at: Duration) {
-        if provider.config.strict.is_some() {
-            self.good_at.insert(session.clone(), asked_at);
-        }
     }
 }
 
