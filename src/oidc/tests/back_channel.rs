@@ -203,7 +203,7 @@ async fn a_logout_whose_answer_was_lost_is_done_once() {
 
 /// A session that came without a `sid` cannot be told from the one that ends.
 #[tokio::test]
-async fn a_session_without_a_sid_ends_with_each_one_of_its_person() {
+async fn a_session_without_a_sid_ends_with_each_named_one_of_its_person() {
     let world = World::new();
     let (nameless, named, stranger) = (world.browser(), world.browser(), world.browser());
     world.provider.tell(Lies::claims(json!({"sid": null})));
