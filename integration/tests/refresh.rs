@@ -269,7 +269,8 @@ async fn a_logout_wins_against_a_refresh_in_both_orders() {
         let thief = check_of(&alice);
         let checks = join_all((0..10).map(|_| status(&client, &thief)));
         let (checked, logout) = tokio::join!(checks, alice.fetch("POST", "/portcullis/logout"));
-        assert_eq!(logout.unwrap().status, 201);
+        let logout = logout.unwrap();
+        assert_eq!(logout.status, 201, "{}", logout.text());
         assert!(checked.iter().all(|status| matches!(status, 200 | 401)), "{checked:?}");
         assert_eq!(status(&client, &thief).await, 401, "a refresh brought a session back");
     }
