@@ -24,7 +24,9 @@ use portcullis::memory;
 use portcullis::principal::{Groups, Method, Principal, ProviderName, User, Userid};
 use portcullis::request::{RawRequest, Request};
 use portcullis::secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing, random_bytes};
-use portcullis::session::{Config as SessionConfig, Metrics, NewSession, Sessions, StoreConfig, Tokens, open_store};
+use portcullis::session::{
+    Config as SessionConfig, Metrics, NewSession, Registration, Sessions, StoreConfig, Tokens, open_store,
+};
 use serde_json::json;
 
 #[global_allocator]
@@ -130,10 +132,14 @@ impl House {
 
     /// A session that is opened, and the assertions about it for several audiences.
     async fn sign_in(&self, person: usize, groups: &[String], round: &Round) {
-        let provider = ProviderName::parse("test").unwrap();
-        let user = User {
-            provider: provider.clone(),
+        let registration = Registration {
+            provider: ProviderName::parse("test").unwrap(),
             issuer: "https://idp.test".to_owned(),
+            client_id: "portcullis".to_owned(),
+        };
+        let user = User {
+            provider: registration.provider.clone(),
+            issuer: registration.issuer.clone(),
             subject: format!("subject-{person:09}"),
             userid: Userid::parse(&format!("person-{person:09}@example.com")).unwrap(),
             email: None,
@@ -151,12 +157,13 @@ impl House {
             origin: ORIGIN.to_owned(),
             login_began_at: self.clock.now(),
             source: None,
+            client_id: registration.client_id.clone(),
             tokens,
             provider_session: None,
             authenticated_at: None,
         };
         let (ticket, _) = self.sessions.create(new).await.unwrap();
-        let session = self.sessions.open(ticket.expose(), ORIGIN, &provider).await.unwrap();
+        let session = self.sessions.open(ticket.expose(), ORIGIN, &registration).await.unwrap();
         let (principal, name) = (Principal::User(user), session.handle().as_str().as_bytes());
         for audience in 0..round.assertions {
             let proof = Proof { method: Method::Session, credential: CredentialKey { name, version: 1 } };

@@ -2,7 +2,7 @@
 
 mod faults;
 mod model;
-#[expect(unreachable_pub, dead_code, reason = "the suites of `integration` use it too, and more of it")]
+#[expect(unreachable_pub, reason = "the suites of `integration` use it too")]
 mod ports;
 #[expect(unreachable_pub, reason = "the suites of `integration` use it too")]
 mod server;
