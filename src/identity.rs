@@ -9,7 +9,7 @@ mod protected;
 pub use assertion::{AssertionConfig, CredentialKey};
 pub use protected::{HeaderConfig, HeaderConfigError, identity_header_name};
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use assertion::Assertions;
 use protected::Protected;
@@ -74,7 +74,8 @@ impl Identity {
     pub fn new(config: Config, keys: SharedAssertionKeyRing, clock: SharedClock) -> Self {
         Self {
             protected: Protected::new(config.headers, config.remove_method_overrides),
-            cookie_names: config.cookie_names,
+            // Each is looked for in every cookie header, and most origins have the same ones.
+            cookie_names: config.cookie_names.into_iter().collect::<BTreeSet<_>>().into_iter().collect(),
             named_groups: config.named_groups.into_iter().collect(),
             assertions: Assertions::new(config.assertion, keys, clock),
         }
