@@ -61,6 +61,7 @@ struct Round {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "who changes a part wants the figures")]
 async fn full_caches_take_no_more_than_their_parts() {
     let folder = tempfile::tempdir().unwrap();
     let house = House::build(folder.path()).await;
@@ -173,7 +174,7 @@ impl House {
     }
 }
 
-/// So many names of two letters or, where there are more, three.
+/// So many names of two letters: some 3,800 at most.
 fn names(count: usize) -> Vec<String> {
     let letters: Vec<char> = ('a'..='z').chain('A'..='Z').chain('0'..='9').collect();
     let pairs = letters.iter().flat_map(|first| letters.iter().map(move |second| format!("{first}{second}")));

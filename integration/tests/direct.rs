@@ -311,7 +311,7 @@ async fn a_check_whose_deadline_passes_is_denied() {
 
     api.misbehave(|faults| faults.reviews = Fault::Hang);
     for deadline in ["300m", "1m", "1S"] {
-        let answer = call_with_deadline(address, &check(deadline), deadline).await;
+        let answer = call_with_deadline(address, &check(&deadline.to_lowercase()), deadline).await;
         let told = (status(&answer), answer.reason());
         assert_eq!(told, (503, Some("deadline_exceeded".to_owned())), "{deadline}: {answer:?}");
     }
