@@ -77,7 +77,7 @@ async fn full_caches_take_no_more_than_their_parts() {
     let large = |what| Round { what, groups: MANY_GROUPS, sessions: 800, assertions: 3, accepted: 300, refused: 1000 };
     let rounds = [
         large("large"),
-        Round { what: "small", groups: 3, sessions: 4000, assertions: 8, accepted: 20_000, refused: 40_000 },
+        Round { what: "small", groups: 3, sessions: 1500, assertions: 8, accepted: 15_000, refused: 25_000 },
         large("large again"),
     ];
     for (number, round) in rounds.iter().enumerate() {
