@@ -347,3 +347,20 @@ async fn a_primary_that_is_cut_off_from_its_cluster_answers_no_longer() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn without_the_word_of_half_of_the_sentinels_a_primary_is_believed_for_half_a_minute() {
+    let sentinels = Sentinels::start(0);
+    let mut config = config(sentinel(&sentinels));
+    config.timeout = Duration::from_secs(1);
+    let world = open(&config).await;
+    let ticket = world.sign_in("user").await;
+    sentinels.sentinels[1].pause();
+    sentinels.sentinels[2].pause();
+    let paused = monotonic();
+    until("the primary to be given up", async || is_open(&world, &ticket).await == Err(OpenError::Unavailable)).await;
+    assert!(elapsed(paused) > Duration::from_secs(25), "a short outage of the sentinels is nobody's matter");
+    // Two of three are enough.
+    sentinels.sentinels[1].resume();
+    until("the primary to be believed again", async || is_open(&world, &ticket).await == Ok(())).await;
+}
