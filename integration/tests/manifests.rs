@@ -154,10 +154,30 @@ async fn a_real_api_server_takes_every_manifest_and_holds_the_pod_to_them() {
     the_pod_is_admitted_and_a_bolder_one_is_not(&cluster).await;
     let verify = component_in("team-a", "verify-assertion").await;
     assert!(Objects::parse(&verify).0.iter().all(|object| object["metadata"]["namespace"] == "team-a"));
-    cluster.apply(&verify).await.unwrap();
+    an_allow_policy_of_before_becomes_the_deny_policy(&cluster, &verify).await;
     cluster.apply(&component_in("portcullis", "back-channel-logout").await).await.unwrap();
 
     the_account_may_review_tokens_and_nothing_else(&cluster).await;
+}
+
+/// As people apply it, over what an earlier version of the component was.
+async fn an_allow_policy_of_before_becomes_the_deny_policy(cluster: &Cluster, component: &str) {
+    let source =
+        json!({ "principals": ["cluster.local/ns/a/sa/b"], "requestPrincipals": ["https://portcullis.test/*"] });
+    let before = json!({
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": { "name": "portcullis", "namespace": "team-a" },
+        "spec": { "action": "ALLOW", "rules": [{ "from": [{ "source": source }] }] },
+    });
+    for text in [before.to_string().as_str(), component] {
+        cluster.kubectl_with(&cluster.admin_kubeconfig(), &["apply", "-f", "-"], text).await.unwrap();
+    }
+    let policies = cluster.kubectl(&["get", "authorizationpolicies", "-n", "team-a", "-o", "json"]).await.unwrap();
+    let policies: Value = serde_json::from_str(&policies).unwrap();
+    let [policy] = &policies["items"].as_array().unwrap()[..] else { panic!("{policies}") };
+    let wanted = Objects::parse(component).get("AuthorizationPolicy", "portcullis")["spec"].clone();
+    assert_eq!(policy["spec"], wanted);
 }
 
 /// There is no controller here: the pod is made from the Deployment's template, and `PodSecurity` judges it.
