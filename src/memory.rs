@@ -75,10 +75,10 @@ pub const PARTS: [(&str, u64); 14] = [
 
 /// The sum of all parts.
 pub const SUM: u64 = {
-    let (mut sum, mut at) = (0, 0);
-    while at < PARTS.len() {
-        sum += PARTS[at].1;
-        at += 1;
+    let (mut sum, mut rest) = (0, PARTS.as_slice());
+    while let [(_, bytes), others @ ..] = rest {
+        sum += *bytes;
+        rest = others;
     }
     sum
 };
@@ -102,6 +102,7 @@ const INDEXED: usize = 12;
 /// # Panics
 /// Never: the options are complete.
 #[must_use]
+#[expect(clippy::expect_used, reason = "both capacities are given")]
 pub fn cache<K, V, W>(bytes: u64, usual: u64, weighter: W) -> BoundedCache<K, V, W>
 where
     K: Eq + std::hash::Hash,

@@ -522,7 +522,7 @@ async fn the_products_clock_may_be_a_minute_off_for_tokens_too() {
 }
 
 /// How long a state is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Ground {
     /// What operators are told: the line of `/readyz?verbose`, and the gauge.

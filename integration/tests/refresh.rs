@@ -135,7 +135,7 @@ async fn access_tokens_without_a_life_make_no_call_of_every_check() {
     }
     let (calls, elapsed) = (gateway.provider.calls().refresh, began.elapsed());
     // Half of the shortest life ahead of its end.
-    assert!(calls <= elapsed.as_millis().div_ceil(2500) as u64, "{calls} refreshes within {elapsed:?}");
+    assert!(u128::from(calls) <= elapsed.as_millis().div_ceil(2500), "{calls} refreshes within {elapsed:?}");
 }
 
 /// Answers of the token endpoint that nobody can use, with a refresh token in the place of the one that was brought.

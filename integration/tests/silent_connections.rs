@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// HTTP/2's preface with empty SETTINGS (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-/// The same, with SETTINGS_INITIAL_WINDOW_SIZE 0: no byte of an answer's body may be sent.
+/// The same, with `SETTINGS_INITIAL_WINDOW_SIZE` 0: no byte of an answer's body may be sent.
 const PREFACE_WITHOUT_WINDOW: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
 /// A complete `GET /metrics` on stream 1, by HPACK's static table.
 const GET_METRICS: &[u8] = b"\0\0\x0f\x01\x05\0\0\0\x01\x82\x86\x04\x08/metrics\x41\x01a";

@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn the_listeners_fit_into_what_the_system_gives() {
         assert!(!AllLimits::fitted(AllLimits::wanted()).1);
-        for descriptors in [AllLimits::wanted() - 1, 4096, 1024, 512] {
+        for descriptors in [AllLimits::wanted() - 1, 2048, 1024, 512] {
             let (limits, fitted) = AllLimits::fitted(descriptors);
             assert!(fitted);
             assert!(limits.sum() < descriptors, "{descriptors}: {limits:?}");

@@ -21,14 +21,14 @@ pub fn openings(config: &Config) -> Vec<Opening> {
     let rules: Vec<Rule> = config.rules.iter().cloned().map(Rule::new).collect();
     let default = Rule::new(RuleConfig { access: config.default, ..RuleConfig::named("default") });
     let mut found = Vec::new();
-    for (index, rule) in config.rules.iter().enumerate() {
+    for (index, (rule, own)) in config.rules.iter().zip(&rules).enumerate() {
         if rule.access == Access::Public {
             continue;
         }
         for (path, pattern) in rule.paths.iter().enumerate() {
             if let PathPattern::Exact(exact) = pattern
                 && exact != "/"
-                && is_less_closed_below(&rules, &default, index, exact)
+                && is_less_closed_below(&rules, &default, own, exact)
             {
                 found.push(Opening { rule: index, path });
             }
@@ -38,8 +38,7 @@ pub fn openings(config: &Config) -> Vec<Opening> {
 }
 
 /// Whether anything below `exact`, for a host and a method that the rule holds for, gets a rule that asks less.
-fn is_less_closed_below(rules: &[Rule], default: &Rule, index: usize, exact: &str) -> bool {
-    let own = &rules[index];
+fn is_less_closed_below(rules: &[Rule], default: &Rule, own: &Rule, exact: &str) -> bool {
     let below = format!("{}{BELOW}", exact.strip_suffix('/').unwrap_or(exact));
     for rule in rules.iter().filter(|rule| rule.meets(own)) {
         if !rule.holds_for(&below) {

@@ -181,17 +181,16 @@ fn refused(response: &Response<Body>) -> Option<Status> {
 
 /// A denial of a check of which nothing is known.
 fn denied(checker: &SharedChecker, reason: Reason) -> Response<Body> {
-    let checked = checker.load().refuse_unread(reason);
-    framed(&encode::response(checked))
+    framed(&encode::response(checker.load().refuse_unread(reason)))
 }
 
 /// A response of gRPC with this message ("gRPC over HTTP2", Length-Prefixed-Message), whose status is OK.
 fn framed(message: &CheckResponse) -> Response<Body> {
-    let length = message.encoded_len();
-    let mut bytes = BytesMut::with_capacity(5 + length);
+    let message = message.encode_to_vec();
+    let mut bytes = BytesMut::with_capacity(5 + message.len());
     bytes.put_u8(0);
-    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    message.encode(&mut bytes).expect("there is room for it");
+    bytes.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    bytes.put_slice(&message);
     let mut trailers = http::HeaderMap::new();
     trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
     let body = Full::new(bytes.freeze()).with_trailers(std::future::ready(Some(Ok(trailers))));

@@ -78,7 +78,7 @@ fn in_hexadecimal(bytes: &[u8]) -> Vec<Form> {
     let Some(Form { needle: bytes, .. }) = Form::new("", &bytes[..bytes.len().min(SHORTEST)]) else {
         return Vec::new();
     };
-    let lower: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let lower = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let upper = lower.to_uppercase();
     [lower, upper].map(|digits| Form { name: "hexadecimal", needle: digits.into() }).into()
 }
@@ -139,7 +139,7 @@ mod tests {
         let text = b"DfdFwVDgUwdV5eTgEdFV5wTe";
         let digits: std::collections::BTreeSet<_> = text[..12].iter().flat_map(|byte| [byte >> 4, byte & 15]).collect();
         assert!(digits.len() < SHORTEST / 2);
-        let lower: String = text.iter().map(|byte| format!("{byte:02x}")).collect();
+        let lower = text.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let forms = forms(&Secret { kind: Kind::RootKey, value: Value::Bytes(text.to_vec()) });
         for spelling in [lower.to_uppercase(), lower] {
             let found = forms.iter().filter(|form| spelling.as_bytes().starts_with(&form.needle));

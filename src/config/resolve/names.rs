@@ -73,7 +73,7 @@ pub(super) fn url(context: &mut Context<'_>, at: &FieldPath, text: &str, plain_h
                 .write("remove what follows `?` or `#`"),
         );
     }
-    if !url.host_str().is_some_and(|host| Host::parse(host).is_ok()) {
+    if url.host_str().is_none_or(|host| Host::parse(host).is_err()) {
         // A browser's reader takes `https://{tenant}.example` for a URL; no client can call it.
         return context.refuse(
             FieldError::new(at, "its host is no host name or address")

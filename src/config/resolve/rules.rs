@@ -40,7 +40,7 @@ pub(super) fn resolve(
 /// Rules that may close less than they seem to.
 pub(super) fn warnings(at: &FieldPath, raw: &[raw::Rule], rules: &authz::Config) -> Vec<FieldError> {
     let warning = |Opening { rule, path }| {
-        let exact = raw[rule].paths[path].exact.as_deref().unwrap_or_default();
+        let exact = raw.get(rule).and_then(|rule| rule.paths.get(path)?.exact.as_deref()).unwrap_or_default();
         FieldError::new(
             &at.index(rule).key("paths").index(path).key("exact"),
             "it closes this path alone, and what lies below it asks less: a service that takes the one for the other \

@@ -28,6 +28,7 @@ pub(super) async fn sign_in(browser: &Browser<'_>, world: &World) {
 
 const DONE_BEFORE: Result<BackChannelLogout, BackChannelError> = Ok(BackChannelLogout::DoneBefore);
 
+#[expect(clippy::unnecessary_wraps, reason = "it is an outcome to compare with")]
 pub(super) const fn ended(count: usize) -> Result<BackChannelLogout, BackChannelError> {
     Ok(BackChannelLogout::Ended(count))
 }

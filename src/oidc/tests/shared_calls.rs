@@ -22,7 +22,7 @@ const DOCUMENT: &str = "/.well-known/openid-configuration";
 
 /// A provider that signs with a key that is not known yet, as old as it must be to be asked for.
 async fn rotated() -> World {
-    let world = World::with(|provider| provider.timeout = Duration::from_secs(60), Limits::default());
+    let world = World::with(|provider| provider.timeout = Duration::from_mins(1), Limits::default());
     sign_in(&world.browser(), &world).await;
     world.clock.advance(Duration::from_secs(30));
     world.provider.tell(new_key());

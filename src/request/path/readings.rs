@@ -31,9 +31,9 @@ pub(super) fn of(raw: &str) -> Result<Vec<String>, PathError> {
     let mut readings = vec![raw.to_owned()];
     let mut bytes = raw.len();
     let mut at = 0;
-    while at < readings.len() {
+    while let Some(reading) = readings.get(at).cloned() {
         for step in STEPS {
-            let next = step(&readings[at])?;
+            let next = step(&reading)?;
             if seen.contains(&*next) {
                 continue;
             }

@@ -11,6 +11,7 @@ use crate::secret::{KeyId, Label, RootKeyRing};
 ///
 /// # Panics
 /// Never: a ring has its sealing key.
+#[expect(clippy::expect_used, reason = "a ring has its sealing key")]
 pub(super) fn make<'a>(ring: &RootKeyRing, covered: impl Iterator<Item = &'a RevocationEntry>) -> Vec<u8> {
     let key = ring.sealing_key();
     let tag = ring.mac(key, Label::RevocationDigest, &fields(covered)).expect("a ring has its sealing key");

@@ -293,7 +293,7 @@ impl Revocations {
         let Lacking { change, lost, rewritten } = lacking;
         match (lost, rewritten.len()) {
             (0, 0) => {
-                warn!("nothing vouches for the store's list of revocations, which is whole: its digest is written")
+                warn!("nothing vouches for the store's list of revocations, which is whole: its digest is written");
             }
             (0, entries) => info!(entries, "the list of revocations is written anew"),
             (lost, _) => error!(

@@ -85,7 +85,7 @@ async fn whatever_is_done_to_the_list_is_undone_by_the_process_that_runs() {
         let back = sorted(world.list().await);
         assert_eq!((back.entries, back.digest), (denied.entries.clone(), denied.digest.clone()), "{what}");
         // And it is counted.
-        let entries = if what.starts_with("the digest") { 0 } else { 1 };
+        let entries = u64::from(!what.starts_with("the digest"));
         assert!(here.metrics.restored.get() >= entries, "{what}");
         let there = world.running().await;
         assert!(all_are_revoked(&world, &there), "{what}: after a rolling restart");
