@@ -81,13 +81,6 @@ fn public_url(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<U
                 .write(format!("write `{}`", origin.trim_end_matches('.'))),
         );
     }
-    if names::host_of_origin(text).is_none() {
-        return context.refuse(
-            FieldError::new(at, "it is no host name: no request for it would be served")
-                .found(text)
-                .write("write a host of letters, digits, `-`, `_` and `.`, each label of 1 to 63 of them"),
-        );
-    }
     Some(url)
 }
 

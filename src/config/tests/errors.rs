@@ -215,7 +215,7 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
         "https://kubeflow.example.com",
         "https://kube!flow.example.com",
         "origins[0].url",
-        "no request for it would be served",
+        "no host name or address",
     ),
     (
         "provider: dex",
