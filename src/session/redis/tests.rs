@@ -20,7 +20,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use self::server::{Cluster, RedisServer, Sentinels};
 use super::{RedisAddress, RedisConfig, RedisServers, RedisStore};
 use crate::{
-    clock::ManualClock,
+    clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp},
     session::{
         StoreOpenError, contract,
         testing::{World, now},
@@ -62,10 +62,39 @@ fn config(servers: RedisServers) -> RedisConfig {
     }
 }
 
+/// The connection is young for ever: [`open_as_time_goes_by`] where its age is what matters.
 async fn open(config: &RedisConfig) -> World {
     let clock = ManualClock::at(now());
-    let store = RedisStore::open(config.clone(), clock.clone(), Gauge::default()).await.unwrap();
-    World::over_with(&clock, Arc::new(store))
+    open_with(config, &clock, clock.clone()).await
+}
+
+/// The connection, and what is heard over it, grow older as in life.
+async fn open_as_time_goes_by(config: &RedisConfig) -> World {
+    let clock = ManualClock::at(now());
+    let running = RunningClock { wall: clock.clone(), machine: SystemClock::shared() };
+    open_with(config, &clock, Arc::new(running)).await
+}
+
+async fn open_with(config: &RedisConfig, clock: &Arc<ManualClock>, of_store: SharedClock) -> World {
+    let store = RedisStore::open(config.clone(), of_store, Gauge::default()).await.unwrap();
+    World::over_with(clock, Arc::new(store))
+}
+
+/// A wall clock that a test moves, beside the machine's monotonic time.
+#[derive(Debug)]
+struct RunningClock {
+    wall: Arc<ManualClock>,
+    machine: SharedClock,
+}
+
+impl Clock for RunningClock {
+    fn now(&self) -> Timestamp {
+        self.wall.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.machine.monotonic()
+    }
 }
 
 async fn refused(config: RedisConfig) -> String {

@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 
 use super::{
     super::{RedisServers, RedisTls},
-    Cluster, RedisServer, Sentinels, address, config, open, refused, sentinel, standalone,
+    Cluster, RedisServer, Sentinels, address, config, open, open_as_time_goes_by, refused, sentinel, standalone,
 };
 use crate::{
     clock::{SharedClock, SystemClock},
@@ -276,7 +276,7 @@ async fn a_primary_that_was_cut_off_is_believed_for_seconds_only() {
         let user = ["ACL", "SETUSER", "portcullis", "on", ">of-portcullis", "~*", "&*", "+@all"];
         assert!(server.cli(&user).contains("OK"));
     }
-    let world = open(&config).await;
+    let world = open_as_time_goes_by(&config).await;
     let (ticket, other) = (world.sign_in("user").await, world.sign_in("other").await);
     assert_eq!(is_open(&world, &ticket).await, Ok(()));
     // The sentinels and the replica no longer reach the primary, and we do.
@@ -290,7 +290,7 @@ async fn a_primary_that_was_cut_off_is_believed_for_seconds_only() {
     let ended = world.sessions.end(&other).await;
     until_failover(&sentinels, |primary| primary != before).await;
     let failed_over = monotonic();
-    let elsewhere = open(&config).await;
+    let elsewhere = open_as_time_goes_by(&config).await;
     until("a logout at the new primary", async || elsewhere.sessions.end(&ticket).await == Ok(true)).await;
     until("the logout to be heard", async || is_open(&world, &ticket).await == Err(OpenError::Ended)).await;
     let took = elapsed(failed_over);
@@ -307,7 +307,7 @@ async fn a_failover_to_the_replica_that_lagged_undoes_no_acknowledged_logout() {
     let mut sentinels = Sentinels::start_with(2, &["--appendonly", "yes", "--appendfsync", "always"]);
     let mut config = config(sentinel(&sentinels));
     config.timeout = Duration::from_secs(2);
-    let world = open(&config).await;
+    let world = open_as_time_goes_by(&config).await;
     let ticket = world.sign_in("user").await;
     assert_eq!(sentinels.primary(), sentinels.servers[0].port());
     sentinels.servers[1].pause();
@@ -331,7 +331,7 @@ async fn a_primary_that_is_cut_off_from_its_cluster_answers_no_longer() {
     let cluster = Cluster::start();
     let mut config = config(RedisServers::Cluster(cluster.nodes.iter().map(address).collect()));
     config.timeout = Duration::from_secs(2);
-    let world = open(&config).await;
+    let world = open_as_time_goes_by(&config).await;
     let ticket = world.sign_in("user").await;
     assert_eq!(is_open(&world, &ticket).await, Ok(()));
     let has_keys =
@@ -352,8 +352,9 @@ async fn a_primary_that_is_cut_off_from_its_cluster_answers_no_longer() {
 async fn without_the_word_of_half_of_the_sentinels_a_primary_is_believed_for_half_a_minute() {
     let sentinels = Sentinels::start(0);
     let mut config = config(sentinel(&sentinels));
-    config.timeout = Duration::from_secs(1);
-    let world = open(&config).await;
+    // A primary that is slower than this is given up sooner.
+    config.timeout = Duration::from_secs(5);
+    let world = open_as_time_goes_by(&config).await;
     let ticket = world.sign_in("user").await;
     sentinels.sentinels[1].pause();
     sentinels.sentinels[2].pause();
