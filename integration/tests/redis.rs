@@ -133,17 +133,19 @@ async fn a_redis_that_hangs_is_503_within_the_deadline_and_then_serves_again() {
     let redis = RedisServer::start(&[]);
     let replicas = Replicas::start(2, &standalone(&redis)).await.unwrap();
     let (visitor, other) = (replicas.sign_in(0).await.unwrap(), replicas.sign_in(0).await.unwrap());
-    redis.pause();
-    let control = Control::start();
     // The second replica has not seen the session, and must ask.
+    let visit_at_once = async |visitor: &_, wanted| {
+        let begun = Instant::now();
+        for visit in join_all((0..20).map(|_| replicas.visit(1, visitor))).await {
+            assert_eq!(visit.unwrap(), wanted);
+        }
+        begun.elapsed()
+    };
+    let control = Control::start();
+    let before = visit_at_once(&replicas.sign_in(0).await.unwrap(), Visit::Allowed).await;
+    redis.pause();
     let begun = Instant::now();
-    let visits = (0..20).map(|_| replicas.visit(1, &visitor));
-    for visit in join_all(visits).await {
-        assert_eq!(visit.unwrap(), Visit::Unavailable);
-    }
-    let took = begun.elapsed();
-    let late = control.p99().await;
-    assert!(took <= Replicas::TIMEOUT + KNOWN_WITHIN * 5 + late, "{took:?}, and a timer woke {late:?} late");
+    let took = visit_at_once(&visitor, Visit::Unavailable).await;
     assert!(replicas.log_out(0, &other).await.is_err(), "a logout that nobody keeps");
     // The first one has it in memory, and may not use it for long.
     while replicas.visit(0, &visitor).await.unwrap() == Visit::Allowed {
@@ -156,6 +158,10 @@ async fn a_redis_that_hangs_is_503_within_the_deadline_and_then_serves_again() {
         }
     }
     assert_eq!(replicas.visit(0, &replicas.sign_in(1).await.unwrap()).await.unwrap(), Visit::Allowed);
+    let after = visit_at_once(&replicas.sign_in(0).await.unwrap(), Visit::Allowed).await;
+    // What this machine adds: another process answers, to as many as were asked when all was well.
+    let late = control.p99().await + before.max(after) * 3;
+    assert!(took <= Replicas::TIMEOUT + KNOWN_WITHIN * 5 + late, "{took:?}, and the machine adds {late:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
