@@ -211,12 +211,7 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
         "origins[0].url",
         "write `https://kubeflow.example.com`",
     ),
-    (
-        "https://kubeflow.example.com",
-        "https://kube!flow.example.com",
-        "origins[0].url",
-        "no host name or address",
-    ),
+    ("https://kubeflow.example.com", "https://kube!flow.example.com", "origins[0].url", "no host name or address"),
     (
         "provider: dex",
         "provider: okta",
