@@ -260,6 +260,10 @@ fn refuse_length(text: &str, most: usize) -> Result<(), NameError> {
 /// width), an end of a line or paragraph, a filler, or none at all. Services drop such, and pages and terminals obey some.
 #[must_use]
 pub fn is_unseen(character: char) -> bool {
+    if character.is_ascii() {
+        // What the tables say of these, for a tenth of the time: each name of each group that a session has is read.
+        return character.is_ascii_control();
+    }
     let category = CodePointMapData::<GeneralCategory>::new().get(character);
     matches!(
         category,
@@ -273,6 +277,10 @@ pub fn is_unseen(character: char) -> bool {
 
 /// What services that bring names into a normal form make of one (Unicode Standard Annex 15, NFKC).
 fn folded(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.is_ascii() {
+        // It is in that form.
+        return text.into();
+    }
     ComposingNormalizerBorrowed::new_nfkc().normalize(text)
 }
 
@@ -361,6 +369,18 @@ mod tests {
         assert_eq!((groups.names().len(), groups.dropped()), (honest.len(), 0), "{groups:?}");
         let kubernetes = Groups::from_kubernetes(["system:authenticated", "a\u{200b}"]);
         assert_eq!((kubernetes.names().len(), kubernetes.dropped()), (1, 1));
+    }
+
+    #[test]
+    fn ascii_is_judged_as_by_unicode() {
+        let (categories, nfkc) = (CodePointMapData::<GeneralCategory>::new(), ComposingNormalizerBorrowed::new_nfkc());
+        for character in '\0'..='\u{7f}' {
+            let is_control = categories.get(character) == GeneralCategory::Control;
+            let is_ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character);
+            assert_eq!((is_unseen(character), is_ignorable), (is_control, false), "{character:?}");
+            let text = character.to_string();
+            assert_eq!(nfkc.normalize(&text), folded(&text));
+        }
     }
 
     #[test]

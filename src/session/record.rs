@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     jose, memory,
-    principal::{Email, Group, Groups, ProviderName, User, Userid},
+    principal::{Email, Groups, ProviderName, User, Userid},
     secret::{KeyId, Label, RootKeyRing, SecretString, UnsealError},
 };
 
@@ -425,12 +425,10 @@ fn read_tokens(tokens: wire::Tokens) -> Tokens {
 
 /// The person that a record names. Names are parsed again: nothing that a store returns is a name without it.
 fn read_user(user: wire::User) -> Result<User, UnsealError> {
-    let groups: Vec<Group> = user
-        .groups
-        .iter()
-        .map(|group| Group::parse_provider(group))
-        .collect::<Result<_, _>>()
-        .map_err(|_| UnsealError)?;
+    let groups = Groups::from_provider(user.groups.iter().map(String::as_str));
+    if groups.dropped() > 0 {
+        return Err(UnsealError);
+    }
     let dropped = usize::try_from(user.groups_dropped).unwrap_or(usize::MAX);
     Ok(User {
         provider: ProviderName::parse(&user.provider).map_err(|_| UnsealError)?,
@@ -438,7 +436,7 @@ fn read_user(user: wire::User) -> Result<User, UnsealError> {
         subject: user.subject,
         userid: Userid::parse(&user.userid).map_err(|_| UnsealError)?,
         email: user.email.as_deref().map(Email::parse).transpose().map_err(|_| UnsealError)?,
-        groups: Groups::from_provider(groups.iter().map(Group::as_str)).with_dropped(dropped),
+        groups: groups.with_dropped(dropped),
     })
 }
 
