@@ -23,7 +23,7 @@ use std::{
 
 use async_trait::async_trait;
 use redb::{Database, ReadableDatabase as _};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use self::{
     failure::{damaged, storage, table, transaction},
@@ -46,12 +46,16 @@ use crate::{
 
 /// How many steps may wait for the writer; more callers wait to be let in.
 const QUEUE: usize = 1024;
+/// How many records are read at once. Each takes a thread, and the allocator keeps up to a MiB for each thread.
+const READS_AT_ONCE: usize = 4;
 
 /// A store in one file, which this process holds locked.
 pub struct EmbeddedStore {
     shared: Arc<Shared>,
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     writer: Option<JoinHandle<()>>,
+    /// One place for each read.
+    reads: Arc<Semaphore>,
 }
 
 /// What the writer and the readers share.
@@ -84,7 +88,8 @@ impl EmbeddedStore {
         let writer = Writer::new(Arc::clone(&shared), path.to_owned(), file.identity)
             .start(queue)
             .map_err(|source| StoreOpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self { shared, jobs: Some(jobs), writer: Some(writer) })
+        let reads = Arc::new(Semaphore::new(READS_AT_ONCE));
+        Ok(Self { shared, jobs: Some(jobs), writer: Some(writer), reads })
     }
 
     /// Runs one step in the writer's next transaction. Once queued it runs, whoever still waits for it.
@@ -112,7 +117,14 @@ impl EmbeddedStore {
     /// The row and the record of this name, expired or not.
     async fn read(&self, name: RecordName) -> Result<Option<StoredRecord>, StoreError> {
         let shared = Arc::clone(&self.shared);
-        let read = tokio::task::spawn_blocking(move || shared.read(&name)).await;
+        let place = Arc::clone(&self.reads).acquire_owned().await.map_err(|_| closed())?;
+        let read = tokio::task::spawn_blocking(move || {
+            let read = shared.read(&name);
+            // Not before, whoever still waits for it.
+            drop(place);
+            read
+        });
+        let read = read.await;
         passed_on(read).map_err(|cancelled| StoreError::Unavailable(cancelled.to_string()))?
     }
 }
