@@ -29,7 +29,7 @@ const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 /// How much of the file is kept in memory, in bytes, within [`crate::memory::EMBEDDED_STORE`]: pages of many sizes leave
 /// gaps between them. The operating system keeps the rest.
-const CACHE_BYTES: usize = 24 << 20;
+const CACHE_BYTES: usize = 16 << 20;
 
 /// A file that was opened and checked.
 pub(super) struct OpenFile {
