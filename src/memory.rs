@@ -31,9 +31,12 @@ pub const STRICT_ANSWERS: u64 = 8 * MIB;
 pub const CALLBACKS: u64 = 4 * MIB;
 /// Calls about sessions that run or failed a moment ago: refreshes, and as much for the questions of `strict`.
 pub const SESSION_CALLS: u64 = 2 * SESSION_CALLS_OF_A_KIND;
-const SESSION_CALLS_OF_A_KIND: u64 = SESSION_CALLS_RUNNING as u64 * 16 * KIB + SESSION_CALLS_FAILED as u64 * KIB;
+const SESSION_CALLS_OF_A_KIND: u64 =
+    SESSION_CALLS_RUNNING as u64 * SESSION_CALL_BYTES + SESSION_CALLS_FAILED as u64 * KIB;
 /// How many calls about sessions run or wait, of each kind.
-pub const SESSION_CALLS_RUNNING: usize = 384;
+pub const SESSION_CALLS_RUNNING: usize = 256;
+/// What a call about a session takes while it runs, beside the checks that wait for it.
+pub const SESSION_CALL_BYTES: u64 = 24 * KIB;
 /// How many of them are remembered as failed, of each kind.
 pub const SESSION_CALLS_FAILED: usize = 2048;
 /// Tokens that are being reviewed or wait for that.

@@ -81,6 +81,9 @@ impl Callbacks {
 
 #[cfg(test)]
 mod tests {
+    use allocation_counter::measure;
+    use tokio::runtime::Builder;
+
     use super::*;
     use crate::oidc::ReturnTarget;
 
@@ -102,5 +105,25 @@ mod tests {
         assert!((most / 2..=most).contains(&kept()), "{} answers of 4 KiB are kept", kept());
         tokio::time::sleep(KEEP).await;
         assert_eq!(kept(), 0);
+    }
+
+    #[test]
+    fn kept_answers_take_no_more_than_their_part() {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let callbacks = Arc::new(Callbacks::default());
+        let target = ReturnTarget::from(format!("/{}", "a".repeat(2000)));
+        let filled = measure(|| {
+            runtime.block_on(async {
+                for number in 0..10_000_u32 {
+                    let mut key = [0; 32];
+                    key[..4].copy_from_slice(&number.to_be_bytes());
+                    let outcome =
+                        CallbackOutcome::Failed { reason: Reason::ProviderDenied, target: Some(target.clone()) };
+                    callbacks.share(key, || Ok(async move { outcome })).unwrap().await;
+                }
+            });
+        });
+        assert!(filled.bytes_max <= memory::CALLBACKS, "{filled:?}");
+        assert!(filled.bytes_max >= memory::CALLBACKS / 4, "else nothing was filled: {filled:?}");
     }
 }

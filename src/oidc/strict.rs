@@ -200,3 +200,22 @@ impl Exchange<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use allocation_counter::measure;
+
+    use super::*;
+
+    #[test]
+    fn remembered_answers_take_no_more_than_their_part() {
+        let checks = StrictChecks::new();
+        let filled = measure(|| {
+            for number in 0..100_000 {
+                checks.good_at.insert(Handle::parse(&format!("{number:012}")).unwrap(), Duration::ZERO);
+            }
+        });
+        assert!(filled.bytes_max <= memory::STRICT_ANSWERS, "{filled:?}");
+        assert!(checks.good_at.len() > 10_000, "else nothing was filled: {}", checks.good_at.len());
+    }
+}

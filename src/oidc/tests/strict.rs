@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use allocation_counter::measure;
 use http::StatusCode;
 use serde_json::json;
+use tokio::runtime::Builder;
 
 use super::{refresh::Person, signed_in, support::Lies};
 use crate::{
     clock::Clock as _,
+    memory,
     oidc::{NotFresh, Presented, RefreshConfig, StrictAsk, StrictConfig},
 };
 
@@ -179,5 +182,55 @@ async fn a_logout_while_the_provider_is_asked_wins_for_whoever_waited() {
         };
         let (outcomes, ()) = tokio::join!(checks, logout);
         assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &NotFresh::Ended), "{outcomes:?}");
+    }
+}
+
+/// The bytes of a call about a session that waits for the provider at `path`, with so many checks that wait for it. What
+/// the provider sends has a part of its own.
+fn waiting_bytes(refresh: bool, path: &'static str, checks: usize) -> i64 {
+    const CALLS: usize = 8;
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let person = runtime.block_on(person(StrictAsk::Introspection, refresh));
+    let world = &person.world;
+    let sign_in = async || {
+        let browser = world.browser();
+        let url = browser.begin("/").await.unwrap();
+        signed_in(&browser.callback(&world.provider.authorize(&url)).await);
+        browser.ticket.lock().unwrap().clone().unwrap()
+    };
+    let tickets: Vec<_> = (0..CALLS).map(|_| runtime.block_on(sign_in())).collect();
+    world.clock.advance(Duration::from_mins(6));
+    let (_held, before) = (world.provider.hold(path), world.provider.calls(path));
+    let check = async |ticket: &str| {
+        let (login, ticket, origin) = (world.login.clone(), ticket.to_owned(), world.origin.clone());
+        let session = world.sessions.open(&ticket, &origin.url, world.registration()).await.unwrap();
+        tokio::spawn(async move {
+            let presented = Presented { ticket: &ticket, origin: &origin.url, provider: &origin.provider };
+            login.keep_fresh(presented, session).await
+        });
+    };
+    let waiting = measure(|| {
+        runtime.block_on(async {
+            for ticket in tickets.iter().flat_map(|ticket| std::iter::repeat_n(ticket, checks)) {
+                check(ticket).await;
+            }
+            while world.provider.calls(path) < before + CALLS {
+                tokio::task::yield_now().await;
+            }
+        });
+    });
+    waiting.bytes_current / i64::try_from(CALLS).unwrap()
+}
+
+#[test]
+fn a_call_about_a_session_takes_no_more_than_its_part() {
+    const CHECK: i64 = 16 * 1024;
+    let part = i64::try_from(memory::SESSION_CALL_BYTES).unwrap();
+    for (refresh, path) in [(false, "/introspect"), (true, "/token")] {
+        let (one, three) = (waiting_bytes(refresh, path, 1), waiting_bytes(refresh, path, 3));
+        let check = (three - one) / 2;
+        assert!((1..=CHECK).contains(&check), "{path}: {check} bytes of a check that waits");
+        let call = one - check;
+        assert!((1..=part).contains(&call), "{path}: {call} bytes of a call");
     }
 }

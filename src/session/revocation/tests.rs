@@ -2,9 +2,10 @@ mod whole;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{service::COMPARE, *};
+use super::{digest, entry, service::COMPARE, *};
 use crate::{
     clock::{Clock as _, ManualClock, SharedClock, Timestamp},
+    memory,
     principal::{BoundPod, Groups, Namespace, ServiceAccount, ServiceAccountName},
     secret::{Label, SharedRootKeyRing},
     session::{

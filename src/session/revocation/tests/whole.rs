@@ -1,5 +1,8 @@
 //! Lists of which somebody took a part, or that somebody put back.
 
+use allocation_counter::measure;
+use tokio::runtime::Builder;
+
 use super::*;
 
 /// What somebody who writes to the store does to its list, of which they kept an earlier copy: both in the order of
@@ -212,4 +215,32 @@ async fn a_list_whose_key_left_the_ring_too_early_is_not_whole() {
     world.running().await.revoke(account("team-a/ci"), Measure::Deny).await.unwrap();
     world.ring.store(Arc::new(testing::ring(&[2])));
     assert_eq!(world.running().await.judge(&robot(), None).unwrap_err(), TokenRefusal::Unknown);
+}
+
+#[test]
+fn the_longest_list_takes_no_more_than_its_part_also_while_it_is_read_anew() {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let world = World::new();
+    let ring = world.ring.load_full();
+    // As long as names of accounts are in practice, and longer.
+    let denied = |number: usize| {
+        let target = account(&format!("{}/{}-{number:05}", "n".repeat(63), "a".repeat(57)));
+        let (updated_at, id) = (world.now(), entry::id(&ring, ring.sealing_key(), &target).unwrap());
+        Revocation { target, not_before: None, denied: true, updated_at, expires_at: None, under_digest: true }
+            .seal(&ring, id)
+    };
+    let mut entries: Vec<_> = (0..MAX_REVOCATIONS).map(denied).collect();
+    entries.sort_unstable_by_key(|entry| entry.id);
+    let digest = Some(digest::make(&ring, entries.iter()));
+    world.put(&List { generation: Generation::random(), entries: entries.clone(), digest: digest.clone() });
+    let process = world.process();
+    let read = measure(|| {
+        runtime.block_on(async {
+            process.begin().await;
+            world.put(&List { generation: Generation::random(), entries, digest });
+            process.refresh().await;
+        });
+    });
+    assert_eq!(runtime.block_on(process.list()).unwrap().len(), MAX_REVOCATIONS);
+    assert!(read.bytes_max <= memory::REVOCATIONS, "{read:?}");
 }
