@@ -57,10 +57,11 @@ async fn a_flood_of_strangers_costs_little_and_hurts_nobody() {
     let with_token = with_header(&get(), "authorization", &format!("Bearer {token}"));
     assert!(client.check(with_token.clone()).await.unwrap().is_allowed());
 
-    // The measure, and the warmth of all caches.
+    // The warmth of all caches, and the measure: beside each flood, since what else the machine does changes what the same
+    // work costs.
     let honest =
-        Flood { name: "signed in", count: 20_000, status: 200, reason: None, request: Box::new(|_| signed_in.clone()) };
-    let signed_in_cost = honest.run(&client, &portcullis).await;
+        Flood { name: "signed in", count: 5_000, status: 200, reason: None, request: Box::new(|_| signed_in.clone()) };
+    honest.run(&client, &portcullis).await;
     let (memory_before, calls_before, api_before, started) =
         (resident_kib(&portcullis), provider.calls(), api.calls(), Instant::now());
 
@@ -79,7 +80,9 @@ async fn a_flood_of_strangers_costs_little_and_hurts_nobody() {
     let flooding = async {
         let mut costs = BTreeMap::new();
         for flood in floods(&token) {
-            costs.insert(flood.name, flood.run(&client, &portcullis).await);
+            let before = honest.run(&client, &portcullis).await;
+            let cost = flood.run(&client, &portcullis).await;
+            costs.insert(flood.name, cost / before.max(honest.run(&client, &portcullis).await));
         }
         over.store(true, Ordering::Relaxed);
         costs
@@ -87,8 +90,8 @@ async fn a_flood_of_strangers_costs_little_and_hurts_nobody() {
     let ((), costs) = tokio::join!(honest_people, flooding);
     assert!(passed.load(Ordering::Relaxed) > 100, "too few honest checks were made meanwhile");
 
-    let dear: Vec<_> = costs.iter().filter(|(_, cost)| **cost > MOST_TIMES * signed_in_cost).collect();
-    assert!(dear.is_empty(), "a signed-in check costs {signed_in_cost:.0} µs, and these: {dear:?} (all: {costs:?})");
+    let dear: Vec<_> = costs.iter().filter(|(_, times)| **times > MOST_TIMES).collect();
+    assert!(dear.is_empty(), "these cost so many times what a signed-in check costs: {dear:?} (all: {costs:?})");
     let growth = resident_kib(&portcullis).saturating_sub(memory_before);
     assert!(growth < MOST_GROWTH_KIB, "grown by {growth} KiB");
     let (calls, api_calls) = (provider.calls(), api.calls());
