@@ -87,18 +87,22 @@ mod tests {
     use super::*;
     use crate::oidc::ReturnTarget;
 
-    #[tokio::test(start_paused = true)]
-    async fn what_answers_say_is_kept_for_a_while_and_bounded_in_bytes() {
-        let callbacks = Arc::new(Callbacks::default());
+    /// More answers than are kept, one after the other, of some 4 KiB each.
+    async fn fill(callbacks: &Arc<Callbacks>) {
         let target = ReturnTarget::from(format!("/{}", "a".repeat(2000)));
-        let outcome = CallbackOutcome::Failed { reason: Reason::ProviderDenied, target: Some(target) };
         for number in 0..10_000_u32 {
             let mut key = [0; 32];
             key[..4].copy_from_slice(&number.to_be_bytes());
-            let outcome = outcome.clone();
+            let outcome = CallbackOutcome::Failed { reason: Reason::ProviderDenied, target: Some(target.clone()) };
             let answer = callbacks.share(key, || Ok(async move { outcome })).unwrap();
             assert!(matches!(answer.await, CallbackOutcome::Failed { .. }), "{number}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_answers_say_is_kept_for_a_while_and_bounded_in_bytes() {
+        let callbacks = Arc::new(Callbacks::default());
+        fill(&callbacks).await;
         tokio::time::sleep(KEEP / 2).await;
         let kept = || callbacks.running.lock().unwrap().len() as u64;
         let most = memory::CALLBACKS / 4096;
@@ -111,18 +115,7 @@ mod tests {
     fn kept_answers_take_no_more_than_their_part() {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let callbacks = Arc::new(Callbacks::default());
-        let target = ReturnTarget::from(format!("/{}", "a".repeat(2000)));
-        let filled = measure(|| {
-            runtime.block_on(async {
-                for number in 0..10_000_u32 {
-                    let mut key = [0; 32];
-                    key[..4].copy_from_slice(&number.to_be_bytes());
-                    let outcome =
-                        CallbackOutcome::Failed { reason: Reason::ProviderDenied, target: Some(target.clone()) };
-                    callbacks.share(key, || Ok(async move { outcome })).unwrap().await;
-                }
-            });
-        });
+        let filled = measure(|| runtime.block_on(fill(&callbacks)));
         assert!(filled.bytes_max <= memory::CALLBACKS, "{filled:?}");
         assert!(filled.bytes_max >= memory::CALLBACKS / 4, "else nothing was filled: {filled:?}");
     }

@@ -7,7 +7,11 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::runtime::Builder;
 
-use super::{refresh::Person, signed_in, support::Lies};
+use super::{
+    refresh::Person,
+    signed_in,
+    support::{Lies, World},
+};
 use crate::{
     clock::Clock as _,
     memory,
@@ -22,6 +26,14 @@ async fn person(ask: StrictAsk, refresh: bool) -> Person {
         provider.refresh = refresh.then_some(RefreshConfig { ahead: Duration::from_mins(1) });
     })
     .await
+}
+
+/// The ticket of somebody who signs in, in a browser of their own.
+async fn sign_in(world: &World) -> String {
+    let browser = world.browser();
+    let url = browser.begin("/").await.unwrap();
+    signed_in(&browser.callback(&world.provider.authorize(&url)).await);
+    browser.ticket.lock().unwrap().clone().unwrap()
 }
 
 const fn path(ask: StrictAsk) -> &'static str {
@@ -117,15 +129,9 @@ async fn an_endpoint_that_fails_keeps_nobody_from_signing_in() {
     let statuses = [("/introspect", StatusCode::BAD_GATEWAY)].into();
     person.world.provider.tell(Lies { statuses, ..Lies::default() });
     let (world, origin) = (&person.world, &person.world.origin);
-    let sign_in = async || {
-        let browser = world.browser();
-        let url = browser.begin("/").await.unwrap();
-        signed_in(&browser.callback(&world.provider.authorize(&url)).await);
-        browser.ticket.lock().unwrap().clone().unwrap()
-    };
     let mut tickets = Vec::new();
     for _ in 0..10 {
-        tickets.push(sign_in().await);
+        tickets.push(sign_in(world).await);
     }
     world.clock.advance(EVERY);
     for ticket in &tickets {
@@ -135,7 +141,7 @@ async fn an_endpoint_that_fails_keeps_nobody_from_signing_in() {
         assert_eq!(outcome.unwrap_err(), NotFresh::ProviderUnavailable);
     }
     assert_eq!(world.provider.calls("/introspect"), 3, "it is not asked by everybody");
-    sign_in().await;
+    sign_in(world).await;
 }
 
 #[tokio::test]
@@ -192,13 +198,7 @@ fn waiting_bytes(refresh: bool, path: &'static str, checks: usize) -> i64 {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     let person = runtime.block_on(person(StrictAsk::Introspection, refresh));
     let world = &person.world;
-    let sign_in = async || {
-        let browser = world.browser();
-        let url = browser.begin("/").await.unwrap();
-        signed_in(&browser.callback(&world.provider.authorize(&url)).await);
-        browser.ticket.lock().unwrap().clone().unwrap()
-    };
-    let tickets: Vec<_> = (0..CALLS).map(|_| runtime.block_on(sign_in())).collect();
+    let tickets: Vec<_> = (0..CALLS).map(|_| runtime.block_on(sign_in(world))).collect();
     world.clock.advance(Duration::from_mins(6));
     let (_held, before) = (world.provider.hold(path), world.provider.calls(path));
     let check = async |ticket: &str| {
