@@ -133,7 +133,7 @@ fn raised() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::places::LEAVING, *};
     use crate::memory;
 
     /// What an idle connection takes, with TLS.
@@ -159,7 +159,8 @@ mod tests {
         for descriptors in [AllLimits::wanted() - 1, 2048, 1024, 512] {
             let (limits, fitted) = AllLimits::fitted(descriptors);
             assert!(fitted);
-            assert!(limits.sum() < descriptors, "{descriptors}: {limits:?}");
+            // What a process opens before anybody connects is below 64.
+            assert!(limits.sum() + 4 * LEAVING as u64 + 64 < descriptors, "{descriptors}: {limits:?}");
             assert!(limits.operations.finished >= FEWEST && limits.operations.unfinished >= FEWEST);
         }
     }

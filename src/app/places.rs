@@ -2,7 +2,8 @@
 //!
 //! A listener always accepts. A connection that has not yet said anything complete is counted apart from those that
 //! have, and where there are too many of a kind the one that was quiet for longest gives way: whatever strangers hold
-//! open, whoever says something at once is heard.
+//! open, whoever says something at once is heard. Those that gave way and have not closed yet are bounded too: they hold
+//! a file descriptor each.
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +11,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use prometheus_client::{
@@ -17,8 +19,16 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-use tokio::sync::{Notify, futures::Notified};
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::timeout,
+};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+/// How many connections of a listener may be about to close while it accepts others.
+pub(super) const LEAVING: usize = 32;
+/// For how long a listener waits for those at most: a gateway's connection gets its last answers before it closes.
+const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a connection was closed by us while nothing was wrong with it but that it was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +88,8 @@ pub(super) struct Places {
     /// The number of the last thing that was said on any connection.
     said: AtomicU64,
     held: Mutex<Held>,
+    /// Told when a connection has closed.
+    closed: Notify,
     metrics: Metrics,
 }
 
@@ -85,8 +97,17 @@ pub(super) struct Places {
 #[derive(Debug, Default)]
 struct Held {
     last: u64,
+    /// Connections that have not closed, whether they are in a list or had to give way.
+    open: usize,
     unfinished: BTreeMap<u64, Arc<State>>,
     finished: BTreeMap<u64, Arc<State>>,
+}
+
+impl Held {
+    /// How many had to give way and have not closed yet.
+    fn leaving(&self) -> usize {
+        self.open.saturating_sub(self.unfinished.len() + self.finished.len())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -115,7 +136,8 @@ impl Places {
         metrics: Metrics,
     ) -> Arc<Self> {
         let (said, held) = (AtomicU64::default(), Mutex::default());
-        Arc::new(Self { listener, unfinished, finished, strangers, said, held, metrics })
+        let closed = Notify::new();
+        Arc::new(Self { listener, unfinished, finished, strangers, said, held, closed, metrics })
     }
 
     /// A place for a connection that was accepted. Where there were as many unfinished ones as there may be, the oldest
@@ -124,6 +146,7 @@ impl Places {
         let state = Arc::new(State::default());
         let mut held = self.held();
         held.last += 1;
+        held.open += 1;
         let number = held.last;
         held.unfinished.insert(number, Arc::clone(&state));
         if held.unfinished.len() > self.unfinished
@@ -134,6 +157,18 @@ impl Places {
         }
         drop(held);
         Place { places: Arc::clone(self), number, state }
+    }
+
+    /// Waits until almost all that had to give way have closed. To accept is faster than to close, so without this a
+    /// crowd would take every file descriptor of the process, and with them those of the other listeners.
+    pub(super) async fn settle(&self) {
+        let settled = async {
+            while self.held().leaving() > LEAVING {
+                self.closed.notified().await;
+            }
+        };
+        // Who takes longer is waited for before the next one, too.
+        let _ = timeout(LEAVING_PATIENCE, settled).await;
     }
 
     /// Lets one connection go that says nothing now, where there is one: the system has no place for another.
@@ -203,6 +238,9 @@ impl Drop for Place {
         let mut held = self.places.held();
         held.unfinished.remove(&self.number);
         held.finished.remove(&self.number);
+        held.open = held.open.saturating_sub(1);
+        drop(held);
+        self.places.closed.notify_one();
     }
 }
 
@@ -386,5 +424,29 @@ mod tests {
         places.make_room();
         let held = places.held();
         assert!(held.unfinished.is_empty() && held.finished.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_accepted_while_too_many_have_to_close() {
+        use futures::FutureExt as _;
+
+        let places = places(1, 1, true);
+        let mut all: Vec<_> = (0..=LEAVING).map(|_| places.take()).collect();
+        assert!(places.settle().now_or_never().is_some(), "a few may be about to close");
+        all.push(places.take());
+        assert!(places.settle().now_or_never().is_none());
+        let waits = tokio::spawn({
+            let places = Arc::clone(&places);
+            async move { places.settle().await }
+        });
+        tokio::task::yield_now().await;
+        let began = tokio::time::Instant::now();
+        all.remove(0);
+        waits.await.unwrap();
+        assert_eq!(began.elapsed(), Duration::ZERO, "as soon as one has closed");
+
+        all.push(places.take());
+        places.settle().await;
+        assert_eq!(began.elapsed(), LEAVING_PATIENCE, "whoever does not close keeps nobody out for longer");
     }
 }

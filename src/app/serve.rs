@@ -165,7 +165,7 @@ where
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                accepted = listener.accept() => match accepted {
+                accepted = self.next(listener) => match accepted {
                     Ok(accepted) => self.serve(accepted),
                     // The peer was faster than we.
                     Err(error) if is_the_peers(&error) => {}
@@ -177,6 +177,12 @@ where
                 },
             }
         }
+    }
+
+    /// The next connection, once those that had to give way have closed.
+    async fn next(&self, listener: &Listener) -> io::Result<Accepted> {
+        self.places.settle().await;
+        listener.accept().await
     }
 
     fn serve_waiting(&self, listener: &Listener) {
