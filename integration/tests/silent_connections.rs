@@ -13,7 +13,7 @@ use portcullis_integration::gateway::Gateway;
 use portcullis_integration::lateness::Lateness;
 use portcullis_integration::pki::Authority;
 use portcullis_integration::portcullis::{Config, HOST, Portcullis, binary};
-use portcullis_integration::process::Launch;
+use portcullis_integration::process::{Launch, Signal};
 use portcullis_integration::provider::{Provider, Settings};
 use portcullis_integration::raw_client::{Target, http1};
 use serde_json::json;
@@ -283,6 +283,8 @@ async fn an_envoy_that_was_idle_longer_than_every_deadline_loses_no_check() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_few_file_descriptors_the_probes_are_answered_all_the_same() {
     const DESCRIPTORS: usize = 512;
+    /// Connections that wait to be accepted, of each listener.
+    const WAITING: usize = 128;
     let config = Config::new().unwrap().set("/logging/level", "info");
     let (file, check, http) = (config.write().unwrap(), tcp(&config.check_address()), config.http_address());
     let operations: SocketAddr = config.get("/listeners/operations/bind").unwrap().as_str().unwrap().parse().unwrap();
@@ -297,10 +299,25 @@ async fn with_few_file_descriptors_the_probes_are_answered_all_the_same() {
     let control = Lateness::watch();
 
     let mut strangers = Vec::new();
+    let complete = [PREFACE, GET_METRICS].concat();
     for _ in 0..700 {
         strangers.push(held(check, PREFACE).await);
+        strangers.push(held(check, &complete).await);
         strangers.push(held(http, b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: a\r\n\r\n").await);
         strangers.push(held(http, b"").await);
+    }
+    // What waits while the process does not run is accepted in one go: almost as many as the system lets wait.
+    for _ in 0..3 {
+        // Nobody waits yet: the last to come is heard.
+        probe(http, "/.well-known/jwks.json").await;
+        held(check, PREFACE).await.read_u8().await.unwrap();
+        process.signal(Signal::STOP).unwrap();
+        for _ in 0..WAITING - 8 {
+            strangers.push(held(check, PREFACE).await);
+            strangers.push(held(http, b"").await);
+        }
+        process.signal(Signal::CONT).unwrap();
+        probe(operations, "/healthz").await;
     }
     for path in ["/healthz", "/readyz", "/metrics"] {
         let took = probe(operations, path).await;

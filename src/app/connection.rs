@@ -106,6 +106,7 @@ pub(super) async fn serve<S, B>(
                 connection.as_mut().graceful_shutdown();
                 timer.set(sleep(CLOSING));
             }
+            () = place.cut() => return,
             () = timer.as_mut() => {
                 if closing && !(patience.lets_finish && place.is_busy()) {
                     return;

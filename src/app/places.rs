@@ -25,9 +25,9 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-/// How many connections of a listener may be about to close while it accepts others.
+/// How many connections of a listener that had to give way may still be closing while it accepts others.
 pub(super) const LEAVING: usize = 32;
-/// For how long a listener waits for those at most: a gateway's connection gets its last answers before it closes.
+/// For how long a listener waits for one of those at most: what a gateway is owed on it is answered first.
 const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a connection was closed by us while nothing was wrong with it but that it was there.
@@ -97,16 +97,24 @@ pub(super) struct Places {
 #[derive(Debug, Default)]
 struct Held {
     last: u64,
-    /// Connections that have not closed, whether they are in a list or had to give way.
-    open: usize,
     unfinished: BTreeMap<u64, Arc<State>>,
     finished: BTreeMap<u64, Arc<State>>,
+    /// Those that had to give way and have not closed yet, by the same number.
+    leaving: BTreeMap<u64, Arc<State>>,
 }
 
 impl Held {
-    /// How many had to give way and have not closed yet.
-    fn leaving(&self) -> usize {
-        self.open.saturating_sub(self.unfinished.len() + self.finished.len())
+    /// A connection that is in no list any more has to close. Where too many are at it, the oldest that owes nothing is
+    /// cut.
+    fn leave(&mut self, number: u64, state: Arc<State>) {
+        state.gives_way.cancel();
+        self.leaving.insert(number, state);
+        if self.leaving.len() > LEAVING {
+            let waits = |state: &&Arc<State>| !state.is_busy() && !state.cut.is_cancelled();
+            if let Some(oldest) = self.leaving.values().find(waits) {
+                oldest.cut.cancel();
+            }
+        }
     }
 }
 
@@ -118,12 +126,13 @@ struct State {
     said: AtomicU64,
     finished: AtomicBool,
     gives_way: CancellationToken,
+    cut: CancellationToken,
     changed: Notify,
 }
 
 impl State {
-    fn give_way(&self) {
-        self.gives_way.cancel();
+    fn is_busy(&self) -> bool {
+        self.owed.load(Ordering::Acquire) > 0
     }
 }
 
@@ -146,13 +155,12 @@ impl Places {
         let state = Arc::new(State::default());
         let mut held = self.held();
         held.last += 1;
-        held.open += 1;
         let number = held.last;
         held.unfinished.insert(number, Arc::clone(&state));
         if held.unfinished.len() > self.unfinished
-            && let Some((_, oldest)) = held.unfinished.pop_first()
+            && let Some((number, oldest)) = held.unfinished.pop_first()
         {
-            oldest.give_way();
+            held.leave(number, oldest);
             self.turned_away(Cause::Crowd);
         }
         drop(held);
@@ -163,7 +171,7 @@ impl Places {
     /// crowd would take every file descriptor of the process, and with them those of the other listeners.
     pub(super) async fn settle(&self) {
         let settled = async {
-            while self.held().leaving() > LEAVING {
+            while self.held().leaving.len() > LEAVING {
                 self.closed.notified().await;
             }
         };
@@ -174,12 +182,9 @@ impl Places {
     /// Lets one connection go that says nothing now, where there is one: the system has no place for another.
     pub(super) fn make_room(&self) {
         let mut held = self.held();
-        let gone = match held.unfinished.pop_first() {
-            Some((_, oldest)) => Some(oldest),
-            None => self.quietest(&mut held, 0),
-        };
-        if let Some(gone) = gone {
-            gone.give_way();
+        let gone = held.unfinished.pop_first().or_else(|| self.quietest(&mut held, 0));
+        if let Some((number, gone)) = gone {
+            held.leave(number, gone);
             self.turned_away(Cause::Crowd);
         }
     }
@@ -198,9 +203,9 @@ impl Places {
         }
         held.finished.insert(number, Arc::clone(state));
         if held.finished.len() > self.finished {
-            let gone = self.quietest(&mut held, number).or_else(|| held.finished.remove(&number));
-            if let Some(gone) = gone {
-                gone.give_way();
+            let gone = self.quietest(&mut held, number).or_else(|| held.finished.remove_entry(&number));
+            if let Some((number, gone)) = gone {
+                held.leave(number, gone);
                 self.turned_away(Cause::Crowd);
             }
         }
@@ -208,16 +213,14 @@ impl Places {
 
     /// Takes out the finished connection, other than `but`, on which nothing was said for longest; one that waits for
     /// our answer only as the last resort.
-    fn quietest(&self, held: &mut Held, but: u64) -> Option<Arc<State>> {
+    fn quietest(&self, held: &mut Held, but: u64) -> Option<(u64, Arc<State>)> {
         let quiet = held.finished.iter().filter(|(number, _)| **number != but);
-        let ranked = quiet.map(|(number, state)| {
-            (state.owed.load(Ordering::Acquire) > 0, state.said.load(Ordering::Acquire), *number)
-        });
+        let ranked = quiet.map(|(number, state)| (state.is_busy(), state.said.load(Ordering::Acquire), *number));
         let (is_busy, _, number) = ranked.min()?;
         if is_busy && !self.strangers {
             return None;
         }
-        held.finished.remove(&number)
+        held.finished.remove_entry(&number)
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -238,7 +241,7 @@ impl Drop for Place {
         let mut held = self.places.held();
         held.unfinished.remove(&self.number);
         held.finished.remove(&self.number);
-        held.open = held.open.saturating_sub(1);
+        held.leaving.remove(&self.number);
         drop(held);
         self.places.closed.notify_one();
     }
@@ -248,6 +251,11 @@ impl Place {
     /// Told once others need this place.
     pub(super) fn gives_way(&self) -> WaitForCancellationFuture<'_> {
         self.state.gives_way.cancelled()
+    }
+
+    /// Told once it had to give way and may not wait for anything any more.
+    pub(super) fn cut(&self) -> WaitForCancellationFuture<'_> {
+        self.state.cut.cancelled()
     }
 
     /// Told when the first request was complete, and where strangers may connect also when anything else was said or
@@ -263,7 +271,7 @@ impl Place {
 
     /// Whether a complete request waits for our answer.
     pub(super) fn is_busy(&self) -> bool {
-        self.state.owed.load(Ordering::Acquire) > 0
+        self.state.is_busy()
     }
 
     pub(super) fn turned_away(&self, cause: Cause) {
@@ -432,21 +440,24 @@ mod tests {
 
         let places = places(1, 1, true);
         let mut all: Vec<_> = (0..=LEAVING).map(|_| places.take()).collect();
-        assert!(places.settle().now_or_never().is_some(), "a few may be about to close");
+        assert!(places.settle().now_or_never().is_some(), "a few may be closing");
+        let busy = all[0].turn();
+        busy.complete();
         all.push(places.take());
         assert!(places.settle().now_or_never().is_none());
+        let was_cut = |place: &Place| place.state.cut.is_cancelled();
+        assert!(!was_cut(&all[0]) && was_cut(&all[1]) && !was_cut(&all[2]), "the oldest that owes nothing is cut");
         let waits = tokio::spawn({
             let places = Arc::clone(&places);
             async move { places.settle().await }
         });
         tokio::task::yield_now().await;
-        let began = tokio::time::Instant::now();
-        all.remove(0);
-        waits.await.unwrap();
-        assert_eq!(began.elapsed(), Duration::ZERO, "as soon as one has closed");
+        all.remove(1);
+        let soon = LEAVING_PATIENCE / 2;
+        timeout(soon, waits).await.expect("as soon as one has closed").unwrap();
 
         all.push(places.take());
-        places.settle().await;
-        assert_eq!(began.elapsed(), LEAVING_PATIENCE, "whoever does not close keeps nobody out for longer");
+        assert!(timeout(soon, places.settle()).await.is_err());
+        timeout(LEAVING_PATIENCE, places.settle()).await.expect("whoever does not close keeps nobody out for longer");
     }
 }
