@@ -122,7 +122,7 @@ async fn where_it_is_switched_off_the_provider_is_left_alone() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_revocation_and_its_failure_is_counted() {
-    let gateway = gateway(|config| config.set("/providers/0/timeout", "1s")).await;
+    let gateway = gateway(|config| config.set("/providers/0/timeout", "5s")).await;
     gateway.provider.lie(|faults| faults.revocation = Fault::Hang);
     let mut alice = gateway.visitor().unwrap();
     alice.sign_in("alice", "/").await.unwrap().echo().unwrap();

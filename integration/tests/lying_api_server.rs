@@ -24,7 +24,7 @@ const TOO_MUCH: usize = 10 << 20;
 /// How long a review may take where a row does not say otherwise: these do not wait for it.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long it may take where it hangs.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(6);
 
 /// What a caller is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

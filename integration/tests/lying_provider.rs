@@ -553,8 +553,8 @@ async fn a_lying_discovery_or_key_set_begins_no_login() {
     assert_eq!(thief.calls(), <_>::default(), "something went elsewhere");
 }
 
-/// How long a call may take in the rows below.
-const TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a call may take in the rows below: long enough for honest ones on a loaded machine.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn a_provider_that_hangs_or_drips_is_left_at_its_deadline() {

@@ -93,7 +93,7 @@ async fn keys_rotated_in_the_middle_of_a_login_are_fetched_once_for_all() {
 
 #[tokio::test]
 async fn keys_that_do_not_come_keep_nobody_longer_than_the_first_who_asks() {
-    const TIMEOUT: Duration = Duration::from_secs(2);
+    const TIMEOUT: Duration = Duration::from_secs(5);
     let timeout = format!("{}s", TIMEOUT.as_secs());
     let ground = Ground::start_with(|config| config.set("/providers/0/timeout", timeout)).await;
     let mut people = Vec::new();

@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use portcullis_integration::envoy::Variant;
+use portcullis_integration::lateness::Lateness;
 use portcullis_integration::portcullis::TOKEN_AUDIENCE;
 use portcullis_integration::raw_client::Response;
 use serde_json::{Value, json};
 
 use super::ground::{Door, own_cluster};
 
-const TTL: Duration = Duration::from_secs(4);
-const TIMEOUT: Duration = Duration::from_secs(1);
+const TTL: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_secs(30);
 
 fn expect_unavailable(answer: &Response) {
@@ -68,9 +69,10 @@ async fn cached_answers_hold_to_their_ttl_and_then_it_is_503() {
     let accepted = accepted_again(&door, &token).await;
     cluster.pause().unwrap();
     accepted_to_the_ttl_then_unavailable(&door, &token, accepted).await;
-    let begin = Instant::now();
+    let (lateness, begin) = (Lateness::watch(), Instant::now());
     expect_unavailable(&door.present(&other).await);
-    assert!(begin.elapsed() < TIMEOUT * 2 + Duration::from_secs(2), "{:?}", begin.elapsed());
+    let (took, bound) = (begin.elapsed(), TIMEOUT * 2 + lateness.p99());
+    assert!(took <= bound, "answered after {took:?}, and not within {bound:?}");
     assert_eq!(door.get("/public", &[]).await.status, 200);
     cluster.resume().unwrap();
 
