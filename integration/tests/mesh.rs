@@ -39,7 +39,7 @@ use logout_tokens::{a_logout_token_reaches_portcullis_through_the_gateway, logou
 use owners::the_component_only_narrows_what_a_namespace_s_owner_allows;
 
 /// A loaded machine may take this long to tell a proxy of a change.
-const SETTLED_WITHIN: Duration = Duration::from_mins(1);
+const SETTLED_WITHIN: Duration = Duration::from_mins(3);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
