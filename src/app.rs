@@ -36,8 +36,10 @@ use self::{
 };
 use crate::{
     clock::SystemClock,
-    config::{Bind, ConfigError, KeyDirectoryError, Settings, Source},
+    config::{Bind, Settings, Source},
+    config_file::ConfigError,
     ext_authz, http,
+    key_directory::KeyDirectoryError,
     logging::Logging,
     panics,
 };

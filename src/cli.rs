@@ -14,7 +14,7 @@ use self::administration::{AdministrationCommand, Fault};
 use crate::{
     app::{self, AppError},
     clock::Timestamp,
-    config,
+    config, config_file,
 };
 
 /// The configuration or the command line is wrong (`EX_USAGE` of sysexits.h).
@@ -105,7 +105,7 @@ fn command(command: Command) -> ExitCode {
                 })
             }
         },
-        Command::Schema => print(&mut io::stdout(), &format!("{:#}", config::json_schema())),
+        Command::Schema => print(&mut io::stdout(), &format!("{:#}", config_file::json_schema())),
     }
 }
 

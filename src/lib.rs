@@ -26,12 +26,14 @@ pub mod reason;
 pub mod secret;
 
 // Floor 1.
+pub mod config_file;
 pub mod decision;
 pub mod jose;
 pub mod principal;
 pub mod request;
 
 // Floor 2.
+pub mod key_directory;
 pub mod kubernetes;
 pub mod pages;
 pub mod session;

@@ -2,9 +2,11 @@
 
 mod key_ring;
 mod redacted;
+mod root_key_file;
 
 pub use key_ring::{KeyId, KeyRingError, Label, RootKeyRing, SharedRootKeyRing, UnsealError};
 pub use redacted::{SecretBytes, SecretString};
+pub use root_key_file::root_key_of_file;
 
 /// `N` bytes of the operating system's randomness.
 ///

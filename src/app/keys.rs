@@ -6,8 +6,9 @@ use arc_swap::ArcSwap;
 
 use crate::{
     clock::{SharedClock, Timestamp},
-    config::{KeyDirectory, KeyDirectoryContents, KeyDirectoryError, KeySource, Settings},
+    config::{KeySource, Settings},
     jose::{AssertionKey, AssertionKeyError, AssertionKeyRing, SharedAssertionKeyRing},
+    key_directory::{KeyDirectory, KeyDirectoryContents, KeyDirectoryError},
     secret::{RootKeyRing, SecretBytes, SharedRootKeyRing},
     session::StoreConfig,
 };

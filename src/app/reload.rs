@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    config::{ConfigError, Drain, KeyDirectoryError, KeySource, Settings, Source},
+    config::{Drain, KeySource, Settings, Source},
+    config_file::ConfigError,
+    key_directory::KeyDirectoryError,
     logging::Logging,
     panics::{Panicked, caught, caught_call, passed_on},
 };

@@ -11,8 +11,19 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{ConfigError, Settings, material::Material, parse, read, resolve};
-use crate::{clock::Timestamp, secret::sha256};
+use super::{resolve::resolve, settings::Settings};
+use crate::{
+    clock::Timestamp,
+    config_file::{ConfigError, Look, look},
+};
+
+/// Reads a configuration file and everything that it refers to.
+///
+/// # Errors
+/// Where the file cannot be read, is no YAML, or says something that cannot be.
+pub fn load(path: &Path) -> Result<Settings, ConfigError> {
+    look(path).outcome.and_then(|written| resolve(&written))
+}
 
 /// Where the configuration comes from, and what it was when it was last looked at.
 #[derive(Debug)]
@@ -25,61 +36,29 @@ impl Source {
     /// Reads the configuration for the first time.
     ///
     /// # Errors
-    /// As [`super::load`].
+    /// As [`load`].
     pub fn open(path: &Path) -> Result<(Self, Settings), ConfigError> {
-        let (seen, outcome) = look(path);
-        Ok((Self { path: path.to_path_buf(), seen }, outcome.resolve()?))
+        let Look { digest, outcome } = look(path);
+        Ok((Self { path: path.to_path_buf(), seen: digest }, resolve(&outcome?)?))
     }
 
     /// Looks again. Nothing where nothing changed since the last look, whatever came of it then.
     ///
     /// # Errors
-    /// Inside, as [`super::load`]: what was there before stays in force.
+    /// Inside, as [`load`]: what was there before stays in force.
     pub fn poll(&mut self) -> Option<Result<Settings, ConfigError>> {
-        let (seen, outcome) = look(&self.path);
-        if seen == self.seen {
+        let Look { digest, outcome } = look(&self.path);
+        if digest == self.seen {
             return None;
         }
-        self.seen = seen;
-        Some(outcome.resolve())
+        self.seen = digest;
+        Some(outcome.and_then(|written| resolve(&written)))
     }
 
     /// The configuration file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-}
-
-/// What was found at one look.
-enum Look {
-    Read(Box<super::raw::File>, Material),
-    Failed(ConfigError),
-}
-
-impl Look {
-    fn resolve(self) -> Result<Settings, ConfigError> {
-        match self {
-            Self::Read(file, material) => resolve::resolve(&file, &material).map_err(ConfigError::Fields),
-            Self::Failed(error) => Err(error),
-        }
-    }
-}
-
-/// Everything as it is now, with a hash of it.
-fn look(path: &Path) -> ([u8; 32], Look) {
-    let text = match read(path) {
-        Ok(text) => text,
-        Err(error) => return (sha256(error.to_string().as_bytes()), Look::Failed(error)),
-    };
-    let written = sha256(text.as_bytes());
-    match parse::parse(&text) {
-        Ok(file) => {
-            let material = Material::read(&file);
-            let both = [written, material.digest()].concat();
-            (sha256(&both), Look::Read(Box::new(file), material))
-        }
-        Err(error) => (written, Look::Failed(error)),
     }
 }
 

@@ -4,9 +4,10 @@ use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, sync::Arc,
 
 use rustls::{RootCertStore, sign::CertifiedKey};
 
-use super::FieldError;
 use crate::{
-    authz, endpoints, identity, kubernetes, logging, oidc,
+    authz,
+    config_file::FieldError,
+    endpoints, identity, kubernetes, logging, oidc,
     principal::ProviderName,
     secret::{RootKeyRing, SecretBytes, SecretString},
     session,

@@ -8,13 +8,11 @@ mod secrets;
 
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use super::{
-    Settings,
-    error::ConfigError,
-    material::{Material, Reference},
-    parse, raw, resolve,
+use super::{resolve::resolve, settings::Settings};
+use crate::{
+    config_file::{ConfigError, Material, Reference, Written, parse},
+    secret::sha256,
 };
-use crate::secret::sha256;
 
 /// Every field that has no default, and one of each kind of thing.
 const GOOD: &str = r"
@@ -106,8 +104,14 @@ fn pair() -> String {
 }
 
 fn load(text: &str) -> Result<Settings, ConfigError> {
-    let file: raw::File = parse::parse(text)?;
-    resolve::resolve(&file, &Material::invented(&file, invent)).map_err(ConfigError::Fields)
+    load_with(text, invent)
+}
+
+/// The settings that `text` says, with made-up contents of what it refers to.
+fn load_with(text: &str, invent: impl Fn(&Reference) -> Result<Vec<u8>, String>) -> Result<Settings, ConfigError> {
+    let file = parse(text)?;
+    let material = Material::invented(&file, invent);
+    resolve(&Written { file, material })
 }
 
 /// The errors of a configuration, one text each.

@@ -506,12 +506,10 @@ fn root_keys_are_raw_or_base64() {
     let text = base64::engine::general_purpose::STANDARD.encode(raw);
     let settings = |contents: Vec<u8>| {
         let text = with("directory: /var/lib/portcullis/keys", "{root: [/root-1], assertion: [/assertion]}");
-        let file = super::parse::parse(&text).unwrap();
-        let material = super::Material::invented(&file, |reference| match reference {
+        super::load_with(&text, |reference| match reference {
             super::Reference::File(path) if path.ends_with("root-1") => Ok(contents.clone()),
             other => super::invent(other),
-        });
-        super::resolve::resolve(&file, &material)
+        })
     };
     let id = |contents: Vec<u8>| match settings(contents).unwrap().keys.source {
         crate::config::KeySource::Files { root, .. } => root.sealing_key(),

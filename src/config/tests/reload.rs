@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::GOOD;
-use crate::config::{ConfigError, Source};
+use crate::{config::Source, config_file::ConfigError};
 
 struct Folder {
     folder: tempfile::TempDir,

@@ -2,22 +2,15 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
-use base64::{
-    Engine as _,
-    alphabet::{STANDARD, URL_SAFE},
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+use super::{
+    context::{Context, DAY},
+    settings::{KeySource, Keys},
 };
-
-use super::{DAY, context::Context};
 use crate::{
     clock::Timestamp,
-    config::{
-        error::{FieldError, FieldPath},
-        raw,
-        settings::{KeySource, Keys},
-    },
+    config_file::{FieldError, FieldPath, forms},
     jose::AssertionKey,
-    secret::{KeyRingError, RootKeyRing, SecretBytes},
+    secret::{KeyRingError, RootKeyRing, SecretBytes, root_key_of_file},
     session::StoreConfig,
 };
 
@@ -26,11 +19,11 @@ const EITHER: &str = "write either `directory` (self-made keys) or both `root` a
 pub(super) fn resolve(
     context: &mut Context<'_>,
     at: &FieldPath,
-    raw: &raw::Keys,
+    written: &forms::Keys,
     store: Option<&StoreConfig>,
 ) -> Option<Keys> {
-    let publish_ahead = context.duration(&at.key("publish_ahead"), &raw.publish_ahead, Duration::ZERO..=7 * DAY);
-    let source = match (&raw.directory, &raw.root, &raw.assertion) {
+    let publish_ahead = context.duration(&at.key("publish_ahead"), &written.publish_ahead, Duration::ZERO..=7 * DAY);
+    let source = match (&written.directory, &written.root, &written.assertion) {
         (Some(_), None, None) if matches!(store, Some(StoreConfig::Redis(_))) => context.refuse(
             FieldError::new(&at.key("directory"), "replicas that share sessions in Redis share their keys")
                 .write("write `root` and `assertion`: files that all replicas have"),
@@ -102,7 +95,7 @@ fn root_ring(
         if files_apart(context, &at, path, store)
             && let Some(contents) = contents
         {
-            keys.push(root_key(contents));
+            keys.push(root_key_of_file(contents));
         }
     }
     if context.errors() > before {
@@ -123,17 +116,6 @@ fn root_ring(
             )
         }
     }
-}
-
-/// A root key as it lies in a file: base64 in either alphabet, padded or not, with white space around it; else raw.
-pub(in crate::config) fn root_key(contents: &SecretBytes) -> SecretBytes {
-    const LENIENT: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let text = contents.expose().trim_ascii();
-    [&STANDARD, &URL_SAFE]
-        .iter()
-        .find_map(|alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(text).ok())
-        .map_or_else(|| contents.clone(), SecretBytes::new)
 }
 
 fn assertion_keys(

@@ -1,4 +1,4 @@
-//! The configuration file as it is written: shapes and defaults only.
+//! The forms of the configuration file: shapes and defaults only.
 //!
 //! The doc comments of these fields are what the JSON Schema, and the errors about a missing field, tell people to
 //! write. Nothing here holds a secret: a secret is a reference to a file or an environment variable.

@@ -1,34 +1,31 @@
 //! The trusted headers and the assertion.
 
 use super::{
-    Issuers, MINUTE, SECOND,
-    context::Context,
+    context::{Context, MINUTE, SECOND},
+    issuers::Issuers,
     names::{self, PlainHttp},
 };
 use crate::{
-    config::{
-        error::{FieldError, FieldPath},
-        raw,
-    },
+    config_file::{FieldError, FieldPath, forms},
     identity::{AssertionConfig, HeaderConfig, HeaderConfigError, identity_header_name},
     request::variant_form,
 };
 
-pub(super) fn headers(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Identity) -> Option<HeaderConfig> {
+pub(super) fn headers(context: &mut Context<'_>, at: &FieldPath, written: &forms::Identity) -> Option<HeaderConfig> {
     let before = context.errors();
     let names = at.key("headers");
-    let raw::IdentityHeaders { user, groups, method, assertion } = &raw.headers;
+    let forms::IdentityHeaders { user, groups, method, assertion } = &written.headers;
     let mut taken = Vec::new();
     for (field, name) in [("user", user), ("groups", groups), ("method", method), ("assertion", assertion)] {
         header(context, &names.key(field), name, &mut taken);
     }
-    for (index, name) in raw.strip.iter().enumerate() {
+    for (index, name) in written.strip.iter().enumerate() {
         header(context, &at.key("strip").index(index), name, &mut taken);
     }
     if context.errors() > before {
         return None;
     }
-    match HeaderConfig::new(user, groups, method, assertion, &raw.strip) {
+    match HeaderConfig::new(user, groups, method, assertion, &written.strip) {
         Ok(headers) => Some(headers),
         Err(error) => context.refuse(FieldError::new(at, error.to_string())),
     }
@@ -51,29 +48,29 @@ fn header(context: &mut Context<'_>, at: &FieldPath, text: &str, taken: &mut Vec
 pub(super) fn assertion(
     context: &mut Context<'_>,
     at: &FieldPath,
-    raw: &raw::Assertion,
+    written: &forms::Assertion,
     known: &Issuers,
 ) -> Option<AssertionConfig> {
     let issuer_at = at.key("issuer");
-    let issuer = names::url(context, &issuer_at, &raw.issuer, PlainHttp::Loopback).and_then(|_| {
-        if raw.issuer.ends_with('/') {
+    let issuer = names::url(context, &issuer_at, &written.issuer, PlainHttp::Loopback).and_then(|_| {
+        if written.issuer.ends_with('/') {
             return context.refuse(
                 FieldError::new(&issuer_at, "an issuer of ours has no slash at its end")
-                    .found(&raw.issuer)
-                    .write(format!("write `{}`", raw.issuer.trim_end_matches('/'))),
+                    .found(&written.issuer)
+                    .write(format!("write `{}`", written.issuer.trim_end_matches('/'))),
             );
         }
-        if known.providers.contains(&raw.issuer) {
+        if known.providers.contains(&written.issuer) {
             return context.refuse(
                 FieldError::new(&issuer_at, "it is an identity provider's issuer: each must stand for one thing")
-                    .found(&raw.issuer)
+                    .found(&written.issuer)
                     .write("write the address under which Portcullis publishes its own keys"),
             );
         }
-        Some(raw.issuer.clone())
+        Some(written.issuer.clone())
     });
-    let audience = audience(context, &at.key("audience"), &raw.audience);
-    let lifetime = context.duration(&at.key("lifetime"), &raw.lifetime, SECOND..=10 * MINUTE);
+    let audience = audience(context, &at.key("audience"), &written.audience);
+    let lifetime = context.duration(&at.key("lifetime"), &written.lifetime, SECOND..=10 * MINUTE);
     Some(AssertionConfig { issuer: issuer?, audience: audience?, lifetime: lifetime? })
 }
 

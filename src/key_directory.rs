@@ -13,11 +13,10 @@ use std::{
 
 use thiserror::Error;
 
-use super::resolve::root_key;
 use crate::{
     clock::Timestamp,
     jose::{AssertionKey, AssertionKeyError},
-    secret::{KeyRingError, RootKeyRing, SecretBytes, random_bytes, random_id, sha256},
+    secret::{KeyRingError, RootKeyRing, SecretBytes, random_bytes, random_id, root_key_of_file, sha256},
 };
 
 /// The longest file that is read here, in bytes.
@@ -118,7 +117,7 @@ impl KeyDirectory {
         for path in self.files("root-", ".key")? {
             let contents = self.read_private(&path, owner)?;
             seen.extend_from_slice(&sha256(contents.expose()));
-            root.push(root_key(&contents));
+            root.push(root_key_of_file(&contents));
         }
         let mut assertion = Vec::new();
         for path in self.files("assertion-", ".pem")? {

@@ -5,11 +5,8 @@ use std::{path::Path, sync::Arc};
 use rustls::{RootCertStore, crypto::aws_lc_rs, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-use super::context::Context;
-use crate::config::{
-    error::{FieldError, FieldPath},
-    settings::ServerTls,
-};
+use super::{context::Context, settings::ServerTls};
+use crate::config_file::{FieldError, FieldPath};
 
 /// A server's certificate and key, and the authorities of its clients.
 pub(super) fn server(

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::context::Context;
 use crate::{
-    config::error::{FieldError, FieldPath},
+    config_file::{FieldError, FieldPath},
     request::{Host, Path},
 };
 

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::raw;
+use super::forms;
 use crate::secret::{SecretBytes, sha256};
 
 /// The largest file that a configuration may refer to, in bytes.
@@ -15,18 +15,18 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// Something outside of the configuration file that it refers to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reference {
+pub(crate) enum Reference {
     File(PathBuf),
     Env(String),
 }
 
 /// The contents of everything that a configuration refers to, at one moment.
 #[derive(Debug, Default)]
-pub(super) struct Material(BTreeMap<Reference, Result<SecretBytes, String>>);
+pub(crate) struct Material(BTreeMap<Reference, Result<SecretBytes, String>>);
 
 impl Material {
     /// Reads everything that `file` refers to. What cannot be read is an error of the field that asks for it.
-    pub(super) fn read(file: &raw::File) -> Self {
+    pub(super) fn read(file: &forms::File) -> Self {
         let read = |reference: Reference| {
             let contents = match &reference {
                 Reference::File(path) => read_file(path),
@@ -38,7 +38,7 @@ impl Material {
     }
 
     /// The contents of `reference`, or why they cannot be read.
-    pub(super) fn get(&self, reference: &Reference) -> Result<&SecretBytes, &str> {
+    pub(crate) fn get(&self, reference: &Reference) -> Result<&SecretBytes, &str> {
         match self.0.get(reference) {
             Some(Ok(contents)) => Ok(contents),
             Some(Err(problem)) => Err(problem),
@@ -62,7 +62,7 @@ impl Material {
 
     /// Made-up contents, for tests that judge a configuration whose files are elsewhere.
     #[cfg(test)]
-    pub(super) fn invented(file: &raw::File, invent: impl Fn(&Reference) -> Result<Vec<u8>, String>) -> Self {
+    pub(crate) fn invented(file: &forms::File, invent: impl Fn(&Reference) -> Result<Vec<u8>, String>) -> Self {
         let made = |reference: Reference| {
             let contents = invent(&reference).map(SecretBytes::new);
             (reference, contents)
@@ -72,7 +72,7 @@ impl Material {
 }
 
 /// Everything that `file` refers to.
-fn references(file: &raw::File) -> Vec<Reference> {
+fn references(file: &forms::File) -> Vec<Reference> {
     let mut files: Vec<&PathBuf> = Vec::new();
     let mut all = Vec::new();
     if let Some(tls) = &file.listeners.check.tls {

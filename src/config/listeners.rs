@@ -6,19 +6,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{context::Context, tls};
-use crate::config::{
-    error::{FieldError, FieldPath},
-    raw,
+use super::{
+    context::Context,
     settings::{AdminListener, Bind, CheckListener, HttpListener, Listeners, ServerTls},
+    tls,
 };
+use crate::config_file::{FieldError, FieldPath, forms};
 
-pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Listeners) -> Option<Listeners> {
-    let check = check(context, &at.key("check"), &raw.check);
-    let http = http(context, &at.key("http"), &raw.http);
-    let operations = tcp(context, &at.key("operations").key("bind"), &raw.operations.bind);
-    let admin = match &raw.admin {
-        Some(raw) => admin(context, &at.key("admin"), raw).map(Some),
+pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &forms::Listeners) -> Option<Listeners> {
+    let check = check(context, &at.key("check"), &written.check);
+    let http = http(context, &at.key("http"), &written.http);
+    let operations = tcp(context, &at.key("operations").key("bind"), &written.operations.bind);
+    let admin = match &written.admin {
+        Some(written) => admin(context, &at.key("admin"), written).map(Some),
         None => Some(None),
     };
     let (check, http, operations, admin) = (check?, http?, operations?, admin?);
@@ -46,35 +46,35 @@ pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, raw: &raw::List
     free.then_some(Listeners { check, http, operations, admin })
 }
 
-fn check(context: &mut Context<'_>, at: &FieldPath, raw: &raw::CheckListener) -> Option<CheckListener> {
-    let bind = match raw.bind.strip_prefix("unix:") {
+fn check(context: &mut Context<'_>, at: &FieldPath, written: &forms::CheckListener) -> Option<CheckListener> {
+    let bind = match written.bind.strip_prefix("unix:") {
         Some(path) => unix_socket(context, &at.key("bind"), path),
-        None => tcp(context, &at.key("bind"), &raw.bind).map(Bind::Tcp),
+        None => tcp(context, &at.key("bind"), &written.bind).map(Bind::Tcp),
     };
-    let tls = match &raw.tls {
+    let tls = match &written.tls {
         Some(tls) => check_tls(context, &at.key("tls"), tls).map(Some),
         None => Some(None),
     };
     let bind = bind?;
     // Either without the other is told where it is missing.
-    let named_callers = raw.tls.as_ref().is_some_and(|tls| !tls.allowed_sans.is_empty() || tls.client_ca.is_some());
-    refuse_open_door(context, at, raw, &bind, named_callers)?;
+    let named_callers = written.tls.as_ref().is_some_and(|tls| !tls.allowed_sans.is_empty() || tls.client_ca.is_some());
+    refuse_open_door(context, at, written, &bind, named_callers)?;
     let (tls, allowed_sans) = tls?.map_or_else(|| (None, BTreeSet::new()), |(tls, sans)| (Some(tls), sans));
     Some(CheckListener { bind, tls, allowed_sans })
 }
 
 /// Whoever reaches this listener is an administrator: on an address, only by a certificate that is named.
-fn admin(context: &mut Context<'_>, at: &FieldPath, raw: &raw::AdminListener) -> Option<AdminListener> {
-    let bind = match raw.bind.strip_prefix("unix:") {
+fn admin(context: &mut Context<'_>, at: &FieldPath, written: &forms::AdminListener) -> Option<AdminListener> {
+    let bind = match written.bind.strip_prefix("unix:") {
         Some(path) => unix_socket(context, &at.key("bind"), path),
-        None => tcp(context, &at.key("bind"), &raw.bind).map(Bind::Tcp),
+        None => tcp(context, &at.key("bind"), &written.bind).map(Bind::Tcp),
     };
-    let tls = match &raw.tls {
+    let tls = match &written.tls {
         Some(tls) => check_tls(context, &at.key("tls"), tls).map(Some),
         None => Some(None),
     };
     let bind = bind?;
-    match (&bind, &raw.tls) {
+    match (&bind, &written.tls) {
         (Bind::Unix(_), Some(_)) => context.refuse(
             FieldError::new(&at.key("tls"), "a unix socket has no TLS: the file system says who may connect")
                 .write("remove `tls`, or bind to an address and port"),
@@ -82,7 +82,7 @@ fn admin(context: &mut Context<'_>, at: &FieldPath, raw: &raw::AdminListener) ->
         (Bind::Tcp(_), Some(tls)) if !tls.allowed_sans.is_empty() || tls.client_ca.is_some() => Some(()),
         (Bind::Tcp(_), _) => context.refuse(
             FieldError::new(&at.key("bind"), "whoever reaches this port would be an administrator")
-                .found(&raw.bind)
+                .found(&written.bind)
                 .write("write `unix:/run/portcullis/admin.sock`, or `tls` with `client_ca` and `allowed_sans`"),
         ),
         (Bind::Unix(_), None) => Some(()),
@@ -95,24 +95,25 @@ fn admin(context: &mut Context<'_>, at: &FieldPath, raw: &raw::AdminListener) ->
 fn refuse_open_door(
     context: &mut Context<'_>,
     at: &FieldPath,
-    raw: &raw::CheckListener,
+    written: &forms::CheckListener,
     bind: &Bind,
     named_callers: bool,
 ) -> Option<()> {
     match bind {
-        Bind::Unix(_) if raw.tls.is_some() => context.refuse(
+        Bind::Unix(_) if written.tls.is_some() => context.refuse(
             FieldError::new(&at.key("tls"), "a unix socket has no TLS: the file system says who may connect")
                 .write("remove `tls`, or bind to an address and port"),
         ),
-        Bind::Tcp(address) if !address.ip().is_loopback() && !named_callers && !raw.allow_any_caller => context.refuse(
-            FieldError::new(&at.key("bind"), "anybody who reaches this port could call the check service")
-                .found(&raw.bind)
-                .write(
-                    "write a loopback address or `unix:/path`, or `tls` with `client_ca` and `allowed_sans`, \
+        Bind::Tcp(address) if !address.ip().is_loopback() && !named_callers && !written.allow_any_caller => context
+            .refuse(
+                FieldError::new(&at.key("bind"), "anybody who reaches this port could call the check service")
+                    .found(&written.bind)
+                    .write(
+                        "write a loopback address or `unix:/path`, or `tls` with `client_ca` and `allowed_sans`, \
                      or `allow_any_caller: true` where something else guards the port",
-                ),
-        ),
-        _ if raw.allow_any_caller && named_callers => context.refuse(
+                    ),
+            ),
+        _ if written.allow_any_caller && named_callers => context.refuse(
             FieldError::new(&at.key("allow_any_caller"), "it contradicts `tls.allowed_sans`")
                 .write("remove one of the two"),
         ),
@@ -120,11 +121,15 @@ fn refuse_open_door(
     }
 }
 
-fn check_tls(context: &mut Context<'_>, at: &FieldPath, raw: &raw::CheckTls) -> Option<(ServerTls, BTreeSet<String>)> {
-    let tls = tls::server(context, at, &raw.certificate, &raw.key, raw.client_ca.as_deref());
+fn check_tls(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    written: &forms::CheckTls,
+) -> Option<(ServerTls, BTreeSet<String>)> {
+    let tls = tls::server(context, at, &written.certificate, &written.key, written.client_ca.as_deref());
     let mut sans = BTreeSet::new();
     let mut fine = true;
-    for (index, san) in raw.allowed_sans.iter().enumerate() {
+    for (index, san) in written.allowed_sans.iter().enumerate() {
         if is_uri(san) {
             sans.insert(san.clone());
         } else {
@@ -136,7 +141,7 @@ fn check_tls(context: &mut Context<'_>, at: &FieldPath, raw: &raw::CheckTls) -> 
             );
         }
     }
-    match (raw.client_ca.is_some(), raw.allowed_sans.is_empty()) {
+    match (written.client_ca.is_some(), written.allowed_sans.is_empty()) {
         (true, true) => context.refuse(
             FieldError::new(
                 &at.key("allowed_sans"),
@@ -159,9 +164,9 @@ fn is_uri(text: &str) -> bool {
     shaped && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*')
 }
 
-fn http(context: &mut Context<'_>, at: &FieldPath, raw: &raw::HttpListener) -> Option<HttpListener> {
-    let bind = tcp(context, &at.key("bind"), &raw.bind);
-    let tls = match &raw.tls {
+fn http(context: &mut Context<'_>, at: &FieldPath, written: &forms::HttpListener) -> Option<HttpListener> {
+    let bind = tcp(context, &at.key("bind"), &written.bind);
+    let tls = match &written.tls {
         Some(tls) => {
             tls::server(context, &at.key("tls"), &tls.certificate, &tls.key, tls.client_ca.as_deref()).map(Some)
         }

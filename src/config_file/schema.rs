@@ -5,13 +5,13 @@ use serde_json::Value;
 
 use super::{
     error::{FieldPath, Segment},
-    raw,
+    forms,
 };
 
 /// The JSON Schema (draft 2020-12) of the configuration file, as the documentation publishes it.
 #[must_use]
 pub fn json_schema() -> Value {
-    schema_for!(raw::File).to_value()
+    schema_for!(forms::File).to_value()
 }
 
 /// What the schema says about the field at `path`: what to write there.

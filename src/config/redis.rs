@@ -6,9 +6,9 @@ use url::{Host, Url};
 
 use super::context::Context;
 use crate::{
-    config::{
-        error::{FieldError, FieldPath},
-        raw::{self, RedisMode},
+    config_file::{
+        FieldError, FieldPath,
+        forms::{self, RedisMode},
     },
     session::{RedisAddress, RedisConfig, RedisServers, RedisTls},
 };
@@ -18,27 +18,27 @@ const MAX_REPLICAS: u32 = 16;
 const MAX_PREFIX: usize = 64;
 const WANTED: &str = "write `redis://host:port`, or `rediss://host:port` for TLS";
 
-pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Redis) -> Option<RedisConfig> {
+pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &forms::Redis) -> Option<RedisConfig> {
     let errors = context.errors();
-    let servers = servers(context, at, raw);
-    let tls = tls(context, at, raw);
-    let prefix = prefix(context, &at.key("prefix"), &raw.prefix);
-    let username = raw.username.as_ref().and_then(|name| username(context, &at.key("username"), name));
+    let servers = servers(context, at, written);
+    let tls = tls(context, at, written);
+    let prefix = prefix(context, &at.key("prefix"), &written.prefix);
+    let username = written.username.as_ref().and_then(|name| username(context, &at.key("username"), name));
     let mut file = |name: &str, path: &Option<std::path::PathBuf>| {
         path.as_ref().and_then(|path| context.absolute(&at.key(name), path))
     };
-    let password_file = file("password_file", &raw.password_file);
+    let password_file = file("password_file", &written.password_file);
     let timeout =
-        context.duration(&at.key("timeout"), &raw.timeout, Duration::from_millis(100)..=Duration::from_secs(10));
+        context.duration(&at.key("timeout"), &written.timeout, Duration::from_millis(100)..=Duration::from_secs(10));
     let cache_lifetime =
-        context.duration(&at.key("cache_lifetime"), &raw.cache_lifetime, Duration::ZERO..=Duration::from_mins(10));
-    if let (Some(_), None) = (&raw.username, &raw.password_file) {
+        context.duration(&at.key("cache_lifetime"), &written.cache_lifetime, Duration::ZERO..=Duration::from_mins(10));
+    if let (Some(_), None) = (&written.username, &written.password_file) {
         context.report(
             FieldError::new(&at.key("password_file"), "it is missing: a user of its own has a password")
                 .write("write the path of a file that holds the password"),
         );
     }
-    if let Some(replicas) = raw.replicas.filter(|replicas| *replicas > MAX_REPLICAS) {
+    if let Some(replicas) = written.replicas.filter(|replicas| *replicas > MAX_REPLICAS) {
         context.report(
             FieldError::new(&at.key("replicas"), "no Redis has that many replicas")
                 .found(&replicas.to_string())
@@ -55,35 +55,37 @@ pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Redi
         password_file,
         tls: tls?,
         timeout: timeout?,
-        replicas: raw.replicas,
+        replicas: written.replicas,
         cache_lifetime: cache_lifetime?,
     })
 }
 
-fn servers(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Redis) -> Option<RedisServers> {
+fn servers(context: &mut Context<'_>, at: &FieldPath, written: &forms::Redis) -> Option<RedisServers> {
     let urls = at.key("urls");
     let addresses: Vec<_> =
-        raw.urls.iter().enumerate().filter_map(|(index, url)| address(context, &urls.index(index), url)).collect();
-    let is_sentinel = raw.mode == RedisMode::Sentinel;
-    let of_sentinels =
-        [("master_name", raw.master_name.is_some()), ("sentinel_password_file", raw.sentinel_password_file.is_some())];
+        written.urls.iter().enumerate().filter_map(|(index, url)| address(context, &urls.index(index), url)).collect();
+    let is_sentinel = written.mode == RedisMode::Sentinel;
+    let of_sentinels = [
+        ("master_name", written.master_name.is_some()),
+        ("sentinel_password_file", written.sentinel_password_file.is_some()),
+    ];
     for (name, _) in of_sentinels.iter().filter(|(_, written)| *written && !is_sentinel) {
         context.report(
             FieldError::new(&at.key(name), "it is about sentinels").write("remove it, or write `mode: sentinel`"),
         );
     }
     let mut addresses = addresses.into_iter();
-    match raw.mode {
-        _ if raw.urls.is_empty() => context.refuse(FieldError::new(&urls, "no server is named").write(WANTED)),
-        RedisMode::Standalone if raw.urls.len() > 1 => context.refuse(
+    match written.mode {
+        _ if written.urls.is_empty() => context.refuse(FieldError::new(&urls, "no server is named").write(WANTED)),
+        RedisMode::Standalone if written.urls.len() > 1 => context.refuse(
             FieldError::new(&urls, "a standalone server has one address")
                 .write("write one URL, or `mode: sentinel` or `mode: cluster`"),
         ),
         RedisMode::Standalone => addresses.next().map(RedisServers::Standalone),
         RedisMode::Cluster => Some(RedisServers::Cluster(addresses.collect())),
-        RedisMode::Sentinel => match raw.master_name.as_deref() {
+        RedisMode::Sentinel => match written.master_name.as_deref() {
             Some(name) if !name.is_empty() => {
-                let file = raw.sentinel_password_file.as_ref();
+                let file = written.sentinel_password_file.as_ref();
                 let password_file = file.and_then(|path| context.absolute(&at.key("sentinel_password_file"), path));
                 Some(RedisServers::Sentinel { name: name.to_owned(), sentinels: addresses.collect(), password_file })
             }
@@ -128,15 +130,15 @@ fn address(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Redi
 
 /// Whether TLS is spoken, and what is trusted then.
 #[expect(clippy::option_option, reason = "nothing can be told, or there is no TLS")]
-fn tls(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Redis) -> Option<Option<RedisTls>> {
-    let encrypted = raw.urls.iter().filter(|url| url.starts_with("rediss:")).count();
-    if encrypted > 0 && encrypted < raw.urls.len() {
+fn tls(context: &mut Context<'_>, at: &FieldPath, written: &forms::Redis) -> Option<Option<RedisTls>> {
+    let encrypted = written.urls.iter().filter(|url| url.starts_with("rediss:")).count();
+    if encrypted > 0 && encrypted < written.urls.len() {
         return context.refuse(
             FieldError::new(&at.key("urls"), "some servers are to speak TLS, and some are not")
                 .write("write `rediss://` for all of them"),
         );
     }
-    let ca_file = match &raw.ca_file {
+    let ca_file = match &written.ca_file {
         Some(path) => Some(context.absolute(&at.key("ca_file"), path)?),
         None => None,
     };

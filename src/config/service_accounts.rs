@@ -2,36 +2,36 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Issuers, MINUTE, SECOND, context::Context};
+use super::{
+    context::{Context, MINUTE, SECOND},
+    issuers::Issuers,
+    settings::ServiceAccounts,
+};
 use crate::{
-    config::{
-        error::{FieldError, FieldPath},
-        raw,
-        settings::ServiceAccounts,
-    },
+    config_file::{FieldError, FieldPath, forms},
     kubernetes,
 };
 
 pub(super) fn resolve(
     context: &mut Context<'_>,
     at: &FieldPath,
-    raw: &raw::ServiceAccounts,
+    written: &forms::ServiceAccounts,
     known: &Issuers,
 ) -> Option<ServiceAccounts> {
-    let audiences = audiences(context, &at.key("audiences"), raw, known);
-    let issuers = issuers(context, &at.key("issuers"), &raw.issuers, known);
-    let kubeconfig = match &raw.kubeconfig {
+    let audiences = audiences(context, &at.key("audiences"), written, known);
+    let issuers = issuers(context, &at.key("issuers"), &written.issuers, known);
+    let kubeconfig = match &written.kubeconfig {
         Some(path) => {
             let at = at.key("kubeconfig");
             context.file(&at, path).map(|_| Some(path.clone()))
         }
         None => Some(None),
     };
-    let cache_ttl = context.duration(&at.key("cache_ttl"), &raw.cache_ttl, Duration::ZERO..=5 * MINUTE);
+    let cache_ttl = context.duration(&at.key("cache_ttl"), &written.cache_ttl, Duration::ZERO..=5 * MINUTE);
     let negative_cache_ttl =
-        context.duration(&at.key("negative_cache_ttl"), &raw.negative_cache_ttl, Duration::ZERO..=10 * SECOND);
-    let timeout = context.duration(&at.key("timeout"), &raw.timeout, Duration::from_millis(100)..=MINUTE);
-    let max_concurrent_reviews = match raw.max_concurrent_reviews {
+        context.duration(&at.key("negative_cache_ttl"), &written.negative_cache_ttl, Duration::ZERO..=10 * SECOND);
+    let timeout = context.duration(&at.key("timeout"), &written.timeout, Duration::from_millis(100)..=MINUTE);
+    let max_concurrent_reviews = match written.max_concurrent_reviews {
         0 => context.refuse(
             FieldError::new(&at.key("max_concurrent_reviews"), "with none, no token could be reviewed")
                 .found("0")
@@ -47,7 +47,7 @@ pub(super) fn resolve(
         negative_cache_ttl: negative_cache_ttl?,
         max_concurrent_reviews: max_concurrent_reviews?,
         timeout: timeout?,
-        verify_signatures: raw.verify_signatures,
+        verify_signatures: written.verify_signatures,
     };
     match judge.validate() {
         Ok(()) => Some(ServiceAccounts { judge, kubeconfig }),
@@ -59,17 +59,17 @@ pub(super) fn resolve(
 fn audiences(
     context: &mut Context<'_>,
     at: &FieldPath,
-    raw: &raw::ServiceAccounts,
+    written: &forms::ServiceAccounts,
     known: &Issuers,
 ) -> Option<Vec<String>> {
     const WRITE: &str = "write a name of this service's own, such as `portcullis.example.com`, \
                          and ask for tokens with it (`kubectl create token --audience`)";
     let before = context.errors();
-    if raw.audiences.is_empty() {
+    if written.audiences.is_empty() {
         context.report(FieldError::new(at, "none is named: the token of every pod would pass").write(WRITE));
     }
     let mut seen = BTreeSet::new();
-    for (index, audience) in raw.audiences.iter().enumerate() {
+    for (index, audience) in written.audiences.iter().enumerate() {
         let mut issuers = known.clusters.iter().chain(&known.providers);
         let issuer = issuers.any(|issuer| kubernetes::is_same_audience(issuer, audience));
         let problem = if audience.trim() != audience || audience.is_empty() {
@@ -83,20 +83,18 @@ fn audiences(
         };
         context.report(FieldError::new(&at.index(index), problem).found(audience).write(WRITE));
     }
-    (context.errors() == before).then(|| raw.audiences.clone())
+    (context.errors() == before).then(|| written.audiences.clone())
 }
 
-fn issuers(context: &mut Context<'_>, at: &FieldPath, raw: &[String], known: &Issuers) -> Option<Vec<String>> {
+fn issuers(context: &mut Context<'_>, at: &FieldPath, written: &[String], known: &Issuers) -> Option<Vec<String>> {
     let before = context.errors();
-    if raw.is_empty() {
-        context.report(
-            FieldError::new(at, "none is named").write(
-                "write the API server's issuer (`kubectl get --raw /.well-known/openid-configuration` shows it)",
-            ),
-        );
+    if written.is_empty() {
+        context.report(FieldError::new(at, "none is named").write(
+            "write the API server's issuer (`kubectl get --written /.well-known/openid-configuration` shows it)",
+        ));
     }
     let mut seen = BTreeSet::new();
-    for (index, issuer) in raw.iter().enumerate() {
+    for (index, issuer) in written.iter().enumerate() {
         let problem = if issuer.is_empty() || !issuer.bytes().all(|byte| byte.is_ascii_graphic()) {
             "it is no issuer"
         } else if known.providers.contains(issuer) || *issuer == known.assertion {
@@ -112,5 +110,5 @@ fn issuers(context: &mut Context<'_>, at: &FieldPath, raw: &[String], known: &Is
                 .write("write the API server's issuer, byte for byte"),
         );
     }
-    (context.errors() == before).then(|| raw.to_vec())
+    (context.errors() == before).then(|| written.to_vec())
 }

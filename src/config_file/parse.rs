@@ -1,4 +1,4 @@
-//! YAML to the raw types, strictly, and with every wrong field told at once where that can be done.
+//! YAML to the forms, strictly, and with every wrong field told at once where that can be done.
 
 use serde_json::Value;
 use serde_path_to_error::Segment as SerdeSegment;
@@ -6,7 +6,7 @@ use serde_saphyr::{DuplicateKeyPolicy, Error as YamlError, MergeKeyPolicy, optio
 
 use super::{
     error::{ConfigError, FieldError, FieldPath, Segment},
-    raw,
+    forms,
     schema::describe,
 };
 
@@ -16,7 +16,7 @@ const MOST_ERRORS: usize = 20;
 const SECRET_FIELDS: [&str; 2] = ["client_secret", "keys"];
 
 /// Reads the text of a configuration file.
-pub(super) fn parse(text: &str) -> Result<raw::File, ConfigError> {
+pub(crate) fn parse(text: &str) -> Result<forms::File, ConfigError> {
     let first = match read(text) {
         Ok(file) => return Ok(file),
         Err(failure) => failure,
@@ -65,10 +65,10 @@ struct Failure {
 
 struct Problem(Box<YamlError>);
 
-fn read(text: &str) -> Result<raw::File, Failure> {
+fn read(text: &str) -> Result<forms::File, Failure> {
     let mut path = FieldPath::root();
     let outcome = serde_saphyr::with_deserializer_from_str_with_options(text, yaml_options(), |deserializer| {
-        serde_path_to_error::deserialize::<_, raw::File>(deserializer).map_err(|error| {
+        serde_path_to_error::deserialize::<_, forms::File>(deserializer).map_err(|error| {
             path = error.path().iter().fold(FieldPath::root(), |path, segment| match segment {
                 SerdeSegment::Map { key } => path.with(Segment::Key(key.clone())),
                 SerdeSegment::Seq { index } => path.with(Segment::Index(*index)),

@@ -9,10 +9,7 @@ use super::{
     names::{self, PlainHttp},
 };
 use crate::{
-    config::{
-        error::{FieldError, FieldPath},
-        raw,
-    },
+    config_file::{FieldError, FieldPath, forms},
     decision::Location,
     endpoints::Origin,
     oidc::LoginOrigin,
@@ -22,33 +19,41 @@ use crate::{
 pub(super) fn resolve(
     context: &mut Context<'_>,
     at: &FieldPath,
-    raw: &[raw::Origin],
-    providers: &[raw::Provider],
+    written: &[forms::Origin],
+    providers: &[forms::Provider],
 ) -> Option<Vec<Origin>> {
     let before = context.errors();
-    let origins: Vec<Option<Origin>> =
-        raw.iter().enumerate().map(|(index, raw)| origin(context, &at.index(index), raw, providers)).collect();
+    let origins: Vec<Option<Origin>> = written
+        .iter()
+        .enumerate()
+        .map(|(index, written)| origin(context, &at.index(index), written, providers))
+        .collect();
     refuse_collisions(context, at, &origins);
     let origins = origins.into_iter().collect();
     if context.errors() == before { origins } else { None }
 }
 
-fn origin(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Origin, providers: &[raw::Provider]) -> Option<Origin> {
-    let public = public_url(context, &at.key("url"), &raw.url);
-    let provider = provider(context, &at.key("provider"), &raw.provider, providers);
-    let cookie = cookie(context, &at.key("cookie"), &raw.cookie);
-    let path_prefix = path_prefix(context, &at.key("path_prefix"), &raw.path_prefix);
-    let aliases = aliases(context, &at.key("aliases"), &raw.aliases, path_prefix.as_deref());
+fn origin(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    written: &forms::Origin,
+    providers: &[forms::Provider],
+) -> Option<Origin> {
+    let public = public_url(context, &at.key("url"), &written.url);
+    let provider = provider(context, &at.key("provider"), &written.provider, providers);
+    let cookie = cookie(context, &at.key("cookie"), &written.cookie);
+    let path_prefix = path_prefix(context, &at.key("path_prefix"), &written.path_prefix);
+    let aliases = aliases(context, &at.key("aliases"), &written.aliases, path_prefix.as_deref());
     let (url, cookie, path_prefix) = (public?, cookie?, path_prefix?);
-    let after_logout = after_logout(context, &at.key("after_logout_url"), raw, &path_prefix);
+    let after_logout = after_logout(context, &at.key("after_logout_url"), written, &path_prefix);
     let [logout_aliases, callback_aliases, login_aliases] = aliases?;
-    let host = names::host_of_origin(&raw.url)?;
+    let host = names::host_of_origin(&written.url)?;
     let redirect_uri = url.join(&format!("{path_prefix}/callback")).ok()?;
     let post_logout_redirect_uri = url.join(&format!("{path_prefix}/signed-out")).ok()?;
     Some(Origin {
         host,
         login: LoginOrigin {
-            url: raw.url.clone(),
+            url: written.url.clone(),
             provider: provider?,
             login_cookie: format!("__Host-{cookie}-login"),
             redirect_uri,
@@ -88,7 +93,7 @@ fn provider(
     context: &mut Context<'_>,
     at: &FieldPath,
     name: &str,
-    providers: &[raw::Provider],
+    providers: &[forms::Provider],
 ) -> Option<ProviderName> {
     if providers.iter().any(|provider| provider.name == name) {
         // A name that is none was told at the provider.
@@ -130,11 +135,16 @@ fn path_prefix(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<
 }
 
 /// Where a browser goes once it is signed out: our own page, unless another place is named.
-fn after_logout(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Origin, path_prefix: &str) -> Option<Location> {
+fn after_logout(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    written: &forms::Origin,
+    path_prefix: &str,
+) -> Option<Location> {
     let own = format!("{path_prefix}/signed-out");
-    let text = raw.after_logout_url.as_deref().unwrap_or(&own);
+    let text = written.after_logout_url.as_deref().unwrap_or(&own);
     let location = if text.starts_with('/') {
-        Location::on_origin(&raw.url, &names::clean_path(context, at, text)?)
+        Location::on_origin(&written.url, &names::clean_path(context, at, text)?)
     } else {
         Location::new(&names::url(context, at, text, PlainHttp::Never)?)
     };
@@ -148,12 +158,12 @@ fn after_logout(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Origin, pa
 fn aliases(
     context: &mut Context<'_>,
     at: &FieldPath,
-    raw: &raw::Aliases,
+    written: &forms::Aliases,
     path_prefix: Option<&str>,
 ) -> Option<[Vec<String>; 3]> {
     let before = context.errors();
     let mut taken = BTreeSet::new();
-    let lists = [("logout", &raw.logout), ("callback", &raw.callback), ("login", &raw.login)];
+    let lists = [("logout", &written.logout), ("callback", &written.callback), ("login", &written.login)];
     let resolved = lists.map(|(name, paths)| {
         let mut resolved = Vec::new();
         for (index, path) in paths.iter().enumerate() {

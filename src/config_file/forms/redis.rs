@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DurationText;
+use super::values::DurationText;
 
 /// The servers of a `redis` store.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

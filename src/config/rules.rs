@@ -5,42 +5,39 @@ use std::collections::BTreeSet;
 use super::{context::Context, identity, names};
 use crate::{
     authz::{self, Access, Opening, PathPattern, Preflight, RuleConfig, ServiceAccountPattern},
-    config::{
-        error::{FieldError, FieldPath},
-        raw,
-    },
+    config_file::{FieldError, FieldPath, forms},
     principal::{Email, Group},
 };
 
 pub(super) fn resolve(
     context: &mut Context<'_>,
     at: &FieldPath,
-    raw: &[raw::Rule],
+    written: &[forms::Rule],
     served: &BTreeSet<String>,
     tokens_accepted: bool,
 ) -> Option<Vec<RuleConfig>> {
     let before = context.errors();
     let mut taken = BTreeSet::new();
-    let mut rules = Vec::with_capacity(raw.len());
-    for (index, raw) in raw.iter().enumerate() {
+    let mut rules = Vec::with_capacity(written.len());
+    for (index, written) in written.iter().enumerate() {
         let at = at.index(index);
-        if !taken.insert(&raw.name) {
+        if !taken.insert(&written.name) {
             context.report(
                 FieldError::new(&at.key("name"), "two rules cannot share a name")
-                    .found(&raw.name)
+                    .found(&written.name)
                     .write("write another name"),
             );
         }
-        refuse_idle_fields(context, &at, raw, tokens_accepted);
-        rules.extend(rule(context, &at, raw, served));
+        refuse_idle_fields(context, &at, written, tokens_accepted);
+        rules.extend(rule(context, &at, written, served));
     }
     (context.errors() == before).then_some(rules)
 }
 
 /// Rules that may close less than they seem to.
-pub(super) fn warnings(at: &FieldPath, raw: &[raw::Rule], rules: &authz::Config) -> Vec<FieldError> {
+pub(super) fn warnings(at: &FieldPath, written: &[forms::Rule], rules: &authz::Config) -> Vec<FieldError> {
     let warning = |Opening { rule, path }| {
-        let exact = raw.get(rule).and_then(|rule| rule.paths.get(path)?.exact.as_deref()).unwrap_or_default();
+        let exact = written.get(rule).and_then(|rule| rule.paths.get(path)?.exact.as_deref()).unwrap_or_default();
         FieldError::new(
             &at.index(rule).key("paths").index(path).key("exact"),
             "it closes this path alone, and what lies below it asks less: a service that takes the one for the other \
@@ -52,9 +49,14 @@ pub(super) fn warnings(at: &FieldPath, raw: &[raw::Rule], rules: &authz::Config)
     authz::openings(rules).into_iter().map(warning).collect()
 }
 
-fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTreeSet<String>) -> Option<RuleConfig> {
-    let name = names::name(context, &at.key("name"), &raw.name);
-    let hosts = each(context, &at.key("hosts"), &raw.hosts, |context, at, host| {
+fn rule(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    written: &forms::Rule,
+    served: &BTreeSet<String>,
+) -> Option<RuleConfig> {
+    let name = names::name(context, &at.key("name"), &written.name);
+    let hosts = each(context, &at.key("hosts"), &written.hosts, |context, at, host| {
         let host = names::host(context, at, host)?;
         if served.contains(&host) {
             return Some(host);
@@ -64,9 +66,9 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTr
         )
     });
     let methods =
-        each(context, &at.key("methods"), &raw.methods, |context, at, text: &String| method(context, at, text));
-    let paths = each(context, &at.key("paths"), &raw.paths, path);
-    let groups = each(context, &at.key("groups"), &raw.groups, |context, at, text: &String| {
+        each(context, &at.key("methods"), &written.methods, |context, at, text: &String| method(context, at, text));
+    let paths = each(context, &at.key("paths"), &written.paths, path);
+    let groups = each(context, &at.key("groups"), &written.groups, |context, at, text: &String| {
         Group::parse_kubernetes(text).map_or_else(
             |error| {
                 context.refuse(
@@ -78,22 +80,22 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTr
             |group| Some(group.as_str().to_owned()),
         )
     });
-    let emails = each(context, &at.key("emails"), &raw.emails, |context, at, text: &String| {
+    let emails = each(context, &at.key("emails"), &written.emails, |context, at, text: &String| {
         Email::parse(text).map_or_else(
             |error| context.refuse(FieldError::new(at, error.to_string()).found(text).write("write `name@host`")),
             |email| Some(email.as_str().to_owned()),
         )
     });
     let service_accounts =
-        each(context, &at.key("service_accounts"), &raw.service_accounts, |context, at, text: &String| {
+        each(context, &at.key("service_accounts"), &written.service_accounts, |context, at, text: &String| {
             account(context, at, text)
         });
-    let audience = match &raw.audience {
+    let audience = match &written.audience {
         Some(audience) => identity::audience(context, &at.key("audience"), audience).map(Some),
         None => Some(None),
     };
     let allowed_origins =
-        each(context, &at.key("allowed_origins"), &raw.allowed_origins, |context, at, text: &String| {
+        each(context, &at.key("allowed_origins"), &written.allowed_origins, |context, at, text: &String| {
             names::origin(context, at, text)
         });
     Some(RuleConfig {
@@ -101,16 +103,16 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTr
         hosts: hosts?,
         methods: methods?,
         paths: paths?,
-        access: access(raw.access),
+        access: access(written.access),
         groups: groups?,
         emails: emails?,
         service_accounts: service_accounts?,
-        keep_bearer: raw.keep_bearer,
+        keep_bearer: written.keep_bearer,
         audience: audience?,
         allowed_origins: allowed_origins?,
-        preflight: match raw.preflight {
-            raw::Preflight::Deny => Preflight::Deny,
-            raw::Preflight::Allow => Preflight::Allow,
+        preflight: match written.preflight {
+            forms::Preflight::Deny => Preflight::Deny,
+            forms::Preflight::Allow => Preflight::Allow,
         },
     })
 }
@@ -119,11 +121,11 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, served: &BTr
 fn each<Raw, Item>(
     context: &mut Context<'_>,
     at: &FieldPath,
-    raw: &[Raw],
+    written: &[Raw],
     mut read: impl FnMut(&mut Context<'_>, &FieldPath, &Raw) -> Option<Item>,
 ) -> Option<Vec<Item>> {
     let items: Vec<Option<Item>> =
-        raw.iter().enumerate().map(|(index, raw)| read(context, &at.index(index), raw)).collect();
+        written.iter().enumerate().map(|(index, written)| read(context, &at.index(index), written)).collect();
     items.into_iter().collect()
 }
 
@@ -135,8 +137,8 @@ fn method(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Strin
     context.refuse(FieldError::new(at, "it is no method").found(text).write("write upper case, such as `GET`"))
 }
 
-fn path(context: &mut Context<'_>, at: &FieldPath, raw: &raw::PathPattern) -> Option<PathPattern> {
-    let (at, text, pattern) = match (&raw.exact, &raw.prefix) {
+fn path(context: &mut Context<'_>, at: &FieldPath, written: &forms::PathPattern) -> Option<PathPattern> {
+    let (at, text, pattern) = match (&written.exact, &written.prefix) {
         (Some(exact), None) => (at.key("exact"), exact, PathPattern::exact(exact)),
         (None, Some(prefix)) => (at.key("prefix"), prefix, PathPattern::prefix(prefix)),
         _ => {
@@ -161,34 +163,35 @@ fn account(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Serv
     }
 }
 
-const fn access(raw: raw::Access) -> Access {
-    match raw {
-        raw::Access::Public => Access::Public,
-        raw::Access::Optional => Access::Optional,
-        raw::Access::Authenticated => Access::Authenticated,
-        raw::Access::Deny => Access::Deny,
+const fn access(written: forms::Access) -> Access {
+    match written {
+        forms::Access::Public => Access::Public,
+        forms::Access::Optional => Access::Optional,
+        forms::Access::Authenticated => Access::Authenticated,
+        forms::Access::Deny => Access::Deny,
     }
 }
 
 /// A list that is written but never asked looks like a lock and is none.
-fn refuse_idle_fields(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Rule, tokens_accepted: bool) {
-    let lists = [("groups", &raw.groups), ("emails", &raw.emails), ("service_accounts", &raw.service_accounts)];
+fn refuse_idle_fields(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, tokens_accepted: bool) {
+    let lists =
+        [("groups", &written.groups), ("emails", &written.emails), ("service_accounts", &written.service_accounts)];
     for (name, list) in lists {
-        if !list.is_empty() && raw.access != raw::Access::Authenticated {
+        if !list.is_empty() && written.access != forms::Access::Authenticated {
             context.report(
                 FieldError::new(&at.key(name), "it is asked on `access: authenticated` only")
                     .write("write `access: authenticated`, or remove the list"),
             );
         }
     }
-    if !raw.service_accounts.is_empty() && !tokens_accepted {
+    if !written.service_accounts.is_empty() && !tokens_accepted {
         context.report(
             FieldError::new(&at.key("service_accounts"), "ServiceAccount tokens are not accepted at all")
                 .write("describe `service_accounts` at the top of the file, or remove the list"),
         );
     }
-    if raw.access == raw::Access::Deny && (raw.keep_bearer || raw.audience.is_some()) {
-        let field = if raw.keep_bearer { "keep_bearer" } else { "audience" };
+    if written.access == forms::Access::Deny && (written.keep_bearer || written.audience.is_some()) {
+        let field = if written.keep_bearer { "keep_bearer" } else { "audience" };
         context.report(FieldError::new(&at.key(field), "it does nothing beside `access: deny`").write("remove it"));
     }
 }

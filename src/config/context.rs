@@ -7,13 +7,13 @@ use std::{
 };
 
 use crate::{
-    config::{
-        error::{FieldError, FieldPath},
-        material::{Material, Reference},
-        raw::DurationText,
-    },
+    config_file::{FieldError, FieldPath, Material, Reference, forms::DurationText},
     secret::SecretBytes,
 };
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Collects what is wrong while the fields are read.
 pub(super) struct Context<'a> {

@@ -3,25 +3,21 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    MINUTE,
-    context::Context,
+    context::{Context, MINUTE},
     names::{self, PlainHttp},
+    settings::Provider,
     tls, weak_secrets,
 };
 use crate::{
-    config::{
-        error::{FieldError, FieldPath},
-        raw,
-        settings::Provider,
-    },
+    config_file::{FieldError, FieldPath, forms},
     oidc::{LogoutConfig, RefreshConfig, StrictAsk, StrictConfig},
     principal::ProviderName,
     secret::SecretString,
 };
 
-pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, raw: &[raw::Provider]) -> Option<Vec<Provider>> {
+pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &[forms::Provider]) -> Option<Vec<Provider>> {
     let mut taken = BTreeSet::new();
-    for (index, provider) in raw.iter().enumerate() {
+    for (index, provider) in written.iter().enumerate() {
         if !taken.insert(&provider.name) {
             context.report(
                 FieldError::new(&at.index(index).key("name"), "two providers cannot share a name")
@@ -31,7 +27,7 @@ pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, raw: &[raw::Pro
         }
     }
     let providers: Vec<Option<Provider>> =
-        raw.iter().enumerate().map(|(index, raw)| provider(context, &at.index(index), raw)).collect();
+        written.iter().enumerate().map(|(index, written)| provider(context, &at.index(index), written)).collect();
     let providers: Option<Vec<Provider>> = providers.into_iter().collect();
     if let Some(providers) = &providers {
         refuse_shared_userids(context, at, providers);
@@ -39,17 +35,17 @@ pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, raw: &[raw::Pro
     providers
 }
 
-fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> Option<Provider> {
-    let name = names::name(context, &at.key("name"), &raw.name).and_then(|name| ProviderName::parse(&name).ok());
-    let plain_http = if raw.allow_http { PlainHttp::Allowed } else { PlainHttp::Unless("allow_http: true") };
-    let issuer = names::url(context, &at.key("issuer"), &raw.issuer, plain_http);
-    let client_id = visible(context, &at.key("client_id"), &raw.client_id);
-    let client_secret = match &raw.client_secret {
-        Some(secret) => client_secret(context, &at.key("client_secret"), secret, &raw.client_id).map(Some),
+fn provider(context: &mut Context<'_>, at: &FieldPath, written: &forms::Provider) -> Option<Provider> {
+    let name = names::name(context, &at.key("name"), &written.name).and_then(|name| ProviderName::parse(&name).ok());
+    let plain_http = if written.allow_http { PlainHttp::Allowed } else { PlainHttp::Unless("allow_http: true") };
+    let issuer = names::url(context, &at.key("issuer"), &written.issuer, plain_http);
+    let client_id = visible(context, &at.key("client_id"), &written.client_id);
+    let client_secret = match &written.client_secret {
+        Some(secret) => client_secret(context, &at.key("client_secret"), secret, &written.client_id).map(Some),
         None => Some(None),
     };
-    let scopes = scopes(context, &at.key("scopes"), &raw.scopes);
-    let ca_pem = match &raw.ca_file {
+    let scopes = scopes(context, &at.key("scopes"), &written.scopes);
+    let ca_pem = match &written.ca_file {
         Some(path) => {
             let at = at.key("ca_file");
             tls::certificates(context, &at, path)
@@ -58,12 +54,12 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> O
         }
         None => Some(None),
     };
-    let timeout = context.duration(&at.key("timeout"), &raw.timeout, Duration::from_millis(100)..=MINUTE);
-    let userid_claim = visible(context, &at.key("userid_claim"), &raw.userid_claim);
-    let userid_prefix = prefix(context, &at.key("userid_prefix"), &raw.userid_prefix);
-    let groups_claim = visible(context, &at.key("groups_claim"), &raw.groups_claim);
-    let email_domains = domains(context, &at.key("email_domains"), &raw.email_domains);
-    if raw.trust_unverified_email && raw.email_domains.is_empty() {
+    let timeout = context.duration(&at.key("timeout"), &written.timeout, Duration::from_millis(100)..=MINUTE);
+    let userid_claim = visible(context, &at.key("userid_claim"), &written.userid_claim);
+    let userid_prefix = prefix(context, &at.key("userid_prefix"), &written.userid_prefix);
+    let groups_claim = visible(context, &at.key("groups_claim"), &written.groups_claim);
+    let email_domains = domains(context, &at.key("email_domains"), &written.email_domains);
+    if written.trust_unverified_email && written.email_domains.is_empty() {
         context.report(
             FieldError::new(
                 &at.key("email_domains"),
@@ -72,7 +68,7 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> O
             .write("list the domains whose addresses this provider may tell"),
         );
     }
-    let refresh = match &raw.refresh {
+    let refresh = match &written.refresh {
         Some(refresh) => {
             let at = at.key("refresh").key("ahead");
             context
@@ -81,11 +77,11 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> O
         }
         None => Some(None),
     };
-    let strict = match &raw.strict {
+    let strict = match &written.strict {
         Some(strict) => {
             let ask = match strict.ask {
-                raw::StrictAsk::Introspection => StrictAsk::Introspection,
-                raw::StrictAsk::Userinfo => StrictAsk::Userinfo,
+                forms::StrictAsk::Introspection => StrictAsk::Introspection,
+                forms::StrictAsk::Userinfo => StrictAsk::Userinfo,
             };
             let at = at.key("strict").key("every");
             let every = context.duration(&at, &strict.every, Duration::from_secs(1)..=60 * MINUTE);
@@ -95,25 +91,25 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, raw: &raw::Provider) -> O
     };
     Some(Provider {
         name: name?,
-        issuer: issuer.map(|_| raw.issuer.clone())?,
+        issuer: issuer.map(|_| written.issuer.clone())?,
         client_id: client_id?,
         client_secret: client_secret?,
         scopes: scopes?,
         ca_pem: ca_pem?,
-        allow_http: raw.allow_http,
+        allow_http: written.allow_http,
         timeout: timeout?,
         userid_claim: userid_claim?,
         userid_prefix: userid_prefix?,
         groups_claim: groups_claim?,
-        trust_unverified_email: raw.trust_unverified_email,
+        trust_unverified_email: written.trust_unverified_email,
         email_domains: email_domains?,
         refresh: refresh?,
         strict: strict?,
         logout: LogoutConfig {
-            at_provider: raw.logout.at_provider,
-            revoke_tokens: raw.logout.revoke_tokens,
-            back_channel: raw.logout.back_channel,
-            front_channel: raw.logout.front_channel,
+            at_provider: written.logout.at_provider,
+            revoke_tokens: written.logout.revoke_tokens,
+            back_channel: written.logout.back_channel,
+            front_channel: written.logout.front_channel,
         },
     })
 }
@@ -132,7 +128,7 @@ fn visible(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Stri
 fn client_secret(
     context: &mut Context<'_>,
     at: &FieldPath,
-    secret: &raw::Secret,
+    secret: &forms::Secret,
     client_id: &str,
 ) -> Option<SecretString> {
     let (at, contents) = match (&secret.file, &secret.env) {
@@ -169,10 +165,10 @@ fn client_secret(
 }
 
 /// The scopes (RFC 6749 section 3.3), `openid` among them.
-fn scopes(context: &mut Context<'_>, at: &FieldPath, raw: &[String]) -> Option<Vec<String>> {
+fn scopes(context: &mut Context<'_>, at: &FieldPath, written: &[String]) -> Option<Vec<String>> {
     let mut scopes = vec!["openid".to_owned()];
     let before = context.errors();
-    for (index, scope) in raw.iter().enumerate() {
+    for (index, scope) in written.iter().enumerate() {
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
         if scope.is_empty() || !scope.bytes().all(plain) {
             context.report(
@@ -199,10 +195,10 @@ fn prefix(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Strin
     )
 }
 
-fn domains(context: &mut Context<'_>, at: &FieldPath, raw: &[String]) -> Option<BTreeSet<String>> {
+fn domains(context: &mut Context<'_>, at: &FieldPath, written: &[String]) -> Option<BTreeSet<String>> {
     let before = context.errors();
     let mut domains = BTreeSet::new();
-    for (index, domain) in raw.iter().enumerate() {
+    for (index, domain) in written.iter().enumerate() {
         if let Some(domain) = names::host(context, &at.index(index), domain) {
             domains.insert(domain);
         }

@@ -1,0 +1,53 @@
+//! One look at the file and at everything that it refers to.
+
+use std::path::Path;
+
+use super::{
+    error::ConfigError,
+    forms,
+    material::{Material, read_file},
+    parse::parse,
+};
+use crate::secret::sha256;
+
+/// A configuration as it is written, with the contents of what it refers to.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// The file.
+    pub(crate) file: forms::File,
+    /// What it refers to.
+    pub(crate) material: Material,
+}
+
+/// What was found at one look.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// A hash of all of it, to see whether anything changed.
+    pub(crate) digest: [u8; 32],
+    /// The configuration, or why there is none.
+    pub(crate) outcome: Result<Written, ConfigError>,
+}
+
+/// Reads the configuration file and everything that it refers to, as it is now. What the file refers to and cannot be
+/// read is an error of its field, which is told when that field is resolved.
+pub(crate) fn look(path: &Path) -> Look {
+    let text = match read(path) {
+        Ok(text) => text,
+        Err(error) => return Look { digest: sha256(error.to_string().as_bytes()), outcome: Err(error) },
+    };
+    let written = sha256(text.as_bytes());
+    match parse(&text) {
+        Ok(file) => {
+            let material = Material::read(&file);
+            let digest = sha256(&[written, material.digest()].concat());
+            Look { digest, outcome: Ok(Written { file, material }) }
+        }
+        Err(error) => Look { digest: written, outcome: Err(error) },
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |problem: String| ConfigError::Unreadable { path: path.to_path_buf(), problem };
+    let contents = read_file(path).map_err(unreadable)?;
+    String::from_utf8(contents.expose().to_vec()).map_err(|_| unreadable("it is no UTF-8 text".to_owned()))
+}
