@@ -26,41 +26,47 @@ pub mod reason;
 pub mod secret;
 
 // Floor 1.
+pub mod calls;
 pub mod config_file;
 pub mod decision;
-pub mod jose;
 pub mod principal;
 pub mod request;
 
 // Floor 2.
-pub mod key_directory;
-pub mod kubernetes;
+pub mod jose;
 pub mod pages;
-pub mod session;
 
 // Floor 3.
-pub mod authz;
-pub mod identity;
-pub mod oidc;
+pub mod key_directory;
+pub mod kubernetes;
+pub mod session;
 
 // Floor 4.
+pub mod authz;
+pub mod identity;
+pub mod providers;
+
+// Floor 5.
+pub mod oidc;
+
+// Floor 6.
 pub mod authn;
 pub mod endpoints;
 
-// Floor 5.
+// Floor 7.
 pub mod check;
 
-// Floor 6.
+// Floor 8.
 pub mod admin;
 pub mod ext_authz;
 pub mod http;
 
-// Floor 7.
+// Floor 9.
 pub mod config;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod properties;
 
-// Floor 8.
+// Floor 10.
 pub mod app;
-// Floor 9.
+// Floor 11.
 pub mod cli;

@@ -10,38 +10,25 @@ mod back_channel;
 mod callback_query;
 mod callbacks;
 mod claims;
-mod client_request;
 mod config;
-mod discovery;
-mod endpoint;
 mod exchange;
 mod front_channel;
-mod http;
-mod keys;
-mod limits;
 mod login;
 mod login_cookie;
 mod logout;
-mod metadata;
 mod metrics;
-mod outside_text;
 mod provider;
 mod refresh;
 mod refresh_grant;
 mod return_target;
 mod state;
 mod strict;
-mod token_endpoint;
-mod told_times;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use back_channel::{BackChannelError, BackChannelLogout};
-pub use config::{
-    ClaimsConfig, Config, ConfigError, Limits, LoginOrigin, LogoutConfig, ProviderConfig, RefreshConfig,
-    SharedClientSecret, StrictAsk, StrictConfig,
-};
+pub use config::{Config, Limits, LoginOrigin};
 pub use front_channel::FrontChannelError;
 pub use login::{CallbackOutcome, CallbackRequest, Login, LoginError, LoginStart, MAX_ATTEMPTS, SharedLogin};
 pub use metrics::Metrics;

@@ -21,8 +21,9 @@ use crate::{
     identity::{self, Identity},
     kubernetes::{self, KubeReviews, ServiceAccountTokens},
     memory,
-    oidc::{self, ClaimsConfig, Limits, Login, ProviderConfig, SharedLogin},
+    oidc::{self, Limits, Login, SharedLogin},
     panics::kept_up,
+    providers::{self, ClaimsConfig, ProviderConfig},
     session::{self, RevocationMetrics, Revocations, SessionStore, Sessions, StoreOpenError, StoreReach},
 };
 
@@ -47,7 +48,7 @@ pub enum AssembleError {
     },
     /// Sign-in.
     #[error("providers: {0}")]
-    Login(#[from] oidc::ConfigError),
+    Login(#[from] providers::ConfigError),
     /// The client of the API server.
     #[error("service_accounts.kubeconfig: {0}")]
     Kubernetes(#[from] kubernetes::ClientError),

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     config_file::{FieldError, FieldPath, forms},
-    oidc::{LogoutConfig, RefreshConfig, StrictAsk, StrictConfig},
     principal::ProviderName,
+    providers::{LogoutConfig, RefreshConfig, StrictAsk, StrictConfig},
     secret::SecretString,
 };
 

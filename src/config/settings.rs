@@ -7,8 +7,9 @@ use rustls::{RootCertStore, sign::CertifiedKey};
 use crate::{
     authz,
     config_file::FieldError,
-    endpoints, identity, kubernetes, logging, oidc,
+    endpoints, identity, kubernetes, logging,
     principal::ProviderName,
+    providers,
     secret::{RootKeyRing, SecretBytes, SecretString},
     session,
 };
@@ -195,11 +196,11 @@ pub struct Provider {
     /// The only domains that may sign in, in lower case; empty for all.
     pub email_domains: BTreeSet<String>,
     /// Whether sessions follow the provider.
-    pub refresh: Option<oidc::RefreshConfig>,
+    pub refresh: Option<providers::RefreshConfig>,
     /// Whether the provider is asked again and again whether a session still counts.
-    pub strict: Option<oidc::StrictConfig>,
+    pub strict: Option<providers::StrictConfig>,
     /// What sign-out does at the provider, and the other way round.
-    pub logout: oidc::LogoutConfig,
+    pub logout: providers::LogoutConfig,
 }
 
 /// ServiceAccount tokens.

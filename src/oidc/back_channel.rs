@@ -12,16 +12,12 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{
-    keys::{KeySet, Origin},
-    login::Login,
-    outside_text::for_log,
-    provider::Provider,
-};
+use super::{login::Login, provider::Provider};
 use crate::{
     clock::Timestamp,
     jose::{self, Expectation, TokenError, TokenType, UnverifiedToken, VerifiedToken},
     principal::ProviderName,
+    providers::{KeySet, Origin, for_log},
     secret::sha256,
     session::{LogoutOf, ProviderLogout},
 };

@@ -6,8 +6,10 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::config::ClaimsConfig;
-use crate::principal::{Email, Groups, NameError, ProviderName, User, Userid, is_unseen};
+use crate::{
+    principal::{Email, Groups, NameError, ProviderName, User, Userid, is_unseen},
+    providers::ClaimsConfig,
+};
 
 /// Claims by name.
 pub(super) type Claims = Map<String, Value>;

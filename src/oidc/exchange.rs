@@ -22,18 +22,15 @@ use thiserror::Error;
 use super::{
     back_channel::MAX_NAME_BYTES,
     claims::{self, Claims, Identified, IdentityError},
-    config::ProviderConfig,
-    discovery::Known,
-    http::{CallError, ProviderHttp},
-    keys::{KeySet, Origin},
-    metadata::{Client, MetadataError},
-    token_endpoint::{TokenEndpoint, Told},
-    told_times::{self, LEEWAY},
 };
 use crate::{
     clock::Timestamp,
     jose::{self, UnverifiedToken},
     principal::User,
+    providers::{
+        CallError, Client, KeySet, Known, MetadataError, Origin, ProviderConfig, ProviderHttp, TokenEndpoint, Told,
+        told_times::{self, LEEWAY},
+    },
     reason::Reason,
     secret::{SecretString, constant_time_eq},
     session::Tokens,

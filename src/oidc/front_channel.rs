@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-use super::{back_channel::MAX_NAME_BYTES, config::LoginOrigin, endpoint::Endpoint, login::Login};
-use crate::{pages::HostSource, panics::passed_on};
+use super::{back_channel::MAX_NAME_BYTES, config::LoginOrigin, login::Login};
+use crate::{pages::HostSource, panics::passed_on, providers::Endpoint};
 
 /// Why nothing is known of a front-channel logout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

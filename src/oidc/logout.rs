@@ -7,14 +7,12 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{
-    client_request, config::LoginOrigin, discovery::Known, endpoint::Endpoint, http::CallError, login::Login,
-    metrics::Revocation, outside_text::for_log, provider::Provider,
-};
+use super::{config::LoginOrigin, login::Login, metrics::Revocation, provider::Provider};
 use crate::{
     clock::Timestamp,
     decision::Location,
     principal::ProviderName,
+    providers::{self, CallError, Endpoint, Known, for_log},
     secret::{Label, SecretString, decode, encode},
     session::{Registration, Tokens},
 };
@@ -177,7 +175,7 @@ async fn revoke(
     kind: &str,
 ) -> Result<(), CallError> {
     let fields = [("token", token.expose()), ("token_type_hint", kind)];
-    let request = client_request::form(&provider.config, &known.auth_type, endpoint, &fields);
+    let request = providers::form(&provider.config, &known.auth_type, endpoint, &fields);
     let response = provider.discovery.http().send_plain(request).await?;
     match response.status() {
         StatusCode::OK => Ok(()),

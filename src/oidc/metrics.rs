@@ -4,19 +4,18 @@ use std::time::Duration;
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
-use crate::{principal::ProviderName, reason::Reason};
+use crate::{principal::ProviderName, providers, reason::Reason};
 
 /// The metrics of sign-in.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     logins: Family<LoginLabels, Counter>,
     exchange: Histogram,
-    discoveries: Family<OutcomeLabels, Counter>,
-    known: Family<ProviderLabels, Gauge>,
+    pub(super) providers: providers::Metrics,
     dropped_groups: Family<ProviderLabels, Counter>,
     revocations: Family<OutcomeLabels, Counter>,
     back_channel: Family<OutcomeLabels, Counter>,
@@ -57,8 +56,7 @@ impl Metrics {
         let metrics = Self {
             logins: Family::default(),
             exchange: Histogram::new([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
-            discoveries: Family::default(),
-            known: Family::default(),
+            providers: providers::Metrics::register(registry),
             dropped_groups: Family::default(),
             revocations: Family::default(),
             back_channel: Family::default(),
@@ -71,12 +69,6 @@ impl Metrics {
             "Time from a callback to its session or its failure, the provider's calls included",
             Unit::Seconds,
             metrics.exchange.clone(),
-        );
-        registry.register("oidc_discoveries", "Attempts to discover a provider", metrics.discoveries.clone());
-        registry.register(
-            "oidc_provider_known",
-            "Whether the provider's metadata and keys are known (1) or people cannot sign in yet (0)",
-            metrics.known.clone(),
         );
         registry.register(
             "oidc_groups_dropped",
@@ -109,13 +101,6 @@ impl Metrics {
 
     pub(super) fn exchanged(&self, duration: Duration) {
         self.exchange.observe(duration.as_secs_f64());
-    }
-
-    pub(super) fn discovered(&self, provider: &ProviderName, success: bool, known: bool) {
-        let provider = provider.as_str().to_owned();
-        let outcome = if success { "success" } else { "failure" };
-        self.known.get_or_create(&ProviderLabels { provider: provider.clone() }).set(known.into());
-        self.discoveries.get_or_create(&OutcomeLabels { provider, outcome }).inc();
     }
 
     pub(super) fn revoked(&self, provider: &ProviderName, outcome: Revocation) {

@@ -10,16 +10,16 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{
-    config::{ConfigError, Limits, ProviderConfig, StrictAsk},
-    discovery::{Discovery, Known},
+    config::Limits,
     exchange::{Exchange, ExchangeError, Grant, SignedInUser},
-    limits::Breaker,
     metrics::Metrics,
     refresh_grant::Brought,
     state::LoginState,
 };
 use crate::{
+    calls::Breaker,
     clock::SharedClock,
+    providers::{ConfigError, Discovery, Known, ProviderConfig, StrictAsk},
     secret::SecretString,
     session::{Registration, Renewal, Session, Tokens},
 };
@@ -92,7 +92,8 @@ impl Provider {
             );
         }
         let known = previous.filter(|previous| previous.serves(&config)).and_then(|it| it.discovery.known_now());
-        let discovery = Discovery::start(config.clone(), issuer.clone(), clock.clone(), metrics.clone(), known);
+        let discovery =
+            Discovery::start(config.clone(), issuer.clone(), clock.clone(), metrics.providers.clone(), known);
         Ok(Self {
             config,
             issuer,

@@ -20,17 +20,15 @@ use futures::{
 use tracing::Instrument as _;
 
 use super::{
-    config::RefreshConfig,
-    discovery::Known,
     exchange::ExchangeError,
     login::{Login, kept},
-    outside_text::for_log,
     provider::Provider,
 };
 use crate::{
     clock::Timestamp,
     memory,
     principal::ProviderName,
+    providers::{Known, RefreshConfig, for_log},
     secret::SecretString,
     session::{
         AccessTokenLife, CLOCK_TOLERANCE, Current, Handle, LeaseHolder, OpenError, Renewal, Renewed, Session,

@@ -6,12 +6,11 @@ use openidconnect::{OAuth2TokenResponse as _, RefreshToken, TokenResponse as _, 
 use super::{
     claims::{self, Claims},
     exchange::{Exchange, ExchangeError, NonceRule},
-    token_endpoint::{TokenEndpoint, Told},
-    told_times,
 };
 use crate::{
     jose::{self, UnverifiedToken},
     principal::User,
+    providers::{TokenEndpoint, Told, told_times},
     secret::SecretString,
     session::{Renewal, Tokens},
 };

@@ -10,15 +10,14 @@ use openidconnect::{
 use quick_cache::Weighter;
 
 use super::{
-    config::{StrictAsk, StrictConfig},
     exchange::{Exchange, ExchangeError},
     login::Login,
-    outside_text::for_log,
     provider::Provider,
     refresh::{NotFresh, Outcome, Presented, Refreshes, not_fresh},
 };
 use crate::{
     memory::{self, BoundedCache},
+    providers::{StrictAsk, StrictConfig, for_log},
     secret::SecretString,
     session::{Handle, Session},
 };

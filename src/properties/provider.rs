@@ -12,8 +12,8 @@ use crate::{
     clock::SharedClock,
     http_client::{HttpError, OutboundHttp},
     jose::AssertionKeyRing,
-    oidc::{ClaimsConfig, LogoutConfig, ProviderConfig},
     principal::ProviderName,
+    providers::{ClaimsConfig, LogoutConfig, ProviderConfig},
 };
 
 pub(super) const ISSUER: &str = "https://idp.example.com";

@@ -23,10 +23,9 @@ use crate::{
     http_client::{HttpError, OutboundHttp, SharedHttp},
     identity::{self, AssertionConfig, HeaderConfig, Identity},
     jose::{AssertionKey, AssertionKeyRing},
-    oidc::{
-        self, ClaimsConfig, Limits, Login, LoginOrigin, LogoutConfig, ProviderConfig, tests::support::CountingStore,
-    },
+    oidc::{self, Limits, Login, LoginOrigin, tests::support::CountingStore},
     principal::{Email, Groups, ProviderName, User, Userid},
+    providers::{ClaimsConfig, LogoutConfig, ProviderConfig},
     request::RawRequest,
     secret::{RootKeyRing, SecretBytes, SecretString, random_bytes},
     session::{self, NewSession, RevocationMetrics, Revocations, Sessions, StoreConfig, Tokens},

@@ -16,7 +16,8 @@ use crate::{
         Algorithm,
         testing::{P256, P384, RSA, TestKey, unsigned},
     },
-    oidc::{CallbackOutcome, ClaimsConfig, Limits, ProviderConfig},
+    oidc::{CallbackOutcome, Limits},
+    providers::{ClaimsConfig, ProviderConfig},
     reason::Reason,
     secret,
 };

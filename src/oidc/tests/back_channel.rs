@@ -14,7 +14,8 @@ use crate::{
         Algorithm, TokenError,
         testing::{P256, P384, TestKey, unsigned},
     },
-    oidc::{BackChannelError, BackChannelLogout, CallbackOutcome, Limits, LogoutConfig},
+    oidc::{BackChannelError, BackChannelLogout, CallbackOutcome, Limits},
+    providers::LogoutConfig,
     reason::Reason,
 };
 

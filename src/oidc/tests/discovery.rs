@@ -11,10 +11,8 @@ use super::{
     support::{CLIENT_SECRET, ISSUER, Lies, World, provider_config},
 };
 use crate::{
-    oidc::{
-        Config, ConfigError, Limits, Login, LoginError, Metrics, ProviderConfig, ReturnTarget,
-        endpoint::tests::unusable,
-    },
+    oidc::{Config, Limits, Login, LoginError, Metrics, ReturnTarget},
+    providers::{ConfigError, ProviderConfig, unusable},
     reason::Reason,
 };
 

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::support::{Browser, ISSUER, Lies, World};
 use crate::{
-    oidc::{CallbackOutcome, FrontChannelError, Limits, LogoutConfig},
+    oidc::{CallbackOutcome, FrontChannelError, Limits},
     pages::HostSource,
+    providers::LogoutConfig,
 };
 
 fn world() -> World {

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     decision::Location,
-    oidc::{Limits, Login, LogoutConfig, endpoint::tests::unusable, metadata::OptionalEndpoints},
+    oidc::{Limits, Login},
+    providers::{LogoutConfig, OptionalEndpoints, unusable},
     secret::SecretString,
     session::Tokens,
 };

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     clock::Clock as _,
-    oidc::{Limits, Login, NotFresh, Presented, ProviderConfig, RefreshConfig},
+    oidc::{Limits, Login, NotFresh, Presented},
+    providers::{ProviderConfig, RefreshConfig},
     session::{Session, Sessions},
 };
 

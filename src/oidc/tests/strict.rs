@@ -15,7 +15,8 @@ use super::{
 use crate::{
     clock::Clock as _,
     memory,
-    oidc::{NotFresh, Presented, RefreshConfig, StrictAsk, StrictConfig},
+    oidc::{NotFresh, Presented},
+    providers::{RefreshConfig, StrictAsk, StrictConfig},
 };
 
 const EVERY: Duration = Duration::from_secs(30);

@@ -16,11 +16,9 @@ pub(in crate::oidc) use self::provider::{ISSUER, Lies, ScriptedProvider};
 pub(crate) use self::store::CountingStore;
 use crate::{
     clock::{ManualClock, Timestamp},
-    oidc::{
-        CallbackOutcome, CallbackRequest, ClaimsConfig, Config, Limits, Login, LoginError, LoginOrigin, LogoutConfig,
-        Metrics, ProviderConfig, ReturnTarget,
-    },
+    oidc::{CallbackOutcome, CallbackRequest, Config, Limits, Login, LoginError, LoginOrigin, Metrics, ReturnTarget},
     principal::ProviderName,
+    providers::{ClaimsConfig, LogoutConfig, ProviderConfig},
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing},
     session::{self, Registration, Sessions, StoreConfig},
 };

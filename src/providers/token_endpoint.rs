@@ -20,28 +20,28 @@ use crate::{jose, secret::SecretString};
 
 /// What an answer says apart from what is judged as a whole. The token does not print.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// The refresh token that works from now on (RFC 6749 section 6). It counts however unusable the rest is: the one
     /// that was brought may be spent.
-    pub(super) refresh_token: Option<SecretString>,
+    pub(crate) refresh_token: Option<SecretString>,
     /// How long the access token is good.
-    pub(super) expires_in: Option<Duration>,
+    pub(crate) expires_in: Option<Duration>,
 }
 
 /// A provider's token endpoint, for one call.
 #[derive(Debug)]
-pub(super) struct TokenEndpoint<'a> {
+pub(crate) struct TokenEndpoint<'a> {
     http: &'a ProviderHttp,
     told: Mutex<Told>,
 }
 
 impl<'a> TokenEndpoint<'a> {
-    pub(super) fn of(http: &'a ProviderHttp) -> Self {
+    pub(crate) fn of(http: &'a ProviderHttp) -> Self {
         Self { http, told: Mutex::default() }
     }
 
     /// What the answer said.
-    pub(super) fn told(&self) -> Told {
+    pub(crate) fn told(&self) -> Told {
         mem::take(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -28,17 +28,17 @@ const REFETCH_AFTER: Duration = Duration::from_secs(30);
 /// The same for a token that came from the provider itself: no stranger's fetch shuts out those who sign in meanwhile.
 const REFETCH_FOR_PROVIDER_AFTER: Duration = Duration::from_secs(5);
 /// The shortest time from a fetch that failed to the next: keys that changed meanwhile must not lock everybody out.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+const REFETCH_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// The largest key set, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// Keys as they were at some moment, read once for all tokens that they verify.
 #[derive(Debug)]
-pub(super) struct KeySet {
+pub(crate) struct KeySet {
     /// For ID tokens, as `openidconnect` verifies them.
-    pub(super) for_id_tokens: CoreJsonWebKeySet,
+    pub(crate) for_id_tokens: CoreJsonWebKeySet,
     /// For logout tokens; nothing where the set is none that we read.
-    pub(super) for_logout_tokens: Option<Jwks>,
+    pub(crate) for_logout_tokens: Option<Jwks>,
 }
 
 impl KeySet {
@@ -51,7 +51,7 @@ impl KeySet {
 
 /// Who has a token that the known keys do not verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// The provider gave it to us, over TLS.
     Provider,
     /// It may be anybody's.
@@ -69,7 +69,7 @@ impl Origin {
 
 /// The key set of one provider. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Keys(Arc<Inner>);
+pub(crate) struct Keys(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -103,13 +103,13 @@ enum Newer {
 
 impl Keys {
     /// Keys that were fetched just now.
-    pub(super) fn new(url: JsonWebKeySetUrl, keys: CoreJsonWebKeySet, http: ProviderHttp, clock: SharedClock) -> Self {
+    pub(crate) fn new(url: JsonWebKeySetUrl, keys: CoreJsonWebKeySet, http: ProviderHttp, clock: SharedClock) -> Self {
         let fetching = Mutex::new(Fetching { running: None, ended_at: clock.monotonic(), failed: None });
         Self(Arc::new(Inner { url, http, clock, current: ArcSwap::from_pointee(KeySet::new(keys)), fetching }))
     }
 
     /// The keys that we have.
-    pub(super) fn current(&self) -> Arc<KeySet> {
+    pub(crate) fn current(&self) -> Arc<KeySet> {
         self.0.current.load_full()
     }
 
@@ -119,7 +119,7 @@ impl Keys {
     /// # Errors
     /// Where the provider does not answer or its answer is no key set, or where that was so a moment ago: nothing is
     /// known about the token then.
-    pub(super) async fn newer_than(
+    pub(crate) async fn newer_than(
         &self,
         seen: Option<&Arc<KeySet>>,
         origin: Origin,
@@ -143,7 +143,7 @@ impl Keys {
         }
         let since = self.0.clock.monotonic().saturating_sub(fetching.ended_at);
         match &fetching.failed {
-            Some(error) if since < RETRY_AFTER => return Newer::Failed(error.clone()),
+            Some(error) if since < REFETCH_AFTER_FAILURE => return Newer::Failed(error.clone()),
             None if since < origin.refetch_after() => return Newer::None,
             _ => {}
         }

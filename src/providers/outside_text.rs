@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 const MAX_BYTES: usize = 256;
 
 /// `text` with every character escaped that is not visible ASCII or a space, cut at 256 bytes.
-pub(super) fn for_log(text: &impl Display) -> String {
+pub(crate) fn for_log(text: &impl Display) -> String {
     let mut bounded = Bounded(String::new());
     // The only error is that the bound is reached.
     let _ = write!(bounded, "{text}");

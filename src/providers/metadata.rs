@@ -53,19 +53,19 @@ type Metadata = ProviderMetadata<
 >;
 
 /// `openidconnect`'s client with the endpoints that discovery told.
-pub(super) type Client =
+pub(crate) type Client =
     CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet, EndpointMaybeSet>;
 
 /// Endpoints that a provider may have or not. One that cannot be used counts as none, and the log says so: nobody needs
 /// it to sign in.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OptionalEndpoints {
+pub(crate) struct OptionalEndpoints {
     /// Where browsers are sent to be signed out.
-    pub(super) end_session: Option<Endpoint>,
+    pub(crate) end_session: Option<Endpoint>,
     /// Where tokens are revoked (RFC 7009).
-    pub(super) revocation: Option<Endpoint>,
+    pub(crate) revocation: Option<Endpoint>,
     /// Where the state of a token is asked for (RFC 7662).
-    pub(super) introspection: Option<Endpoint>,
+    pub(crate) introspection: Option<Endpoint>,
 }
 
 impl OptionalEndpoints {
@@ -90,7 +90,7 @@ impl OptionalEndpoints {
 
 /// Why discovery failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum MetadataError {
+pub(crate) enum MetadataError {
     #[error(transparent)]
     Call(#[from] CallError),
     #[error("the discovery document or the key set cannot be read: {0}")]
@@ -109,24 +109,24 @@ pub(super) enum MetadataError {
 
 /// A provider's metadata that passed every check, with the keys that it publishes.
 #[derive(Clone, Debug)]
-pub(super) struct Discovered {
+pub(crate) struct Discovered {
     /// The client, without our secret: that one may be replaced at any time.
-    pub(super) client: Client,
+    pub(crate) client: Client,
     /// How we authenticate where we ask as the client.
-    pub(super) auth_type: AuthType,
+    pub(crate) auth_type: AuthType,
     /// What the provider offers beyond sign-in.
-    pub(super) endpoints: OptionalEndpoints,
+    pub(crate) endpoints: OptionalEndpoints,
     /// Whether every answer names its issuer (RFC 9207 section 3), so that one without is not the provider's.
-    pub(super) names_issuer_in_answers: bool,
+    pub(crate) names_issuer_in_answers: bool,
     /// Where the keys are.
-    pub(super) jwks_uri: openidconnect::JsonWebKeySetUrl,
+    pub(crate) jwks_uri: openidconnect::JsonWebKeySetUrl,
     /// The keys, as they were just now.
-    pub(super) keys: openidconnect::core::CoreJsonWebKeySet,
+    pub(crate) keys: openidconnect::core::CoreJsonWebKeySet,
 }
 
 impl Discovered {
     /// Asks the provider (OpenID Connect Discovery section 4).
-    pub(super) async fn fetch(
+    pub(crate) async fn fetch(
         config: &ProviderConfig,
         issuer: &IssuerUrl,
         http: &ProviderHttp,

@@ -35,17 +35,17 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is known of a provider.
 #[derive(Debug)]
-pub(super) struct Known {
-    pub(super) client: Client,
-    pub(super) auth_type: AuthType,
-    pub(super) endpoints: OptionalEndpoints,
-    pub(super) names_issuer_in_answers: bool,
-    pub(super) keys: Keys,
+pub(crate) struct Known {
+    pub(crate) client: Client,
+    pub(crate) auth_type: AuthType,
+    pub(crate) endpoints: OptionalEndpoints,
+    pub(crate) names_issuer_in_answers: bool,
+    pub(crate) keys: Keys,
 }
 
 /// One provider's discovery: one task asks, everybody reads.
 #[derive(Debug)]
-pub(super) struct Discovery {
+pub(crate) struct Discovery {
     shared: Arc<Shared>,
     task: AbortHandle,
 }
@@ -71,7 +71,7 @@ impl Discovery {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub(super) fn start(
+    pub(crate) fn start(
         config: ProviderConfig,
         issuer: IssuerUrl,
         clock: SharedClock,
@@ -97,7 +97,7 @@ impl Discovery {
     /// What is known of the provider; where nothing is known yet, the outcome of the attempt that is under way, or
     /// that is begun now. `None` where that fails, or where one failed within the last second: nobody queues before a
     /// provider that is down.
-    pub(super) async fn known(&self) -> Option<Arc<Known>> {
+    pub(crate) async fn known(&self) -> Option<Arc<Known>> {
         // Before looking: an attempt that ends in between must not be missed.
         let mut attempts = self.shared.attempts.subscribe();
         if let Some(known) = self.known_now() {
@@ -113,12 +113,12 @@ impl Discovery {
     }
 
     /// What is known of the provider, without waiting.
-    pub(super) fn known_now(&self) -> Option<Arc<Known>> {
+    pub(crate) fn known_now(&self) -> Option<Arc<Known>> {
         self.shared.known.load_full()
     }
 
     /// How the provider's endpoints are called.
-    pub(super) fn http(&self) -> &ProviderHttp {
+    pub(crate) fn http(&self) -> &ProviderHttp {
         &self.shared.http
     }
 }

@@ -2,7 +2,7 @@
 //! nor believed for ever.
 //!
 //! No other time of a provider's is used, but a logout token's `exp`, which bounds its mark: see
-//! [`super::back_channel`]. How long metadata and keys hold is ours alone, whatever `Cache-Control` says.
+//! `oidc::back_channel`. How long metadata and keys hold is ours alone, whatever `Cache-Control` says.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use serde_json::Value;
 use crate::{clock::Timestamp, session::AccessTokenLife};
 
 /// How far the provider's clock may be from ours.
-pub(super) const LEEWAY: Duration = Duration::from_mins(1);
+pub(crate) const LEEWAY: Duration = Duration::from_mins(1);
 /// How old an ID token may be: it is made for the code that we just exchanged.
 const MAX_AGE: Duration = Duration::from_mins(10);
 /// How long an access token is taken to be good at least. With less, each request would be a call of the provider.
-pub(super) const SHORTEST_LIFE: Duration = Duration::from_secs(5);
+pub(crate) const SHORTEST_LIFE: Duration = Duration::from_secs(5);
 /// How long an access token is taken to be good at most: a session hears of its provider once a day.
-pub(super) const LONGEST_LIFE: Duration = Duration::from_hours(24);
+pub(crate) const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
 /// `expires_in` (RFC 6749 section 5.1). A text of digits counts, as some providers write it; what is no number at all
 /// was not told.
-pub(super) fn expires_in(told: &Value) -> Option<Duration> {
+pub(crate) fn expires_in(told: &Value) -> Option<Duration> {
     let seconds = match told {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) if text.starts_with(|first: char| first.is_ascii_digit() || first == '-') => {
@@ -35,7 +35,7 @@ pub(super) fn expires_in(told: &Value) -> Option<Duration> {
 
 /// How long an access token is good that was issued `now`. Where the provider does not say so (`expires_in` is only
 /// recommended), the ID token's end stands for it, and else what held of the one `before`.
-pub(super) fn access_token_life(
+pub(crate) fn access_token_life(
     now: Timestamp,
     expires_in: Option<Duration>,
     id_token_ends: Option<Timestamp>,
@@ -48,7 +48,7 @@ pub(super) fn access_token_life(
 }
 
 /// Whether an ID token's `iat` is that of one that was made for us just now.
-pub(super) fn issued_recently(issued_at: i64, now: Timestamp) -> Result<(), String> {
+pub(crate) fn issued_recently(issued_at: i64, now: Timestamp) -> Result<(), String> {
     let issued_at = u64::try_from(issued_at).map_err(|_| "iat is negative")?;
     let issued_at = Timestamp::from_unix_seconds(issued_at);
     if issued_at > now.plus(LEEWAY) {
@@ -61,7 +61,7 @@ pub(super) fn issued_recently(issued_at: i64, now: Timestamp) -> Result<(), Stri
 }
 
 /// `auth_time`, where it can be true: a date ahead of us would look like a fresh login for ever.
-pub(super) fn authenticated_at(told: Option<&Value>, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn authenticated_at(told: Option<&Value>, now: Timestamp) -> Option<Timestamp> {
     let at = Timestamp::from_unix_seconds(told?.as_u64()?);
     (at <= now.plus(LEEWAY)).then_some(at)
 }

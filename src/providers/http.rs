@@ -16,7 +16,7 @@ use crate::{
 
 /// Why a call to the provider gave nothing to read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum CallError {
+pub(crate) enum CallError {
     /// No answer, or one that says "not now": try again later.
     #[error("the provider does not answer: {0}")]
     Unavailable(String),
@@ -27,14 +27,14 @@ pub(super) enum CallError {
 
 /// [`crate::http_client::OutboundHttp`] as `openidconnect` wants it, bound to one provider's rules.
 #[derive(Clone, Debug)]
-pub(super) struct ProviderHttp {
+pub(crate) struct ProviderHttp {
     http: SharedHttp,
     timeout: Duration,
     allow_http: bool,
 }
 
 impl ProviderHttp {
-    pub(super) fn new(config: &ProviderConfig) -> Self {
+    pub(crate) fn new(config: &ProviderConfig) -> Self {
         Self { http: config.http.clone(), timeout: config.timeout, allow_http: config.allow_http }
     }
 
@@ -44,7 +44,7 @@ impl ProviderHttp {
     }
 
     /// Sends a request whose answer may have any body.
-    pub(super) async fn send_plain(&self, request: HttpRequest) -> Result<Response<Bytes>, CallError> {
+    pub(crate) async fn send_plain(&self, request: HttpRequest) -> Result<Response<Bytes>, CallError> {
         // Also for what discovery names: a token endpoint on http would get the code and the client secret.
         let secure = match request.uri().scheme_str() {
             Some("https") => true,
@@ -76,7 +76,7 @@ impl<'c> AsyncHttpClient<'c> for ProviderHttp {
 }
 
 /// An answer that is to be JSON, where it can be read in one way only.
-pub(super) fn strict(response: Response<Bytes>) -> Result<HttpResponse, CallError> {
+pub(crate) fn strict(response: Response<Bytes>) -> Result<HttpResponse, CallError> {
     // Two readers of a name that occurs twice take two values.
     if response.status() == StatusCode::OK && is_json(&response) && jose::parse_object(response.body()).is_none() {
         return Err(CallError::Unusable("it is no strict JSON object"));

@@ -9,7 +9,7 @@ use super::{config::ProviderConfig, endpoint::Endpoint};
 
 /// A POST of `fields` in which we authenticate as the client (RFC 6749 section 2.3.1); a public client only names
 /// itself.
-pub(super) fn form(
+pub(crate) fn form(
     config: &ProviderConfig,
     by: &AuthType,
     endpoint: &Endpoint,

@@ -11,7 +11,7 @@ const MAX_BYTES: usize = 2048;
 
 /// Why a text is no endpoint. The text itself is not told: a log holds no more of a provider's words than it must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum EndpointError {
+pub(crate) enum EndpointError {
     #[error("it is no URL")]
     NotAUrl,
     #[error("it is longer than 2048 bytes")]
@@ -32,14 +32,14 @@ pub(super) enum EndpointError {
 /// URL to browsers (WHATWG) and a URI to HTTP clients (RFC 3986) at once. The one allows hosts such as `{tenant}.example`,
 /// which the other refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     url: Url,
     uri: Uri,
 }
 
 impl Endpoint {
     /// Reads an endpoint; `allow_http` lets `http:` pass too.
-    pub(super) fn parse(text: &str, allow_http: bool) -> Result<Self, EndpointError> {
+    pub(crate) fn parse(text: &str, allow_http: bool) -> Result<Self, EndpointError> {
         if text.len() > MAX_BYTES {
             return Err(EndpointError::TooLong);
         }
@@ -47,7 +47,7 @@ impl Endpoint {
     }
 
     /// Reads an endpoint that somebody else took for a URL; as [`Endpoint::parse`].
-    pub(super) fn from_url(url: &Url, allow_http: bool) -> Result<Self, EndpointError> {
+    pub(crate) fn from_url(url: &Url, allow_http: bool) -> Result<Self, EndpointError> {
         if url.as_str().len() > MAX_BYTES {
             return Err(EndpointError::TooLong);
         }
@@ -75,22 +75,22 @@ impl Endpoint {
     }
 
     /// As a browser reads it.
-    pub(super) const fn url(&self) -> &Url {
+    pub(crate) const fn url(&self) -> &Url {
         &self.url
     }
 
     /// As our client calls it.
-    pub(super) const fn uri(&self) -> &Uri {
+    pub(crate) const fn uri(&self) -> &Uri {
         &self.uri
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// URLs that no endpoint may be, each of which some reader takes for one.
-    pub(in crate::oidc) fn unusable() -> Vec<String> {
+    pub(crate) fn unusable() -> Vec<String> {
         let long = format!("https://idp.example.com/{}", "a".repeat(70_000));
         let host = format!("https://{}.example.com/", "a".repeat(64));
         [

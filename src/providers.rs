@@ -1,0 +1,30 @@
+//! The OpenID providers: what is configured of each, what its discovery told, its keys, and how its endpoints are called.
+
+mod client_request;
+mod config;
+mod discovery;
+mod endpoint;
+mod http;
+mod keys;
+mod metadata;
+mod metrics;
+mod outside_text;
+mod token_endpoint;
+pub(crate) mod told_times;
+
+pub(crate) use client_request::form;
+pub use config::{
+    ClaimsConfig, ConfigError, LogoutConfig, ProviderConfig, RefreshConfig, SharedClientSecret, StrictAsk, StrictConfig,
+};
+pub(crate) use discovery::{Discovery, Known};
+pub(crate) use endpoint::Endpoint;
+#[cfg(test)]
+pub(crate) use endpoint::tests::unusable;
+pub(crate) use http::{CallError, ProviderHttp};
+pub(crate) use keys::{KeySet, Origin};
+#[cfg(test)]
+pub(crate) use metadata::OptionalEndpoints;
+pub(crate) use metadata::{Client, MetadataError};
+pub(crate) use metrics::Metrics;
+pub(crate) use outside_text::for_log;
+pub(crate) use token_endpoint::{TokenEndpoint, Told};
