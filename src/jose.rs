@@ -8,6 +8,7 @@ mod assertion_keys;
 mod json;
 mod jwks;
 mod jwks_cache;
+mod public_key;
 mod token;
 mod verify;
 

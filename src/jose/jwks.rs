@@ -2,24 +2,18 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm,
-};
-use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::{
     algorithm::Algorithm,
     json,
+    public_key::PublicKey,
     token::{Token, TokenError, is_key_id},
 };
-use crate::secret;
 
 /// The most keys that a set may hold.
 const MAX_KEYS: usize = 64;
-/// The sizes of an RSA modulus that are accepted, in bits: below is weak, above is slow (and the library refuses it).
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// Why a document is no key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -109,7 +103,7 @@ impl Jwks {
 pub struct VerificationKey {
     key_id: Option<String>,
     algorithms: Vec<Algorithm>,
-    key: DecodingKey,
+    key: PublicKey,
 }
 
 impl fmt::Debug for VerificationKey {
@@ -129,10 +123,7 @@ impl VerificationKey {
             return Err(TokenError::Algorithm);
         }
         let (signed, signature) = token.signed_and_signature();
-        match jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &self.key, algorithm.of_library()) {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(TokenError::Signature),
-        }
+        if self.key.verifies(algorithm, signed, signature) { Ok(()) } else { Err(TokenError::Signature) }
     }
 
     fn from_jwk(jwk: &Map<String, Value>) -> Option<Self> {
@@ -149,69 +140,16 @@ impl VerificationKey {
             None => None,
             Some(key_id) => Some(key_id.as_str().filter(|key_id| is_key_id(key_id))?.to_owned()),
         };
-        let (key, possible) = match text(jwk, "kty")? {
-            "RSA" => (rsa_key(jwk)?, Algorithm::RSA),
-            "EC" => ec_key(jwk)?,
-            "OKP" => okp_key(jwk)?,
-            _ => return None,
-        };
+        let key = PublicKey::from_jwk(jwk)?;
+        let possible = Algorithm::of_key(key.key_type());
         let algorithms = match jwk.get("alg") {
-            None => possible.to_vec(),
+            None => possible,
             Some(name) => {
                 vec![Algorithm::from_name(name.as_str()?).filter(|algorithm| possible.contains(algorithm))?]
             }
         };
         Some(Self { key_id, algorithms, key })
     }
-}
-
-fn rsa_key(jwk: &Map<String, Value>) -> Option<DecodingKey> {
-    let modulus = unsigned(jwk, "n")?;
-    let exponent = unsigned(jwk, "e")?;
-    let bits = modulus.len() * 8 - usize::try_from(modulus.first()?.leading_zeros()).ok()?;
-    let exponent_is_sound = exponent.len() <= 4 && exponent.last()? % 2 == 1 && exponent != [1];
-    (RSA_BITS.contains(&bits) && exponent_is_sound).then(|| DecodingKey::from_rsa_raw_components(&modulus, &exponent))
-}
-
-fn ec_key(jwk: &Map<String, Value>) -> Option<(DecodingKey, &'static [Algorithm])> {
-    let (length, verification, algorithms): (_, &'static dyn VerificationAlgorithm, &'static [_]) =
-        match text(jwk, "crv")? {
-            "P-256" => (32, &ECDSA_P256_SHA256_FIXED, &[Algorithm::Es256]),
-            "P-384" => (48, &ECDSA_P384_SHA384_FIXED, &[Algorithm::Es384]),
-            _ => return None,
-        };
-    let (x, y) = (bytes(jwk, "x")?, bytes(jwk, "y")?);
-    if x.len() != length || y.len() != length {
-        return None;
-    }
-    // The uncompressed form of SEC 1 section 2.3.3. Reading it checks that the point is on the curve.
-    let point = [[4].as_slice(), &x, &y].concat();
-    ParsedPublicKey::new(verification, &point).ok()?;
-    Some((DecodingKey::from_ec_der(&point), algorithms))
-}
-
-fn okp_key(jwk: &Map<String, Value>) -> Option<(DecodingKey, &'static [Algorithm])> {
-    if text(jwk, "crv")? != "Ed25519" {
-        return None;
-    }
-    let point = bytes(jwk, "x")?;
-    ParsedPublicKey::new(&ED25519, &point).ok()?;
-    Some((DecodingKey::from_ed_der(&point), &[Algorithm::EdDsa]))
-}
-
-fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    jwk.get(name)?.as_str()
-}
-
-fn bytes(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
-    secret::decode(text(jwk, name)?)
-}
-
-/// A big-endian number without leading zeros.
-fn unsigned(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
-    let bytes = bytes(jwk, name)?;
-    let start = bytes.iter().position(|byte| *byte != 0)?;
-    Some(bytes.get(start..)?.to_vec())
 }
 
 #[cfg(test)]

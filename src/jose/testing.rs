@@ -7,7 +7,8 @@ use aws_lc_rs::{
     rand::SystemRandom,
     rsa,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
+        EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _,
     },
 };
 use base64::Engine as _;
@@ -22,6 +23,8 @@ use crate::secret;
 pub(crate) struct TestKey {
     pub(crate) jwk: Value,
     pub(crate) private: EncodingKey,
+    /// The key again, where the signature library lacks its algorithm.
+    pair: Option<EcdsaKeyPair>,
     /// The public part as people publish it, for attacks that use it as a shared secret.
     pub(crate) public_pem: String,
 }
@@ -38,29 +41,35 @@ impl TestKey {
         });
         let pkcs8: Pkcs8V1Der<'_> = pair.as_der().unwrap();
         let private = EncodingKey::from_rsa_pem(pem("PRIVATE KEY", pkcs8.as_ref()).as_bytes()).unwrap();
-        Self { jwk, private, public_pem: pem("RSA PUBLIC KEY", public.as_ref()) }
+        Self { jwk, private, pair: None, public_pem: pem("RSA PUBLIC KEY", public.as_ref()) }
     }
 
     /// A fresh key on P-256.
     pub(crate) fn p256(key_id: &str) -> Self {
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
-        Self::ec(key_id, "P-256", pair.public_key().as_ref(), pkcs8.as_ref())
+        Self::ec(key_id, "P-256", &ECDSA_P256_SHA256_FIXED_SIGNING)
     }
 
     /// A fresh key on P-384.
     pub(crate) fn p384(key_id: &str) -> Self {
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &SystemRandom::new()).unwrap();
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
-        Self::ec(key_id, "P-384", pair.public_key().as_ref(), pkcs8.as_ref())
+        Self::ec(key_id, "P-384", &ECDSA_P384_SHA384_FIXED_SIGNING)
     }
 
-    fn ec(key_id: &str, curve: &str, point: &[u8], pkcs8: &[u8]) -> Self {
+    /// A fresh key on P-521.
+    pub(crate) fn p521(key_id: &str) -> Self {
+        Self::ec(key_id, "P-521", &ECDSA_P521_SHA512_FIXED_SIGNING)
+    }
+
+    fn ec(key_id: &str, curve: &str, signing: &'static EcdsaSigningAlgorithm) -> Self {
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(signing, &SystemRandom::new()).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(signing, pkcs8.as_ref()).unwrap();
+        let point = pair.public_key().as_ref();
         let (x, y) = point[1..].split_at((point.len() - 1) / 2);
         let jwk = json!({
             "kty": "EC", "crv": curve, "kid": key_id, "x": secret::encode(x), "y": secret::encode(y),
         });
-        Self { jwk, private: EncodingKey::from_ec_der(pkcs8), public_pem: pem("PUBLIC KEY", point) }
+        let public_pem = pem("PUBLIC KEY", point);
+        let private = EncodingKey::from_ec_der(pkcs8.as_ref());
+        Self { jwk, private, pair: Some(pair), public_pem }
     }
 
     /// A fresh Ed25519 key.
@@ -69,7 +78,8 @@ impl TestKey {
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
         let point = pair.public_key().as_ref();
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": key_id, "x": secret::encode(point)});
-        Self { jwk, private: EncodingKey::from_ed_der(pkcs8.as_ref()), public_pem: pem("PUBLIC KEY", point) }
+        let private = EncodingKey::from_ed_der(pkcs8.as_ref());
+        Self { jwk, private, pair: None, public_pem: pem("PUBLIC KEY", point) }
     }
 
     /// The JWK with these members set; `null` removes one.
@@ -80,15 +90,20 @@ impl TestKey {
     /// A token with exactly this header and these claims, signed by this key with `algorithm`.
     pub(crate) fn sign(&self, algorithm: Algorithm, header: &Value, claims: &Value) -> String {
         let message = unsigned(header, claims);
-        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.private, algorithm.of_library()).unwrap();
+        let signature = match (algorithm.of_library(), &self.pair) {
+            (Some(algorithm), _) => jsonwebtoken::crypto::sign(message.as_bytes(), &self.private, algorithm).unwrap(),
+            (None, Some(pair)) => secret::encode(pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap().as_ref()),
+            (None, None) => panic!("{algorithm:?} needs another key"),
+        };
         format!("{message}.{signature}")
     }
 }
 
-/// One key of each kind, made once: `rsa`, `p256`, `p384`, `ed25519`.
+/// One key of each kind, made once: `rsa`, `p256`, `p384`, `p521`, `ed25519`.
 pub(crate) static RSA: LazyLock<TestKey> = LazyLock::new(|| TestKey::rsa("rsa", rsa::KeySize::Rsa2048));
 pub(crate) static P256: LazyLock<TestKey> = LazyLock::new(|| TestKey::p256("p256"));
 pub(crate) static P384: LazyLock<TestKey> = LazyLock::new(|| TestKey::p384("p384"));
+pub(crate) static P521: LazyLock<TestKey> = LazyLock::new(|| TestKey::p521("p521"));
 pub(crate) static ED25519: LazyLock<TestKey> = LazyLock::new(|| TestKey::ed25519("ed25519"));
 
 /// The key set of these JWKs, as a document.

@@ -30,7 +30,8 @@ pub enum TokenError {
     /// This part of it is not as RFC 7515 and RFC 7519 want it.
     #[error("malformed {0}")]
     Malformed(&'static str),
-    /// Its header asks for this extension, which is not supported (RFC 7515 section 4.1.11, RFC 7797).
+    /// Its header asks for this extension, which is not supported (RFC 7515 section 4.1.11, RFC 7797), or says that it
+    /// holds something else than claims (`cty`, RFC 7519 section 5.2).
     #[error("the header holds `{0}`")]
     UnsupportedHeader(&'static str),
     /// Its algorithm is not one that the issuer may use, or does not fit the key.
@@ -95,6 +96,7 @@ impl TokenError {
 pub(super) struct Token {
     pub(super) text: String,
     pub(super) algorithm: Option<Algorithm>,
+    pub(super) algorithm_name: String,
     pub(super) key_id: Option<String>,
     pub(super) typ: Option<String>,
     pub(super) issuer: Option<String>,
@@ -127,6 +129,12 @@ macro_rules! claims_of {
             #[must_use]
             pub fn algorithm(&self) -> Option<Algorithm> {
                 self.0.algorithm
+            }
+
+            /// The algorithm that the header names, as it names it.
+            #[must_use]
+            pub fn algorithm_name(&self) -> &str {
+                &self.0.algorithm_name
             }
 
             /// The key that the header names (`kid`): at most 256 bytes of visible ASCII.
@@ -231,7 +239,8 @@ pub fn peek(text: &str) -> Result<UnverifiedToken, TokenError> {
     secret::decode(parts.signature).ok_or(TokenError::Malformed("signature"))?;
     Ok(UnverifiedToken(Arc::new(Token {
         text: text.to_owned(),
-        algorithm: header.algorithm,
+        algorithm: Algorithm::from_name(&header.algorithm_name),
+        algorithm_name: header.algorithm_name,
         key_id: header.key_id,
         typ: header.typ,
         issuer: string(&claims, "iss")?,
@@ -264,7 +273,7 @@ impl<'a> Parts<'a> {
 }
 
 struct Header {
-    algorithm: Option<Algorithm>,
+    algorithm_name: String,
     key_id: Option<String>,
     typ: Option<String>,
 }
@@ -275,7 +284,7 @@ impl Header {
         let header = json::parse_object(&json).ok_or(TokenError::Malformed("header"))?;
         // Every JOSE header has an `alg`; other signed strings in three parts begin with a JSON object too.
         let algorithm = header.get("alg").and_then(Value::as_str).ok_or(TokenError::NotJwt)?;
-        for unsupported in ["crit", "b64", "zip", "enc"] {
+        for unsupported in ["crit", "b64", "zip", "enc", "cty"] {
             if header.contains_key(unsupported) {
                 return Err(TokenError::UnsupportedHeader(unsupported));
             }
@@ -284,7 +293,7 @@ impl Header {
         if key_id.as_deref().is_some_and(|key_id| !is_key_id(key_id)) {
             return Err(TokenError::Malformed("kid"));
         }
-        Ok(Self { algorithm: Algorithm::from_name(algorithm), key_id, typ: string(&header, "typ")? })
+        Ok(Self { algorithm_name: algorithm.to_owned(), key_id, typ: string(&header, "typ")? })
     }
 }
 

@@ -25,10 +25,12 @@ pub struct Expectation {
     /// The token must be meant for one of these at least.
     pub audiences: Vec<String>,
     /// The client that the token must have been issued to (OpenID Connect Core section 3.1.3.7, steps 4 and 5): an
-    /// `azp` must name it, and a token for several audiences must have an `azp`. Not asked where this is nothing.
+    /// `azp` must name it, and a token for others beside us must have one. Not asked where this is nothing.
     pub authorized_party: Option<String>,
     /// The kind of token.
     pub token_type: TokenType,
+    /// Whether the token must say when it ends. One that does is judged by it in any case.
+    pub must_expire: bool,
     /// How far the issuer's clock and ours may be apart.
     pub leeway: Duration,
 }
@@ -36,8 +38,10 @@ pub struct Expectation {
 /// The kind of a token, as its header's `typ` says it (RFC 7519 section 5.1, RFC 8725 section 3.11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenType {
-    /// An ID token or a ServiceAccount token: `JWT`, or nothing.
+    /// A ServiceAccount token: `JWT`, or nothing.
     Jwt,
+    /// An ID token, or userinfo as a JWT: `JWT`, `JOSE` (RFC 7515 section 4.1.9), or nothing.
+    OpenId,
     /// A logout token: `logout+jwt`, `JWT`, or nothing (OpenID Connect Back-Channel Logout section 2.4).
     Logout,
 }
@@ -48,7 +52,11 @@ impl TokenType {
         let Some(named) = named else { return true };
         let named = named.to_ascii_lowercase();
         let named = named.strip_prefix("application/").unwrap_or(&named);
-        named == "jwt" || (self == Self::Logout && named == "logout+jwt")
+        match self {
+            Self::Jwt => named == "jwt",
+            Self::OpenId => matches!(named, "jwt" | "jose"),
+            Self::Logout => matches!(named, "jwt" | "logout+jwt"),
+        }
     }
 }
 
@@ -65,6 +73,7 @@ impl Expectation {
             audiences,
             authorized_party: None,
             token_type: TokenType::Jwt,
+            must_expire: true,
             leeway: Self::DEFAULT_LEEWAY,
         }
     }
@@ -94,17 +103,18 @@ impl Expectation {
 
     fn check_authorized_party(&self, token: &UnverifiedToken) -> Result<(), TokenError> {
         let Some(expected) = &self.authorized_party else { return Ok(()) };
-        match token.claim("azp") {
+        match token.claim("azp").filter(|party| !party.is_null()) {
             Some(party) if party == expected => Ok(()),
-            None if token.audiences().len() == 1 => Ok(()),
+            None if token.audiences().iter().all(|audience| self.audiences.contains(audience)) => Ok(()),
             _ => Err(TokenError::AuthorizedParty),
         }
     }
 
     fn check_times(&self, token: &UnverifiedToken, now: Timestamp) -> Result<(), TokenError> {
-        let expires_at = token.expires_at().ok_or(TokenError::NoExpiry)?;
-        if expires_at.plus(self.leeway) <= now {
-            return Err(TokenError::Expired);
+        match token.expires_at() {
+            Some(expires_at) if expires_at.plus(self.leeway) <= now => return Err(TokenError::Expired),
+            None if self.must_expire => return Err(TokenError::NoExpiry),
+            _ => {}
         }
         let latest_start = now.plus(self.leeway);
         let starts = [token.not_before(), token.issued_at()];

@@ -7,12 +7,9 @@ use futures::FutureExt as _;
 use super::reviews::Reviews;
 use crate::{
     clock::SharedClock,
-    jose::{Algorithm, Expectation, FetchError, JwksCache, JwksCacheConfig, UnverifiedToken, VerifyError},
+    jose::{Expectation, FetchError, JwksCache, JwksCacheConfig, UnverifiedToken, VerifyError},
     reason::Reason,
 };
-
-/// What an API server signs with (`pkg/serviceaccount` in Kubernetes), but for ES512, which cannot be verified here.
-const ALGORITHMS: &[Algorithm] = &[Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384];
 
 /// Verifies signatures by the keys that the API server serves.
 #[derive(Debug)]
@@ -49,10 +46,7 @@ impl Signatures {
             fetch_timeout: deadline,
             ..JwksCacheConfig::default()
         };
-        let expectation = |issuer: &String| Expectation {
-            algorithms: ALGORITHMS.to_vec(),
-            ..Expectation::new(issuer, audiences.to_vec())
-        };
+        let expectation = |issuer: &String| Expectation::new(issuer, audiences.to_vec());
         Self {
             keys: JwksCache::new(Arc::new(fetch), clock, config),
             expectations: issuers.iter().map(expectation).collect(),

@@ -3,16 +3,23 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::jose::testing::{ED25519, P256, P384, RSA, TestKey, jwks, jwks_document};
+use crate::{
+    jose::{
+        algorithm::KeyType,
+        testing::{ED25519, P256, P384, P521, RSA, TestKey, jwks, jwks_document},
+    },
+    secret,
+};
 
 #[test]
 fn keys_of_every_kind_are_found_by_name_and_algorithm() {
-    let set = jwks(&[&RSA.jwk, &P256.jwk, &P384.jwk, &ED25519.jwk]);
-    assert_eq!(set.len(), 4);
+    let set = jwks(&[&RSA.jwk, &P256.jwk, &P384.jwk, &P521.jwk, &ED25519.jwk]);
+    assert_eq!(set.len(), 5);
     for algorithm in Algorithm::ALL {
         let (own, other) = match algorithm {
             Algorithm::Es256 => ("p256", "p384"),
             Algorithm::Es384 => ("p384", "p256"),
+            Algorithm::Es512 => ("p521", "p256"),
             Algorithm::EdDsa => ("ed25519", "rsa"),
             _ => ("rsa", "ed25519"),
         };
@@ -41,7 +48,7 @@ fn a_name_that_two_keys_have_is_told_by_the_algorithm_or_not_at_all() {
     assert_eq!(twice.find(None, Algorithm::Es256).unwrap_err(), KeyLookupError::Ambiguous);
     let kinds = jwks(&[P256.jwk_with(&json!({"kid": "k"})), RSA.jwk_with(&json!({"kid": "k"}))]);
     assert_eq!(kinds.find(Some("k"), Algorithm::Es256).unwrap().algorithms, [Algorithm::Es256]);
-    assert_eq!(kinds.find(Some("k"), Algorithm::Rs256).unwrap().algorithms, Algorithm::RSA);
+    assert_eq!(kinds.find(Some("k"), Algorithm::Rs256).unwrap().algorithms, Algorithm::of_key(KeyType::Rsa));
 }
 
 #[test]
@@ -84,6 +91,10 @@ fn keys_that_cannot_verify_here_are_left_out() {
         RSA.jwk_with(&json!({"e": null})),
         P256.jwk_with(&json!({"x": P256.jwk["y"], "y": P256.jwk["x"]})),
         P256.jwk_with(&json!({"crv": "P-384"})),
+        P256.jwk_with(&json!({"crv": "P-521"})),
+        P521.jwk_with(&json!({"crv": "P-256"})),
+        P521.jwk_with(&json!({"alg": "ES256"})),
+        P521.jwk_with(&json!({"x": P521.jwk["y"], "y": P521.jwk["x"]})),
         P256.jwk_with(&json!({"x": "AA"})),
         P256.jwk_with(&json!({"y": null})),
         ED25519.jwk_with(&json!({"x": "AA"})),

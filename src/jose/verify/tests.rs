@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     jose::{
         peek,
-        testing::{ED25519, P256, P384, RSA, TestKey, jwks, merged, unsigned},
+        testing::{ED25519, P256, P384, P521, RSA, TestKey, jwks, merged, unsigned},
     },
     reason::Reason,
     secret,
@@ -26,7 +26,7 @@ fn claims() -> Value {
 }
 
 fn all_keys() -> Jwks {
-    jwks(&[&RSA.jwk, &P256.jwk, &P384.jwk, &ED25519.jwk])
+    jwks(&[&RSA.jwk, &P256.jwk, &P384.jwk, &P521.jwk, &ED25519.jwk])
 }
 
 fn judge(token: &str) -> Result<VerifiedToken, TokenError> {
@@ -43,6 +43,7 @@ fn key_of(algorithm: Algorithm) -> &'static TestKey {
     match algorithm {
         Algorithm::Es256 => &P256,
         Algorithm::Es384 => &P384,
+        Algorithm::Es512 => &P521,
         Algorithm::EdDsa => &ED25519,
         _ => &RSA,
     }
@@ -100,7 +101,9 @@ fn a_public_key_is_no_shared_secret() {
 
 #[test]
 fn an_ecdsa_signature_of_zeros_is_refused() {
-    for (key, algorithm, length) in [(&P256, Algorithm::Es256, 64), (&P384, Algorithm::Es384, 96)] {
+    for (key, algorithm, length) in
+        [(&P256, Algorithm::Es256, 64), (&P384, Algorithm::Es384, 96), (&P521, Algorithm::Es512, 132)]
+    {
         let message = unsigned(&json!({"alg": algorithm.name(), "kid": key.jwk["kid"]}), &claims());
         for signature in
             [vec![0; length], vec![0xff; length], vec![0; length - 1], vec![], vec![0x30, 6, 2, 1, 0, 2, 1, 0]]
@@ -160,6 +163,7 @@ fn the_authorized_party_is_the_client_where_that_is_asked() {
     for (members, verdict) in [
         (json!({}), Ok(())),
         (json!({"azp": "portcullis"}), Ok(())),
+        (json!({"aud": ["portcullis", "other-name"]}), Ok(())),
         (json!({"aud": several, "azp": "portcullis"}), Ok(())),
         (json!({"aud": several}), Err(TokenError::AuthorizedParty)),
         (json!({"azp": "x"}), Err(TokenError::AuthorizedParty)),
@@ -186,6 +190,10 @@ fn times_are_judged_by_the_given_clock_with_a_minute_of_leeway() {
         (json!({"iat": null, "nbf": null}), Ok(())),
     ] {
         assert_eq!(judge_rsa(&json!({}), &members), verdict, "{members}");
+        let token = unsigned(&json!({"alg": "RS256"}), &merged(&claims(), &members)) + ".AAAA";
+        let may_last = Expectation { must_expire: false, ..expectation() };
+        let verdict = if verdict == Err(TokenError::NoExpiry) { Ok(()) } else { verdict };
+        assert_eq!(may_last.check(&peek(&token).unwrap(), now()).map(drop), verdict, "{members}");
     }
 }
 
@@ -204,6 +212,7 @@ fn a_token_of_another_type_is_refused() {
     ] {
         assert_eq!(TokenType::Jwt.accepts(Some(typ)), plain, "{typ}");
         assert_eq!(TokenType::Logout.accepts(Some(typ)), logout, "{typ}");
+        assert_eq!(TokenType::OpenId.accepts(Some(typ)), plain || typ == "JOSE", "{typ}");
         let verdict = judge_rsa(&json!({"typ": typ}), &json!({}));
         assert_eq!(verdict, if plain { Ok(()) } else { Err(TokenError::Type) }, "{typ}");
     }
@@ -237,7 +246,7 @@ proptest! {
 
     #[test]
     fn a_token_with_any_bit_flipped_is_refused(
-        algorithm in prop::sample::select(&[Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::EdDsa][..]),
+        algorithm in prop::sample::select(&[Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::Es512, Algorithm::EdDsa][..]),
         place in any::<prop::sample::Index>(),
         bit in 0..8_u8,
     ) {
