@@ -27,11 +27,7 @@ use self::{
     revocation_service_server::RevocationServiceServer, revocations::TokenRevocations,
     session_service_server::SessionServiceServer, sessions::PeopleSessions,
 };
-use crate::{
-    check::Checker,
-    oidc::SharedLogin,
-    session::{Revocations, Sessions},
-};
+use crate::{check::Checker, oidc::SharedLogin, revocation::Revocations, session::Sessions};
 
 /// What administrators act upon; a reload may replace each.
 #[derive(Clone, Debug)]

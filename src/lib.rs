@@ -31,6 +31,7 @@ pub mod config_file;
 pub mod decision;
 pub mod principal;
 pub mod request;
+pub mod store;
 
 // Floor 2.
 pub mod jose;
@@ -39,15 +40,19 @@ pub mod pages;
 // Floor 3.
 pub mod key_directory;
 pub mod kubernetes;
+pub mod revocation;
 pub mod session;
 
 // Floor 4.
 pub mod authz;
+pub mod embedded_store;
 pub mod identity;
 pub mod providers;
+pub mod redis_store;
 
 // Floor 5.
 pub mod oidc;
+pub mod stores;
 
 // Floor 6.
 pub mod authn;

@@ -37,13 +37,13 @@ pub mod oidc_provider;
 pub mod parts;
 pub mod pki;
 pub mod portcullis;
-#[path = "../../src/session/redis/tests/ports.rs"]
+#[path = "../../src/redis_store/tests/ports.rs"]
 pub mod ports;
 pub mod process;
 pub mod project;
 pub mod provider;
 pub mod raw_client;
-#[path = "../../src/session/redis/tests/server.rs"]
+#[path = "../../src/redis_store/tests/server.rs"]
 pub mod redis;
 pub mod registration;
 pub mod review_api;

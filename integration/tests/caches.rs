@@ -24,9 +24,9 @@ use portcullis::memory;
 use portcullis::principal::{Groups, Method, Principal, ProviderName, User, Userid};
 use portcullis::request::{RawRequest, Request};
 use portcullis::secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing, random_bytes};
-use portcullis::session::{
-    Config as SessionConfig, Metrics, NewSession, Registration, Sessions, StoreConfig, Tokens, open_store,
-};
+use portcullis::session::{Config as SessionConfig, Metrics, NewSession, Registration, Sessions, Tokens};
+use portcullis::store;
+use portcullis::stores::{self, StoreConfig};
 use serde_json::json;
 
 #[global_allocator]
@@ -111,14 +111,11 @@ impl House {
         let clock: SharedClock = SystemClock::shared();
         let ring: SharedRootKeyRing =
             RootKeyRing::new(&[SecretBytes::new(random_bytes::<32>().to_vec())]).unwrap().shared();
-        let config = SessionConfig {
-            store: StoreConfig::Embedded { path: folder.join("store/sessions.redb") },
-            absolute_lifetime: Duration::from_hours(24),
-            idle_lifetime: Duration::from_hours(8),
-        };
-        let metrics = Metrics::default();
-        let store = open_store(&config, &clock, &metrics).await.unwrap();
-        let sessions = Sessions::new(store, ring.clone(), Arc::clone(&clock), &config, metrics);
+        let path = folder.join("store/sessions.redb");
+        let store = stores::open(&StoreConfig::Embedded { path }, &clock, &store::Metrics::default()).await.unwrap();
+        let config =
+            SessionConfig { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
+        let sessions = Sessions::new(store, ring.clone(), Arc::clone(&clock), &config, Metrics::default());
         let raw = RawRequest { method: "GET".into(), host: "kubeflow.test".into(), path: "/".into(), ..<_>::default() };
         Self {
             sessions,

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     clock::Timestamp,
     principal::{Namespace, ServiceAccountName},
-    session::{self, Measure, PodUid, Reopening, Revocations, RevokeError, StoreError, TokenId},
+    revocation::{self, Measure, PodUid, Reopening, Revocations, RevokeError, TokenId},
+    store::StoreError,
 };
 
 /// Makes, lists and lifts revocations.
@@ -124,18 +125,18 @@ impl RevocationService for TokenRevocations {
 }
 
 /// The target of a request, whose names keep the rules of Kubernetes.
-fn parse(target: Option<RevocationTarget>) -> Result<session::RevocationTarget, Status> {
+fn parse(target: Option<RevocationTarget>) -> Result<revocation::Target, Status> {
     let invalid = |error: &dyn std::error::Error| Status::invalid_argument(error.to_string());
     let target = target.and_then(|target| target.target);
     Ok(match target.ok_or_else(|| Status::invalid_argument("the request names no tokens"))? {
         Target::Namespace(name) => {
-            session::RevocationTarget::Namespace(Namespace::parse(&name).map_err(|error| invalid(&error))?)
+            revocation::Target::Namespace(Namespace::parse(&name).map_err(|error| invalid(&error))?)
         }
-        Target::ServiceAccount(ServiceAccount { namespace, name }) => session::RevocationTarget::ServiceAccount(
+        Target::ServiceAccount(ServiceAccount { namespace, name }) => revocation::Target::ServiceAccount(
             ServiceAccountName::new(&namespace, &name).map_err(|error| invalid(&error))?,
         ),
-        Target::PodUid(uid) => session::RevocationTarget::Pod(PodUid::parse(&uid).map_err(|error| invalid(&error))?),
-        Target::TokenId(id) => session::RevocationTarget::Token(TokenId::parse(&id).map_err(|error| invalid(&error))?),
+        Target::PodUid(uid) => revocation::Target::Pod(PodUid::parse(&uid).map_err(|error| invalid(&error))?),
+        Target::TokenId(id) => revocation::Target::Token(TokenId::parse(&id).map_err(|error| invalid(&error))?),
     })
 }
 
@@ -161,16 +162,16 @@ fn summary(revocation: &Revocation) -> String {
     }
 }
 
-impl From<session::Revocation> for Revocation {
-    fn from(revocation: session::Revocation) -> Self {
+impl From<revocation::Revocation> for Revocation {
+    fn from(revocation: revocation::Revocation) -> Self {
         let target = match revocation.target() {
-            session::RevocationTarget::Namespace(namespace) => Target::Namespace(namespace.to_string()),
-            session::RevocationTarget::ServiceAccount(account) => Target::ServiceAccount(ServiceAccount {
+            revocation::Target::Namespace(namespace) => Target::Namespace(namespace.to_string()),
+            revocation::Target::ServiceAccount(account) => Target::ServiceAccount(ServiceAccount {
                 namespace: account.namespace().to_string(),
                 name: account.name().to_owned(),
             }),
-            session::RevocationTarget::Pod(uid) => Target::PodUid(uid.as_str().to_owned()),
-            session::RevocationTarget::Token(id) => Target::TokenId(id.as_str().to_owned()),
+            revocation::Target::Pod(uid) => Target::PodUid(uid.as_str().to_owned()),
+            revocation::Target::Token(id) => Target::TokenId(id.as_str().to_owned()),
         };
         Self {
             target: Some(RevocationTarget { target: Some(target) }),

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     oidc::{Login, SharedLogin},
     principal::Userid,
-    session::{Handle, SessionListing, Sessions, StoreError},
+    session::{Handle, SessionListing, Sessions},
+    store::StoreError,
 };
 
 /// Lists and ends the sessions of people.

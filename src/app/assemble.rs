@@ -24,7 +24,10 @@ use crate::{
     oidc::{self, Limits, Login, SharedLogin},
     panics::kept_up,
     providers::{self, ClaimsConfig, ProviderConfig},
-    session::{self, RevocationMetrics, Revocations, SessionStore, Sessions, StoreOpenError, StoreReach},
+    revocation::{self, Revocations},
+    session::{self, Sessions},
+    store::{self, SessionStore, StoreOpenError, StoreReach},
+    stores,
 };
 
 /// Issuers of ServiceAccount tokens: the usual ones of a cluster, and the one of the tokens in Secrets, which never
@@ -68,8 +71,9 @@ impl AssembleError {
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     pub(super) config: config::Metrics,
+    store: store::Metrics,
     sessions: session::Metrics,
-    revocations: RevocationMetrics,
+    revocations: revocation::Metrics,
     kubernetes: kubernetes::Metrics,
     login: oidc::Metrics,
     check: check::Metrics,
@@ -82,8 +86,9 @@ impl Metrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         Self {
             config: config::Metrics::register(registry),
+            store: store::Metrics::register(registry),
             sessions: session::Metrics::register(registry),
-            revocations: RevocationMetrics::register(registry),
+            revocations: revocation::Metrics::register(registry),
             kubernetes: kubernetes::Metrics::register(registry),
             login: oidc::Metrics::register(registry),
             check: check::Metrics::register(registry),
@@ -129,13 +134,12 @@ impl Assembly {
         metrics: &Metrics,
         clock: &SharedClock,
     ) -> Result<Self, AssembleError> {
-        let store = session::open_store(&settings.sessions, clock, &metrics.sessions).await?;
+        let store = stores::open(&settings.store, clock, &metrics.store).await?;
         let sessions = sessions(settings, &store, keyrings, metrics, clock);
         let revocations = Arc::new(Revocations::new(
             Arc::clone(&store),
             keyrings.root(),
             Arc::clone(clock),
-            &settings.sessions.store,
             metrics.revocations.clone(),
         ));
         revocations.begin().await;

@@ -10,7 +10,6 @@ use crate::{
     jose::{AssertionKey, AssertionKeyError, AssertionKeyRing, SharedAssertionKeyRing},
     key_directory::{KeyDirectory, KeyDirectoryContents, KeyDirectoryError},
     secret::{RootKeyRing, SecretBytes, SharedRootKeyRing},
-    session::StoreConfig,
 };
 
 /// The rings, which everybody shares, and where they come from.
@@ -38,13 +37,7 @@ impl Keyrings {
     pub(super) fn open(settings: &Settings, clock: &SharedClock) -> Result<Self, KeyDirectoryError> {
         let directory = match &settings.keys.source {
             KeySource::Files { .. } => None,
-            KeySource::Directory(path) => {
-                let store = match &settings.sessions.store {
-                    StoreConfig::Embedded { path } => path.parent(),
-                    StoreConfig::Memory | StoreConfig::Redis(_) => None,
-                };
-                Some(KeyDirectory::open(path, store, clock.now())?)
-            }
+            KeySource::Directory(path) => Some(KeyDirectory::open(path, settings.store.folder(), clock.now())?),
         };
         let NextKeys { root, assertion, digest, published } =
             read(settings, directory.as_ref(), HashMap::new(), clock.now())?;

@@ -207,7 +207,7 @@ fn needs_restart(before: &Settings, after: &Settings) -> Vec<&'static str> {
             old.admin.as_ref().map(|admin| &admin.bind) != new.admin.as_ref().map(|admin| &admin.bind),
             "listeners.admin.bind",
         ),
-        (before.sessions.store != after.sessions.store, "sessions.store"),
+        (before.store != after.store, "sessions.store"),
         (directory(before) != directory(after), "keys.directory"),
     ];
     changes.into_iter().filter_map(|(changed, field)| changed.then_some(field)).collect()

@@ -12,8 +12,8 @@ use crate::{
     principal::{Method, Principal},
     reason::Reason,
     request::{Authorization, Request},
+    revocation::{NotRevoked, Revocations, TokenRefusal},
     secret::sha256,
-    session::{NotRevoked, Revocations, TokenRefusal},
 };
 
 /// Whose the `authorization` header is to judge. Told by the unverified issuer alone: it decides who judges, never what
@@ -151,8 +151,9 @@ mod tests {
     use crate::{
         clock::{ManualClock, SharedClock, Timestamp},
         request::RawRequest,
+        revocation,
         secret::{RootKeyRing, SecretBytes},
-        session::{MemoryStore, RevocationMetrics, StoreConfig},
+        store::MemoryStore,
     };
 
     fn jwt(claims: &serde_json::Value) -> String {
@@ -164,7 +165,7 @@ mod tests {
         let clock: SharedClock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
         let ring = RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).unwrap().shared();
         let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
-        let revocations = Revocations::new(store, ring, clock, &StoreConfig::Memory, RevocationMetrics::default());
+        let revocations = Revocations::new(store, ring, clock, revocation::Metrics::default());
         let authenticator =
             BearerAuthenticator::new(None, Arc::new(revocations), ["https://idp.example.com".to_owned()]);
         let headers = vec![("authorization".to_owned(), value.to_owned())];

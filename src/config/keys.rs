@@ -11,7 +11,7 @@ use crate::{
     config_file::{FieldError, FieldPath, forms},
     jose::AssertionKey,
     secret::{KeyRingError, RootKeyRing, SecretBytes, root_key_of_file},
-    session::StoreConfig,
+    stores::StoreConfig,
 };
 
 const EITHER: &str = "write either `directory` (self-made keys) or both `root` and `assertion` (files)";
@@ -24,7 +24,7 @@ pub(super) fn resolve(
 ) -> Option<Keys> {
     let publish_ahead = context.duration(&at.key("publish_ahead"), &written.publish_ahead, Duration::ZERO..=7 * DAY);
     let source = match (&written.directory, &written.root, &written.assertion) {
-        (Some(_), None, None) if matches!(store, Some(StoreConfig::Redis(_))) => context.refuse(
+        (Some(_), None, None) if store.is_some_and(StoreConfig::is_shared) => context.refuse(
             FieldError::new(&at.key("directory"), "replicas that share sessions in Redis share their keys")
                 .write("write `root` and `assertion`: files that all replicas have"),
         ),
@@ -54,8 +54,7 @@ pub(super) fn resolve(
 
 /// Whoever copies the store's folder must not get the keys with it.
 fn is_apart(context: &mut Context<'_>, at: &FieldPath, folder: &Path, store: Option<&StoreConfig>) -> bool {
-    let Some(StoreConfig::Embedded { path: file }) = store else { return true };
-    let Some(store_folder) = file.parent() else { return true };
+    let Some(store_folder) = store.and_then(StoreConfig::folder) else { return true };
     let apart = !folder.starts_with(store_folder) && !store_folder.starts_with(folder);
     if !apart {
         context.report(
@@ -68,8 +67,7 @@ fn is_apart(context: &mut Context<'_>, at: &FieldPath, folder: &Path, store: Opt
 }
 
 fn files_apart(context: &mut Context<'_>, at: &FieldPath, path: &Path, store: Option<&StoreConfig>) -> bool {
-    let Some(StoreConfig::Embedded { path: file }) = store else { return true };
-    let Some(store_folder) = file.parent() else { return true };
+    let Some(store_folder) = store.and_then(StoreConfig::folder) else { return true };
     let apart = !path.starts_with(store_folder);
     if !apart {
         context.report(

@@ -10,7 +10,7 @@ use crate::{
         FieldError, FieldPath,
         forms::{self, RedisMode},
     },
-    session::{RedisAddress, RedisConfig, RedisServers, RedisTls},
+    redis_store::{RedisAddress, RedisConfig, RedisServers, RedisTls},
 };
 
 const DEFAULT_PORT: u16 = 6379;

@@ -33,8 +33,10 @@ fn whole(context: &mut Context<'_>, file: &forms::File) -> Option<Settings> {
     let root = FieldPath::root();
     let listeners = listeners::resolve(context, &root.key("listeners"), &file.listeners);
     let drain = drain(context, &root.key("drain"), &file.drain);
-    let sessions = sessions::resolve(context, &root.key("sessions"), &file.sessions);
-    let keys = keys::resolve(context, &root.key("keys"), &file.keys, sessions.as_ref().map(|sessions| &sessions.store));
+    let at = root.key("sessions");
+    let store = sessions::store(context, &at.key("store"), &file.sessions.store);
+    let sessions = sessions::resolve(context, &at, &file.sessions);
+    let keys = keys::resolve(context, &root.key("keys"), &file.keys, store.as_ref());
     let providers = providers::resolve(context, &root.key("providers"), &file.providers);
     let origins = origins::resolve(context, &root.key("origins"), &file.origins, &file.providers);
     let hosts = hosts(context, &root, file);
@@ -53,6 +55,7 @@ fn whole(context: &mut Context<'_>, file: &forms::File) -> Option<Settings> {
         drain: drain?,
         keys: keys?,
         sessions: sessions?,
+        store: store?,
         providers: providers?,
         origins: origins?,
         service_accounts: match service_accounts {

@@ -6,14 +6,14 @@ use super::{
 };
 use crate::{
     config_file::{FieldError, FieldPath, forms},
-    session::{self, StoreConfig},
+    session,
+    stores::StoreConfig,
 };
 
 pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &forms::Sessions) -> Option<session::Config> {
-    let store = store(context, &at.key("store"), &written.store);
     let absolute = context.duration(&at.key("absolute_lifetime"), &written.absolute_lifetime, SECOND..=30 * DAY);
     let idle = context.duration(&at.key("idle_lifetime"), &written.idle_lifetime, SECOND..=30 * DAY);
-    let (store, absolute_lifetime, idle_lifetime) = (store?, absolute?, idle?);
+    let (absolute_lifetime, idle_lifetime) = (absolute?, idle?);
     if idle_lifetime > absolute_lifetime {
         context.report(
             FieldError::new(&at.key("idle_lifetime"), "must not be longer than absolute_lifetime")
@@ -22,10 +22,10 @@ pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &forms
         );
         return None;
     }
-    Some(session::Config { store, absolute_lifetime, idle_lifetime })
+    Some(session::Config { absolute_lifetime, idle_lifetime })
 }
 
-fn store(context: &mut Context<'_>, at: &FieldPath, written: &forms::Store) -> Option<StoreConfig> {
+pub(super) fn store(context: &mut Context<'_>, at: &FieldPath, written: &forms::Store) -> Option<StoreConfig> {
     if written.redis.is_some() && written.kind != forms::StoreKind::Redis {
         return context.refuse(
             FieldError::new(&at.key("redis"), "this store is not in Redis").write("remove it, or write `type: redis`"),

@@ -12,6 +12,7 @@ use crate::{
     providers,
     secret::{RootKeyRing, SecretBytes, SecretString},
     session,
+    stores::StoreConfig,
 };
 
 /// Everything that the configuration says, checked. Secrets do not print.
@@ -23,8 +24,10 @@ pub struct Settings {
     pub drain: Drain,
     /// Where keys come from.
     pub keys: Keys,
-    /// Sessions and their store.
+    /// For how long sessions live.
     pub sessions: session::Config,
+    /// Where sessions are kept.
+    pub store: StoreConfig,
     /// Identity providers; names are unique.
     pub providers: Vec<Provider>,
     /// Where browsers sign in: one for a host, and every one names a provider of the list.

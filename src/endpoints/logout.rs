@@ -10,7 +10,8 @@ use crate::{
     panics::passed_on,
     reason::Reason,
     request::{Kind, Request},
-    session::{Session, StoreError, Tokens},
+    session::{Session, Tokens},
+    store::StoreError,
 };
 
 /// The parameter of the signed-out address that leads on to the provider.

@@ -10,7 +10,8 @@ use crate::{
     panics::passed_on,
     reason::Reason,
     request::{Kind, Request},
-    session::{Handle, Session, SessionListing, StoreError},
+    session::{Handle, Session, SessionListing},
+    store::StoreError,
 };
 
 /// The query parameters of our forms: which session ends, and the token that says that the form is ours.

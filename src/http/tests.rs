@@ -16,7 +16,8 @@ use crate::{
     jose::{AssertionKey, AssertionKeyRing},
     oidc::{self, SharedLogin},
     secret::{RootKeyRing, SecretBytes},
-    session::{self, MemoryStore, Sessions, StoreConfig},
+    session::{self, Sessions},
+    store::MemoryStore,
 };
 
 async fn ask(router: Router, method: Method, path: &str) -> (Response<()>, String) {
@@ -42,7 +43,7 @@ fn no_provider() -> SharedLogin {
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
     let keys = RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).unwrap().shared();
     let day = Duration::from_hours(24);
-    let config = session::Config { store: StoreConfig::Memory, absolute_lifetime: day, idle_lifetime: day };
+    let config = session::Config { absolute_lifetime: day, idle_lifetime: day };
     let sessions = Sessions::new(store, keys.clone(), Arc::clone(&clock), &config, session::Metrics::default());
     let config = oidc::Config { providers: Vec::new(), limits: oidc::Limits::default() };
     let metrics = oidc::Metrics::register(&mut Registry::default());

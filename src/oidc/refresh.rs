@@ -30,10 +30,8 @@ use crate::{
     principal::ProviderName,
     providers::{Known, RefreshConfig, for_log},
     secret::SecretString,
-    session::{
-        AccessTokenLife, CLOCK_TOLERANCE, Current, Handle, LeaseHolder, OpenError, Renewal, Renewed, Session,
-        StoreError, Tokens,
-    },
+    session::{AccessTokenLife, Current, Handle, OpenError, Renewal, Renewed, Session, Tokens},
+    store::{CLOCK_TOLERANCE, LeaseHolder, StoreError},
 };
 
 /// How long all of a refresh may take: shorter than the gateway waits.

@@ -26,8 +26,11 @@ use crate::{
     kubernetes::{self, ReviewAnswer, ReviewError, ReviewedUser, Reviews, ServiceAccountTokens},
     oidc::{self, Limits, Login, LoginOrigin},
     principal::{Email, Groups, User, Userid},
+    revocation::{self, Revocations},
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing, encode},
-    session::{self, NewSession, RevocationMetrics, Revocations, Sessions, StoreConfig, Tokens},
+    session::{self, NewSession, Sessions, Tokens},
+    store,
+    stores::{self, StoreConfig},
 };
 
 /// The host that the browser is signed in at, and its origin.
@@ -123,16 +126,14 @@ async fn sessions(
     clock: &SharedClock,
     registry: &mut Registry,
 ) -> (Arc<Sessions>, Arc<Revocations>) {
-    let config = session::Config {
-        store: StoreConfig::Memory,
-        absolute_lifetime: Duration::from_hours(24),
-        idle_lifetime: Duration::from_hours(8),
-    };
+    let config =
+        session::Config { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
     let metrics = session::Metrics::register(registry);
-    let store = session::open_store(&config, clock, &metrics).await.expect("memory is there");
+    let store =
+        stores::open(&StoreConfig::Memory, clock, &store::Metrics::register(registry)).await.expect("memory is there");
     let revocations = {
         let (store, clock) = (Arc::clone(&store), Arc::clone(clock));
-        Revocations::new(store, ring.clone(), clock, &config.store, RevocationMetrics::register(registry))
+        Revocations::new(store, ring.clone(), clock, revocation::Metrics::register(registry))
     };
     revocations.begin().await;
     let sessions = Sessions::new(store, ring.clone(), Arc::clone(clock), &config, metrics);

@@ -11,13 +11,11 @@ use std::{
 
 use quick_cache::Weighter;
 
-use super::{
-    record::Session,
-    store::{RecordName, SessionStore, StoreObserver},
-};
+use super::record::Session;
 use crate::{
     memory::{self, BoundedCache},
     secret::{Label, RootKeyRing},
+    store::{RecordName, SessionStore, StoreObserver},
 };
 
 /// What an opened session usually takes, in bytes.
@@ -63,8 +61,9 @@ impl Weighter<CacheKey, Entry> for Weight {
 pub(super) struct Epoch(u64);
 
 impl OpenedSessions {
-    /// An empty cache, of use where and while the store tells of changes; an entry for `lifetime` at most.
-    pub(super) fn of(store: Arc<dyn SessionStore>, lifetime: Duration) -> Self {
+    /// An empty cache, of use where and while the store tells of changes; an entry for as long as the store says at most.
+    pub(super) fn of(store: Arc<dyn SessionStore>) -> Self {
+        let lifetime = store.may_remember_for();
         let epochs = Arc::new(Epochs((0..EPOCHS).map(|_| AtomicU64::new(0)).collect()));
         let observer: Arc<dyn StoreObserver> = epochs.clone();
         let enabled = store.observe(Arc::downgrade(&observer));

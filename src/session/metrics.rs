@@ -2,7 +2,7 @@
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
 
@@ -19,7 +19,6 @@ pub struct Metrics {
     pub(super) evicted: Counter,
     pub(super) expired: Counter,
     pub(super) store_failures: Counter,
-    pub(super) store_up: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,11 +67,6 @@ impl Metrics {
             "session_store_failures",
             "Calls that the session store did not carry out",
             metrics.store_failures.clone(),
-        );
-        registry.register(
-            "session_store_up",
-            "Whether the session store's server is reached (1) or browsers are answered 503 (0)",
-            metrics.store_up.clone(),
         );
         metrics
     }

@@ -1,11 +1,10 @@
 //! A logout at the provider, carried out once.
 
-use super::{
-    index,
-    service::Sessions,
-    store::{IndexKeys, StoreError},
+use super::service::Sessions;
+use crate::{
+    store::{IndexKeys, StoreError, index},
+    {clock::Timestamp, secret::RootKeyRing},
 };
-use crate::{clock::Timestamp, secret::RootKeyRing};
 
 /// A logout that the provider tells of.
 #[derive(Clone, Copy, Debug)]

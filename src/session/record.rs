@@ -10,7 +10,6 @@ use prost::Message as _;
 
 use super::{
     registration::Registration,
-    store::{CLOCK_TOLERANCE, RecordName},
     ticket::{Handle, Ticket},
     wire,
 };
@@ -19,6 +18,7 @@ use crate::{
     jose, memory,
     principal::{Email, Groups, ProviderName, User, Userid},
     secret::{KeyId, Label, RootKeyRing, SecretString, UnsealError},
+    store::{CLOCK_TOLERANCE, RecordName},
 };
 
 /// The version of the messages that are sealed; a part of what they are sealed for.

@@ -3,12 +3,12 @@
 use super::{
     record::{Session, SessionListing},
     service::Sessions,
-    store::{RecordName, StoreError},
     ticket::Handle,
 };
 use crate::{
     principal::Userid,
     secret::{Label, decode, encode},
+    store::{RecordName, StoreError},
 };
 
 impl Sessions {

@@ -7,22 +7,21 @@ use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
 use super::{
-    Config, StoreConfig,
     cache::OpenedSessions,
-    index,
+    config::Config,
     metrics::{Metrics, OpenOutcome},
     record::{self, NewSession, Opened, Renewal, Session, SessionListing, Tokens},
     registration::Registration,
-    store::{
-        CLOCK_TOLERANCE, IndexKeys, Inserted, LeaseHolder, NewRecord, RecordName, Replaced, Replacement, SWEEP_BATCH,
-        SessionStore, StoreError, StoreReach, StoredListing,
-    },
     ticket::Ticket,
 };
 use crate::{
     clock::{SharedClock, Timestamp},
     principal::Userid,
     secret::{RootKeyRing, SecretString, SharedRootKeyRing},
+    store::{
+        CLOCK_TOLERANCE, IndexKeys, Inserted, LeaseHolder, NewRecord, RecordName, Replaced, Replacement, SWEEP_BATCH,
+        SessionStore, StoreError, StoreReach, StoredListing, index,
+    },
 };
 
 /// How often the last use of a session is stored, unless the idle lifetime is shorter than two of it.
@@ -116,11 +115,7 @@ impl Sessions {
         config: &Config,
         metrics: Metrics,
     ) -> Self {
-        let remembered_for = match &config.store {
-            StoreConfig::Redis(redis) => redis.cache_lifetime,
-            StoreConfig::Memory | StoreConfig::Embedded { .. } => Duration::MAX,
-        };
-        let opened = OpenedSessions::of(Arc::clone(&store), remembered_for);
+        let opened = OpenedSessions::of(Arc::clone(&store));
         let (absolute_lifetime, idle_lifetime) = (config.absolute_lifetime, config.idle_lifetime);
         let uses = Arc::new(Semaphore::new(USES_AT_ONCE));
         Self { store, ring, clock, absolute_lifetime, idle_lifetime, opened, uses, metrics }

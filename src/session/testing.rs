@@ -1,46 +1,34 @@
 //! What the tests of this module share.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
-use super::{
-    AccessTokenLife, Config, MemoryStore, Metrics, NewSession, Registration, SessionStore, Sessions, StoreConfig,
-    Tokens,
-};
+use super::{AccessTokenLife, Config, Metrics, NewSession, Registration, Sessions, Tokens};
+pub(crate) use crate::store::testing::{now, ring};
 use crate::{
-    clock::{ManualClock, SharedClock, Timestamp},
+    clock::{ManualClock, Timestamp},
     principal::{Email, Groups, ProviderName, User, Userid},
-    secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing},
+    secret::{SecretString, SharedRootKeyRing},
+    store::{self, SessionStore},
 };
 
-pub(super) const ORIGIN: &str = "https://kubeflow.example.com";
-pub(super) const ISSUER: &str = "https://dex.example.com/dex";
-pub(super) const ABSOLUTE: Duration = Duration::from_hours(24);
-pub(super) const IDLE: Duration = Duration::from_hours(8);
+pub(crate) const ORIGIN: &str = "https://kubeflow.example.com";
+pub(crate) const ISSUER: &str = "https://dex.example.com/dex";
+pub(crate) const ABSOLUTE: Duration = Duration::from_hours(24);
+pub(crate) const IDLE: Duration = Duration::from_hours(8);
 
-/// A ring of keys, each made of a number.
-pub(super) fn ring(keys: &[u8]) -> RootKeyRing {
-    let keys: Vec<_> =
-        keys.iter().map(|seed| SecretBytes::new((0..32).map(|byte| byte ^ (seed << 5)).collect())).collect();
-    RootKeyRing::new(&keys).unwrap()
-}
+pub(crate) const CLIENT_ID: &str = "portcullis";
 
-pub(super) fn now() -> Timestamp {
-    Timestamp::from_unix_seconds(1_800_000_000)
-}
-
-pub(super) const CLIENT_ID: &str = "portcullis";
-
-pub(super) fn dex() -> Registration {
+pub(crate) fn dex() -> Registration {
     let provider = ProviderName::parse("dex").unwrap();
     Registration { provider, issuer: ISSUER.to_owned(), client_id: CLIENT_ID.to_owned() }
 }
 
-pub(super) fn config(store: StoreConfig) -> Config {
-    Config { store, absolute_lifetime: ABSOLUTE, idle_lifetime: IDLE }
+pub(crate) fn config() -> Config {
+    Config { absolute_lifetime: ABSOLUTE, idle_lifetime: IDLE }
 }
 
 /// A person named `name` who begins to sign in at `began`.
-pub(super) fn new_session(name: &str, began: Timestamp) -> NewSession {
+pub(crate) fn new_session(name: &str, began: Timestamp) -> NewSession {
     let email = format!("{name}@example.com");
     NewSession {
         user: User {
@@ -71,42 +59,48 @@ pub(super) fn new_session(name: &str, began: Timestamp) -> NewSession {
 }
 
 /// Sessions over a store, and the clock that moves them.
-pub(super) struct World {
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) ring: SharedRootKeyRing,
-    pub(super) store: Arc<dyn SessionStore>,
-    pub(super) sessions: Sessions,
+pub(crate) struct World {
+    kept: store::testing::World,
+    pub(crate) ring: SharedRootKeyRing,
+    pub(crate) sessions: Sessions,
+}
+
+impl Deref for World {
+    type Target = store::testing::World;
+
+    fn deref(&self) -> &Self::Target {
+        &self.kept
+    }
 }
 
 impl World {
-    pub(super) fn in_memory() -> Self {
-        Self::over(|clock| Arc::new(MemoryStore::new(clock)))
+    pub(crate) fn in_memory() -> Self {
+        Self::over(store::testing::World::in_memory())
     }
 
-    pub(super) fn over(store: impl FnOnce(SharedClock) -> Arc<dyn SessionStore>) -> Self {
-        let clock = ManualClock::at(now());
-        Self::over_with(&clock, store(clock.clone()))
+    pub(crate) fn over_with(clock: &Arc<ManualClock>, store: Arc<dyn SessionStore>) -> Self {
+        Self::over(store::testing::World::over(clock, store))
     }
 
-    pub(super) fn over_with(clock: &Arc<ManualClock>, store: Arc<dyn SessionStore>) -> Self {
+    fn over(kept: store::testing::World) -> Self {
         let ring = ring(&[1]).shared();
-        let sessions = replica(&store, &ring, clock);
-        Self { clock: Arc::clone(clock), ring, store, sessions }
+        let sessions = replica(&kept, &ring);
+        Self { kept, ring, sessions }
     }
 
     /// Another process's sessions over the same store.
-    pub(super) fn another_replica(&self) -> Sessions {
-        replica(&self.store, &self.ring, &self.clock)
+    pub(crate) fn another_replica(&self) -> Sessions {
+        replica(&self.kept, &self.ring)
     }
 
     /// Signs a person in; their ticket.
-    pub(super) async fn sign_in(&self, name: &str) -> String {
+    pub(crate) async fn sign_in(&self, name: &str) -> String {
         use crate::clock::Clock as _;
         let (ticket, _) = self.sessions.create(new_session(name, self.clock.now())).await.unwrap();
         ticket.expose().to_owned()
     }
 }
 
-fn replica(store: &Arc<dyn SessionStore>, ring: &SharedRootKeyRing, clock: &Arc<ManualClock>) -> Sessions {
-    Sessions::new(Arc::clone(store), Arc::clone(ring), clock.clone(), &config(StoreConfig::Memory), Metrics::default())
+fn replica(kept: &store::testing::World, ring: &SharedRootKeyRing) -> Sessions {
+    Sessions::new(Arc::clone(&kept.store), Arc::clone(ring), kept.clock.clone(), &config(), Metrics::default())
 }

@@ -6,16 +6,18 @@ use futures::future::join_all;
 
 use self::watched::Watched;
 use super::{
-    CLOCK_TOLERANCE, Config, CreateError, LeaseHolder, MemoryStore, Metrics, OpenError, Registration, Renewal, Renewed,
-    SessionStore, Sessions, StoreConfig, StoredRecord, Tokens, contract, index,
-    store::{Inserted, NewRecord, RecordName, StoreObserver},
+    Config, CreateError, Metrics, OpenError, Registration, Renewal, Renewed, Sessions, Tokens,
     testing::{ABSOLUTE, IDLE, ISSUER, ORIGIN, World, dex, new_session, now, ring},
     ticket::Ticket,
 };
 use crate::{
-    clock::{Clock as _, ManualClock},
+    clock::Clock as _,
     principal::{ProviderName, Userid},
     secret::SecretString,
+    store::{
+        CLOCK_TOLERANCE, Inserted, LeaseHolder, MemoryStore, NewRecord, RecordName, SessionStore, StoreObserver,
+        StoredRecord, index,
+    },
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -23,17 +25,6 @@ const MINUTE: Duration = Duration::from_mins(1);
 const ALMOST_IDLE: Duration = Duration::from_mins(8 * 60 - 1);
 
 mod watched;
-
-mod memory {
-    use super::{World, contract};
-
-    #[expect(clippy::unused_async, reason = "other stores are waited for")]
-    async fn world() -> (World, ()) {
-        (World::in_memory(), ())
-    }
-
-    contract::run!(world);
-}
 
 async fn open(sessions: &Sessions, ticket: &str) -> Result<Arc<super::Session>, OpenError> {
     sessions.open(ticket, ORIGIN, &dex()).await
@@ -284,7 +275,7 @@ async fn a_session_that_is_used_ends_at_its_absolute_end() {
 async fn a_shortened_lifetime_holds_for_sessions_that_had_begun() {
     let world = World::in_memory();
     let ticket = world.sign_in("user").await;
-    let short = Config { store: StoreConfig::Memory, absolute_lifetime: 10 * MINUTE, idle_lifetime: IDLE };
+    let short = Config { absolute_lifetime: 10 * MINUTE, idle_lifetime: IDLE };
     let sessions = Sessions::new(
         Arc::clone(&world.store),
         Arc::clone(&world.ring),
@@ -506,7 +497,7 @@ async fn an_outcome_is_counted_once() {
     let world = World::in_memory();
     let mut registry = prometheus_client::registry::Registry::default();
     let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new(world.clock.clone()));
-    let config = super::testing::config(StoreConfig::Memory);
+    let config = super::testing::config();
     let metrics = Metrics::register(&mut registry);
     let sessions = Sessions::new(store, Arc::clone(&world.ring), world.clock.clone(), &config, metrics);
     let (ticket, _): (SecretString, _) = sessions.create(new_session("user", now())).await.unwrap();
@@ -527,17 +518,6 @@ async fn an_outcome_is_counted_once() {
     ] {
         assert!(text.contains(line), "{line} in {text}");
     }
-}
-
-#[tokio::test]
-async fn a_store_is_opened_as_it_is_configured() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock: crate::clock::SharedClock = ManualClock::at(now());
-    let path = folder.path().join("sessions/sessions.redb");
-    for store in [StoreConfig::Memory, StoreConfig::Embedded { path: path.clone() }] {
-        super::open_store(&super::testing::config(store), &clock, &Metrics::default()).await.unwrap();
-    }
-    assert!(path.is_file());
 }
 
 #[tokio::test]
@@ -604,7 +584,7 @@ impl StoreObserver for Heard {
 }
 
 fn sessions_over(world: &World, store: Arc<Watched>) -> Sessions {
-    let config = super::testing::config(StoreConfig::Memory);
+    let config = super::testing::config();
     Sessions::new(store, Arc::clone(&world.ring), world.clock.clone(), &config, Metrics::default())
 }
 

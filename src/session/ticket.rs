@@ -4,8 +4,10 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::store::RecordName;
-use crate::secret::{KeyId, Label, RootKeyRing, SecretString, UnsealError, decode, encode, random_bytes};
+use crate::{
+    secret::{KeyId, Label, RootKeyRing, SecretString, UnsealError, decode, encode, random_bytes},
+    store::RecordName,
+};
 
 const PART_BYTES: usize = 32;
 const TAG_BYTES: usize = 32;
@@ -162,7 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::session::testing::ring;
+    use crate::store::testing::ring;
 
     #[test]
     fn a_ticket_reads_back_to_the_same_record() {

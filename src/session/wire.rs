@@ -1,4 +1,4 @@
-//! The messages of `proto/portcullis/session/v1`. Nothing outside this module's neighbours sees them.
+//! The messages of `proto/portcullis/session/v1`. Nothing outside this room sees them.
 
 #![expect(unreachable_pub, reason = "generated code")]
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use ::portcullis::clock::{SharedClock, SystemClock};
 use ::portcullis::principal::{Email, Groups, ProviderName, User, Userid};
+use ::portcullis::redis_store::{RedisAddress, RedisConfig, RedisServers};
 use ::portcullis::secret::{RootKeyRing, SecretBytes, SecretString};
-use ::portcullis::session::{
-    AccessTokenLife, Config as SessionConfig, Metrics, NewSession, RedisAddress, RedisConfig, RedisServers, Sessions,
-    StoreConfig, Tokens, open_store,
-};
+use ::portcullis::session::{AccessTokenLife, Config as SessionConfig, Metrics, NewSession, Sessions, Tokens};
+use ::portcullis::store;
+use ::portcullis::stores::{self, StoreConfig};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -190,14 +190,9 @@ async fn service(redis: &RedisServer, key: &[u8]) -> Result<Sessions> {
     };
     let clock: SharedClock = SystemClock::shared();
     let ring = RootKeyRing::new(&[SecretBytes::new(key.to_vec())])?.shared();
-    let config = SessionConfig {
-        store: StoreConfig::Redis(config),
-        absolute_lifetime: Duration::from_hours(24),
-        idle_lifetime: Duration::from_hours(8),
-    };
-    let metrics = Metrics::default();
-    let store = open_store(&config, &clock, &metrics).await?;
-    Ok(Sessions::new(store, ring, clock, &config, metrics))
+    let store = stores::open(&StoreConfig::Redis(config), &clock, &store::Metrics::default()).await?;
+    let config = SessionConfig { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
+    Ok(Sessions::new(store, ring, clock, &config, Metrics::default()))
 }
 
 /// The session of this number: each person has one more after each round of all people.

@@ -27,8 +27,9 @@ use crate::{
     principal::{Email, Groups, ProviderName, User, Userid},
     providers::{ClaimsConfig, LogoutConfig, ProviderConfig},
     request::RawRequest,
+    revocation::{self, Revocations},
     secret::{RootKeyRing, SecretBytes, SecretString, random_bytes},
-    session::{self, NewSession, RevocationMetrics, Revocations, Sessions, StoreConfig, Tokens},
+    session::{self, NewSession, Sessions, Tokens},
 };
 
 pub(super) const ISSUER: &str = "https://idp.example.com";
@@ -90,14 +91,10 @@ impl Fixture {
         let shared: SharedClock = Arc::new(Faulty(clock.clone(), panicking));
         let ring = RootKeyRing::new(&[SecretBytes::new(random_bytes::<32>().to_vec())]).unwrap().shared();
         let mut registry = Registry::default();
-        let config = session::Config {
-            store: StoreConfig::Memory,
-            absolute_lifetime: Duration::from_hours(24),
-            idle_lifetime: Duration::from_hours(8),
-        };
+        let config =
+            session::Config { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
         let store = CountingStore::new(shared.clone());
-        let revocations =
-            Revocations::new(store.clone(), ring.clone(), shared.clone(), &config.store, RevocationMetrics::default());
+        let revocations = Revocations::new(store.clone(), ring.clone(), shared.clone(), revocation::Metrics::default());
         let metrics = session::Metrics::register(&mut registry);
         let sessions = Arc::new(Sessions::new(store.clone(), ring.clone(), shared.clone(), &config, metrics));
         let oidc = oidc::Config { providers: vec![provider(http)], limits: Limits::default() };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{errors, load, with};
-use crate::session::{RedisServers, StoreConfig};
+use crate::{redis_store::RedisServers, stores::StoreConfig};
 
 const STORE: &str = "{type: embedded, path: /var/lib/portcullis/sessions/sessions.redb}";
 const OWN_KEYS: &str = "directory: /var/lib/portcullis/keys";
@@ -20,7 +20,7 @@ fn all_that_is_written_is_read() {
          username: portcullis, password_file: /p, sentinel_password_file: /s, ca_file: /ca, prefix: a, timeout: 1s, \
          replicas: 2, cache_lifetime: 5s",
     );
-    let StoreConfig::Redis(redis) = load(&text).unwrap().sessions.store else { panic!("another store") };
+    let StoreConfig::Redis(redis) = load(&text).unwrap().store else { panic!("another store") };
     let RedisServers::Sentinel { name, sentinels, password_file } = &redis.servers else { panic!("another mode") };
     assert_eq!(name, "sessions");
     assert_eq!(sentinels.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a.example.com:26379", "10.0.0.2:6379"]);

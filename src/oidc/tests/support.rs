@@ -20,7 +20,7 @@ use crate::{
     principal::ProviderName,
     providers::{ClaimsConfig, LogoutConfig, ProviderConfig},
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing},
-    session::{self, Registration, Sessions, StoreConfig},
+    session::{self, Registration, Sessions},
 };
 
 pub(in crate::oidc) const ORIGIN: &str = "https://kf.example.com";
@@ -51,11 +51,8 @@ fn replica(
     keys: &SharedRootKeyRing,
     clock: &Arc<ManualClock>,
 ) -> (Arc<Sessions>, Login) {
-    let session_config = session::Config {
-        store: StoreConfig::Memory,
-        absolute_lifetime: Duration::from_hours(24),
-        idle_lifetime: Duration::from_hours(8),
-    };
+    let session_config =
+        session::Config { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
     let metrics = session::Metrics::default();
     let sessions = Sessions::new(store.clone(), keys.clone(), clock.clone(), &session_config, metrics);
     let sessions = Arc::new(sessions);

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 
 use crate::{
     clock::Timestamp,
-    session::{
+    session::testing::World,
+    store::{
         Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement,
         RevocationChange, RevocationList, SessionStore, StoreError, StoreObserver, StoredListing, StoredRecord,
-        testing::World,
     },
 };
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::{
     clock::{SharedClock, Timestamp},
-    session::{
+    store::{
         Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, MemoryStore, NewRecord, RecordName, Replaced,
         Replacement, RevocationChange, RevocationList, SessionStore, StoreError, StoreObserver, StoredListing,
         StoredRecord,

@@ -1,0 +1,12 @@
+//! For how long sessions live.
+
+use std::time::Duration;
+
+/// For how long sessions live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How long a session lives at most.
+    pub absolute_lifetime: Duration,
+    /// How long it lives without being used; to the minute.
+    pub idle_lifetime: Duration,
+}
