@@ -11,7 +11,7 @@ all_parts=()
 for envoy_version in $ENVOY_VERSIONS; do all_parts+=("envoy-$envoy_version"); done
 all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah etcd kubernetes dex istio)
 # Got by name only: what `get all` is for does without.
-further_parts=(cargo-fuzz)
+further_parts=(cargo-fuzz oauth2-proxy authorino font)
 
 # describe PART: sets
 #   version  in versions.env
@@ -46,11 +46,17 @@ describe() {
     istio)
       version=$ISTIO_VERSION recipe=istio needs=go hint='5 min'
       files='pilot-discovery pilot-agent crd-all.gen.yaml gateway-api-crd.yaml envoy_bootstrap.json' ;;
+    oauth2-proxy)
+      version=$OAUTH2_PROXY_VERSION recipe=oauth2-proxy needs=go hint='2 min' files=oauth2-proxy ;;
+    authorino)
+      version=$AUTHORINO_VERSION recipe=authorino needs=go hint='5 min'
+      files='authorino authorino.kuadrant.io_authconfigs.yaml' ;;
     tools) packages='curl procps' files='curl ps' ;;
     redis) packages=redis-server files=redis-server ;;
     browser)
       packages='chromium chromium-driver fonts-dejavu-core'
       files='chromium chromedriver /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf' ;;
+    font) packages=fonts-dejavu-core files=/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ;;
     h2load) packages=nghttp2-client files=h2load ;;
     # Where Debian puts libraries depends on the machine.
     faketime) packages=libfaketime files='/usr/lib/*/faketime/libfaketime.so.1' ;;

@@ -5,8 +5,8 @@
 //! that hangs, is played by the small scripted servers [`provider`] and [`review_api`]; their honest
 //! mode also serves the demo.
 //!
-//! The product is always a child process. [`growth`] alone links against it too, to store more sessions than people
-//! could sign in for.
+//! The product is always a child process. [`stored_sessions`] alone links against it too, to store more sessions than
+//! people could sign in for.
 #![expect(
     clippy::missing_errors_doc,
     reason = "every error here is the failure of a test, told in full by its own message"
@@ -47,6 +47,8 @@ pub mod raw_client;
 pub mod redis;
 pub mod registration;
 pub mod review_api;
+pub mod stored_sessions;
 pub mod upstream;
+pub mod usage;
 pub mod visitor;
 pub mod wire;

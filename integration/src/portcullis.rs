@@ -46,6 +46,7 @@ pub struct Config {
     http: Port,
     operations: Port,
     environment: Vec<(OsString, OsString)>,
+    output: Option<PathBuf>,
 }
 
 impl Config {
@@ -71,7 +72,7 @@ impl Config {
             "default": { "access": "authenticated" },
             "logging": { "level": "trace", "format": "json" },
         });
-        Ok(Self { tree, folder, check, http, operations, environment: Vec::new() })
+        Ok(Self { tree, folder, check, http, operations, environment: Vec::new(), output: None })
     }
 
     /// Lets people sign in at `provider`, whose only origin is [`ORIGIN`].
@@ -157,16 +158,22 @@ impl Config {
         self.set("/sessions/store", json!({ "type": "embedded", "path": path }))
     }
 
-    /// Keeps sessions in this Redis, under keys of this configuration's own: `root` and `assertion.pem` in its folder.
+    /// Keeps sessions in this Redis, under [`Config::own_keys`].
     pub fn redis_store(self, redis: &RedisServer) -> Result<Self> {
+        let url = format!("redis://127.0.0.1:{}", redis.port());
+        let store = json!({ "type": "redis", "redis": { "urls": [url] } });
+        Ok(self.own_keys()?.set("/sessions/store", store))
+    }
+
+    /// Takes keys of this configuration's own, instead of such as the product makes: `root` and `assertion.pem` in its
+    /// folder.
+    pub fn own_keys(self) -> Result<Self> {
         let (root, assertion) = (self.folder.path().join("root"), self.folder.path().join("assertion.pem"));
         let mut key = [0; 32];
         aws_lc_rs::rand::fill(&mut key).ok().context("random bytes")?;
         fs::write(&root, key)?;
         fs::write(&assertion, rcgen::KeyPair::generate()?.serialize_pem())?;
-        let url = format!("redis://127.0.0.1:{}", redis.port());
-        let store = json!({ "type": "redis", "redis": { "urls": [url] } });
-        Ok(self.set("/keys", json!({ "root": [root], "assertion": [assertion] })).set("/sessions/store", store))
+        Ok(self.set("/keys", json!({ "root": [root], "assertion": [assertion] })))
     }
 
     /// Lets the process see this clock.
@@ -181,6 +188,13 @@ impl Config {
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Where the process's outputs go instead of to a log: see [`Launch::output`].
+    #[must_use]
+    pub fn output(mut self, path: impl Into<PathBuf>) -> Self {
+        self.output = Some(path.into());
         self
     }
 
@@ -412,6 +426,9 @@ async fn launch(config: &Config) -> Result<Process> {
     let mut launch = Launch::new("portcullis", binary()?).args(["serve", "--config"]).arg(&file);
     for (name, value) in &config.environment {
         launch = launch.env(name, value);
+    }
+    if let Some(output) = &config.output {
+        launch = launch.output(output);
     }
     let mut process = launch.start()?;
     let ready = format!("http://{}/readyz", config.operations.address());

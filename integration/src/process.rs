@@ -31,6 +31,7 @@ pub struct Launch {
     environment: Vec<(OsString, OsString)>,
     clear_environment: bool,
     directory: Option<PathBuf>,
+    output: Option<PathBuf>,
 }
 
 impl Launch {
@@ -43,6 +44,7 @@ impl Launch {
             environment: Vec::new(),
             clear_environment: false,
             directory: None,
+            output: None,
         }
     }
 
@@ -81,14 +83,21 @@ impl Launch {
         self
     }
 
-    /// Starts the child; both of its outputs go to one log file.
+    /// Where both outputs go instead of to a log file: a device, or a named pipe that has its reader already.
+    #[must_use]
+    pub fn output(mut self, path: impl Into<PathBuf>) -> Self {
+        self.output = Some(path.into());
+        self
+    }
+
+    /// Starts the child; both of its outputs go to one log file, unless [`Launch::output`] says otherwise.
     pub fn start(self) -> Result<Process> {
         if !self.program.is_file() {
             bail!("{}: {} does not exist", self.name, self.program.display());
         }
         let own = TempDir::with_prefix(format!("portcullis-{}-", self.name))?;
         let log = crate::evidence::log_file(&self.program).unwrap_or_else(|| own.path().join("output.log"));
-        let output = File::options().create(true).append(true).open(&log)?;
+        let output = File::options().create(true).append(true).open(self.output.as_ref().unwrap_or(&log))?;
 
         let mut command = Command::new("setpriv");
         if self.clear_environment {

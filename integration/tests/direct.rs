@@ -10,6 +10,7 @@ use portcullis_integration::faults::Fault;
 use portcullis_integration::pki::{Authority, Identity};
 use portcullis_integration::portcullis::{Config, HOST, Portcullis, TOKEN_AUDIENCE};
 use portcullis_integration::review_api::ReviewApi;
+use portcullis_integration::usage;
 use prost::Message as _;
 use serde_json::json;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -344,7 +345,5 @@ async fn call_with_deadline(address: std::net::SocketAddr, request: &CheckReques
 }
 
 fn resident_bytes(portcullis: &Portcullis) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", portcullis.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    usage::resident_kib(portcullis.id()).unwrap() * 1024
 }

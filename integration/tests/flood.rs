@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use portcullis_integration::check_visitor::CheckVisitor;
 use portcullis_integration::portcullis::{Config, HOST, Portcullis, SESSION_COOKIE, TOKEN_AUDIENCE};
 use portcullis_integration::provider::{Provider, Settings};
 use portcullis_integration::review_api::ReviewApi;
+use portcullis_integration::usage::{cpu_time, resident_kib};
 use portcullis_integration::{evidence, jwt};
 use serde_json::json;
 
@@ -63,7 +63,7 @@ async fn a_flood_of_strangers_costs_little_and_hurts_nobody() {
         Flood { name: "signed in", count: 5_000, status: 200, reason: None, request: Box::new(|_| signed_in.clone()) };
     honest.run(&client, &portcullis).await;
     let (memory_before, calls_before, api_before, started) =
-        (resident_kib(&portcullis), provider.calls(), api.calls(), Instant::now());
+        (resident_kib(portcullis.id()).unwrap(), provider.calls(), api.calls(), Instant::now());
 
     let over = AtomicBool::new(false);
     let passed = AtomicUsize::new(0);
@@ -92,7 +92,7 @@ async fn a_flood_of_strangers_costs_little_and_hurts_nobody() {
 
     let dear: Vec<_> = costs.iter().filter(|(_, times)| **times > MOST_TIMES).collect();
     assert!(dear.is_empty(), "these cost so many times what a signed-in check costs: {dear:?} (all: {costs:?})");
-    let growth = resident_kib(&portcullis).saturating_sub(memory_before);
+    let growth = resident_kib(portcullis.id()).unwrap().saturating_sub(memory_before);
     assert!(growth < MOST_GROWTH_KIB, "grown by {growth} KiB");
     let (calls, api_calls) = (provider.calls(), api.calls());
     assert_eq!(
@@ -201,7 +201,7 @@ fn floods(token: &str) -> Vec<Flood<'_>> {
 impl Flood<'_> {
     /// Sends all of them; gives what one cost the product, in microseconds of CPU time.
     async fn run(&self, client: &CheckClient, portcullis: &Portcullis) -> f64 {
-        let before = cpu_time(portcullis);
+        let before = cpu_time(portcullis.id()).unwrap();
         let next = AtomicUsize::new(0);
         let work = async || {
             loop {
@@ -218,7 +218,7 @@ impl Flood<'_> {
             }
         };
         futures::future::join_all((0..AT_ONCE).map(|_| work())).await;
-        let spent = cpu_time(portcullis).saturating_sub(before);
+        let spent = cpu_time(portcullis.id()).unwrap().saturating_sub(before);
         #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^52 of them")]
         let count = self.count as f64;
         spent.as_secs_f64() * 1e6 / count
@@ -250,20 +250,4 @@ fn unique(number: usize, bytes: usize) -> String {
     let mut unique = RUN.get_or_init(jwt::random_id).clone().into_bytes();
     unique.extend(number.to_be_bytes());
     URL_SAFE_NO_PAD.encode(unique.into_iter().cycle().take(bytes).collect::<Vec<u8>>())
-}
-
-/// User and system time of the product so far; the kernel counts in hundredths of a second (`CLK_TCK`).
-fn cpu_time(portcullis: &Portcullis) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", portcullis.id())).unwrap();
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks: u64 = [11, 12].map(|index| fields[index].parse::<u64>().unwrap()).iter().sum();
-    Duration::from_millis(ticks * 10)
-}
-
-/// The memory that the product holds, in KiB.
-fn resident_kib(portcullis: &Portcullis) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", portcullis.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

@@ -2,34 +2,21 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use ::portcullis::clock::{SharedClock, SystemClock};
-use ::portcullis::principal::{Email, Groups, ProviderName, User, Userid};
-use ::portcullis::redis_store::{RedisAddress, RedisConfig, RedisServers};
-use ::portcullis::secret::{RootKeyRing, SecretBytes, SecretString};
-use ::portcullis::session::{AccessTokenLife, Config as SessionConfig, Metrics, NewSession, Sessions, Tokens};
-use ::portcullis::store;
-use ::portcullis::stores::{self, StoreConfig};
-use anyhow::{Context, Result, ensure};
+use ::portcullis::principal::Userid;
+use ::portcullis::session::Sessions;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use super::figures::info;
 use super::{Operation, SESSIONS_PER_PERSON};
 use crate::check_client::{Answer, Check, CheckClient};
-use crate::portcullis::{Config, HOST, ORIGIN, Portcullis, SESSION_COOKIE};
+use crate::portcullis::{Config, HOST, Portcullis, SESSION_COOKIE};
 use crate::provider::Provider;
 use crate::redis::RedisServer;
+use crate::stored_sessions::{email, fill, in_redis, provider_session, service, session};
 use crate::{http, jwt};
 
-/// How many sessions are stored at once.
-const AT_ONCE: usize = 64;
-/// The sizes of a provider's tokens, in bytes: JWTs of some claims and groups, and an opaque refresh token.
-const ID_TOKEN_BYTES: usize = 1100;
-const ACCESS_TOKEN_BYTES: usize = 1000;
-const REFRESH_TOKEN_BYTES: usize = 200;
 /// The event of a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
@@ -59,7 +46,7 @@ impl<'provider> Ground<'provider> {
         let key = fs::read(config.folder().join("root"))?;
         let process = config.start().await?;
         let client = CheckClient::connect(&process.check_address()).await?;
-        let service = Arc::new(service(&redis, &key).await?);
+        let service = Arc::new(service(&in_redis(&redis), &key).await?);
         let (people, http) = (sessions / SESSIONS_PER_PERSON, http::plain_client()?);
         let samples = (0, Vec::new());
         let mut ground =
@@ -74,24 +61,8 @@ impl<'provider> Ground<'provider> {
 
     /// Stores so many more, many at once.
     pub(super) async fn fill(&mut self, count: u64) -> Result<()> {
-        let (next, end) = (Arc::new(AtomicU64::new(self.stored)), self.stored + count);
-        let mut tasks = JoinSet::<Result<()>>::new();
-        for _ in 0..AT_ONCE {
-            let (next, sessions) = (Arc::clone(&next), Arc::clone(&self.sessions));
-            let (issuer, people) = (self.provider.issuer().to_owned(), self.people);
-            tasks.spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= end {
-                        return Ok(());
-                    }
-                    sessions.create(session(&issuer, number, people)?).await?;
-                }
-            });
-        }
-        while let Some(ended) = tasks.join_next().await {
-            ended?.context("a session is not stored")?;
-        }
+        let end = self.stored + count;
+        fill(&self.sessions, self.stored..end, self.provider.issuer(), self.people).await?;
         self.stored = end;
         Ok(())
     }
@@ -171,65 +142,4 @@ impl<'provider> Ground<'provider> {
         }
         Ok(())
     }
-}
-
-/// What every key begins with, by default.
-const PREFIX: &str = "portcullis";
-
-/// The product's session service over a Redis, under a root key.
-async fn service(redis: &RedisServer, key: &[u8]) -> Result<Sessions> {
-    let config = RedisConfig {
-        servers: RedisServers::Standalone(RedisAddress { host: "127.0.0.1".to_owned(), port: redis.port() }),
-        prefix: PREFIX.to_owned(),
-        username: None,
-        password_file: None,
-        tls: None,
-        timeout: Duration::from_secs(30),
-        replicas: None,
-        cache_lifetime: Duration::from_mins(5),
-    };
-    let clock: SharedClock = SystemClock::shared();
-    let ring = RootKeyRing::new(&[SecretBytes::new(key.to_vec())])?.shared();
-    let store = stores::open(&StoreConfig::Redis(config), &clock, &store::Metrics::default()).await?;
-    let config = SessionConfig { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
-    Ok(Sessions::new(store, ring, clock, &config, Metrics::default()))
-}
-
-/// The session of this number: each person has one more after each round of all people.
-fn session(issuer: &str, number: u64, people: u64) -> Result<NewSession> {
-    let (person, now) = (number % people, SystemClock::shared().now());
-    let email = email(person);
-    let groups = ["everyone", "team-a", "data-science", "kubeflow-users"];
-    let token = |bytes: usize| SecretString::new("t".repeat(bytes));
-    Ok(NewSession {
-        user: User {
-            provider: ProviderName::parse("test")?,
-            issuer: issuer.to_owned(),
-            subject: format!("CiQ{person:033}"),
-            userid: Userid::parse(&email)?,
-            email: Some(Email::parse(&email)?),
-            groups: Groups::from_provider(groups),
-        },
-        origin: ORIGIN.to_owned(),
-        login_began_at: now,
-        source: Some("192.0.2.7".parse()?),
-        client_id: "portcullis".to_owned(),
-        tokens: Tokens {
-            id_token: token(ID_TOKEN_BYTES),
-            access_token: Some(token(ACCESS_TOKEN_BYTES)),
-            refresh_token: Some(token(REFRESH_TOKEN_BYTES)),
-            access_token_life: Some(AccessTokenLife { issued_at: now, expires_at: now.plus(Duration::from_hours(1)) }),
-            nonce: Some(token(43)),
-        },
-        provider_session: Some(provider_session(number)),
-        authenticated_at: Some(now),
-    })
-}
-
-fn email(person: u64) -> String {
-    format!("person-{person:07}@example.com")
-}
-
-fn provider_session(number: u64) -> String {
-    format!("6f1d2c3b-0000-4000-8000-{number:012}")
 }
