@@ -1,4 +1,25 @@
-.PHONY: demo test growth parts
+.PHONY: check unit demo test growth parts
+
+SHELL := bash
+.SHELLFLAGS := -eo pipefail -c
+
+# The compiler of rust-toolchain.toml, or what takes its place where that cannot be had.
+TOOLCHAIN := $(shell .ci/toolchain)
+ifneq ($(TOOLCHAIN),)
+export RUSTUP_TOOLCHAIN := $(TOOLCHAIN)
+endif
+
+# Between two edits: formatting and lints. Under a minute once built.
+check:
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+
+# Between two edits: the product's own unit, property and contract tests, or those whose name holds FILTER. Under a minute
+# once built. The whole workspace is named, since another set of packages has other features and would be built anew.
+unit:
+	@integration/parts/get redis
+	@tests=$$(cargo test --workspace --lib --locked --no-run --message-format=json-render-diagnostics \
+	  | sed -n 's|.*"executable":"\([^"]*/portcullis-[0-9a-f]*\)".*|\1|p') && "$$tests" --quiet $(FILTER)
 
 # A whole gateway with everything embedded, to sign in to with a browser. Needs Rust, make and Python's pip; with
 # STORE=redis it has a Redis of its own, which needs Debian.

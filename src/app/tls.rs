@@ -11,7 +11,7 @@ use rustls::{
 };
 use rustls_pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
-use x509_parser::{extensions::GeneralName, prelude::FromDer as _};
+use webpki::EndEntityCert;
 
 use crate::{
     config::{AdminListener, CheckListener, ServerTls},
@@ -122,13 +122,8 @@ pub(super) fn leaf_sans(certificates: Option<&[CertificateDer<'_>]>) -> Vec<Stri
 
 /// The URI subject alternative names of a certificate (RFC 5280 section 4.2.1.6).
 fn uri_sans(certificate: &CertificateDer<'_>) -> Vec<String> {
-    let Ok((_, parsed)) = x509_parser::certificate::X509Certificate::from_der(certificate) else { return Vec::new() };
-    let Ok(Some(names)) = parsed.subject_alternative_name() else { return Vec::new() };
-    let uri = |name: &GeneralName<'_>| match name {
-        GeneralName::URI(uri) => Some((*uri).to_owned()),
-        _ => None,
-    };
-    names.value.general_names.iter().filter_map(uri).collect()
+    let Ok(parsed) = EndEntityCert::try_from(certificate) else { return Vec::new() };
+    parsed.valid_uri_names().map(str::to_owned).collect()
 }
 
 /// A hash of everything by which two configurations can differ.
