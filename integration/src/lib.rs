@@ -34,6 +34,7 @@ pub mod mesh;
 pub mod movable_clock;
 pub mod node;
 pub mod oidc_provider;
+pub mod origin;
 pub mod parts;
 pub mod pki;
 pub mod portcullis;

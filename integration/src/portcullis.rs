@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::envoy::CheckAddress;
 use crate::movable_clock::MovableClock;
+pub use crate::origin::{HOST, ORIGIN};
 use crate::ports::Port;
 use crate::process::{Launch, Process, Signal};
 use crate::provider::Provider;
@@ -21,10 +22,6 @@ use crate::redis::RedisServer;
 use crate::registration::Registration;
 use crate::review_api::ReviewApi;
 
-/// The public host of the default configuration.
-pub const HOST: &str = "kubeflow.test";
-/// The public origin of the default configuration.
-pub const ORIGIN: &str = "https://kubeflow.test";
 /// The issuer of the assertion in the default configuration.
 pub const ASSERTION_ISSUER: &str = "https://portcullis.test";
 /// The audience of ServiceAccount tokens in the default configuration.

@@ -4,6 +4,7 @@
 //! userinfo, refresh with rotation, revocation (RFC 7009), introspection (RFC 7662) and end of session. There is no consent and no memory of who signed in: every
 //! authorization request shows the page on which a user is chosen.
 
+mod client;
 mod endpoints;
 mod login_page;
 mod tokens;

@@ -5,7 +5,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use crate::portcullis::{HOST, ORIGIN};
+use crate::origin::{HOST, ORIGIN};
 
 /// The client's id at every provider.
 pub(crate) const CLIENT_ID: &str = "portcullis";

@@ -6,16 +6,17 @@
 
 mod http1;
 mod http2;
+mod log;
+mod received;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::wire::HeaderLines;
+use self::log::Log;
+pub use self::received::Received;
 
 /// Which HTTP version an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,31 +27,6 @@ pub enum Protocol {
     Http2,
 }
 
-/// A request as the upstream received it; also the body of its answer, as JSON.
-///
-/// Texts are lossless, see [`crate::wire::text`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Received {
-    /// `HTTP/1.1` or `HTTP/2`.
-    pub protocol: String,
-    /// The method.
-    pub method: String,
-    /// The request target, HTTP/2's `:path`.
-    pub target: String,
-    /// The value of `Host`, HTTP/2's `:authority`.
-    pub authority: String,
-    /// HTTP/2's `:scheme`.
-    pub scheme: Option<String>,
-    /// Every header line.
-    pub headers: HeaderLines,
-    /// Every trailer line.
-    pub trailers: HeaderLines,
-    /// The body.
-    pub body: String,
-    /// HTTP/1 only: request line and header lines byte for byte, base64.
-    pub raw_head: Option<String>,
-}
-
 /// An echoing upstream. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Upstream {
@@ -58,17 +34,6 @@ pub struct Upstream {
     protocol: Protocol,
     log: Log,
     server: JoinHandle<()>,
-}
-
-/// What has reached an upstream so far.
-#[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<Vec<Received>>>);
-
-impl Log {
-    fn add(&self, received: Received) {
-        crate::evidence::received(&received);
-        self.0.lock().expect("no holder of this lock panics").push(received);
-    }
 }
 
 impl Upstream {
@@ -101,7 +66,7 @@ impl Upstream {
     /// All requests that have reached it so far.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
-        self.log.0.lock().expect("no holder of this lock panics").clone()
+        self.log.all()
     }
 
     /// The requests whose target contains `part`. Tests that share an upstream put a name of their

@@ -1,9 +1,21 @@
-//! The house stands as ARCHITECTURE.md says: each module imports lower floors only.
+//! The house stands as ARCHITECTURE.md says: each module imports lower floors only, and no files use each other in a circle.
+
+#[path = "architecture/files.rs"]
+mod files_of_a_crate;
+#[path = "architecture/source.rs"]
+mod source;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
+};
+
+use portcullis_integration::project::files;
+
+use self::{
+    files_of_a_crate::Files,
+    source::{imports, paths, without_comments},
 };
 
 /// The floor of each module, from the table in ARCHITECTURE.md: `| 2 | `kubernetes` `session` | … |`.
@@ -21,66 +33,16 @@ fn floors(document: &str) -> BTreeMap<String, u32> {
 }
 
 /// The modules of this crate that a source names as `crate::module`, also in groups: `crate::{a::B, c}`.
-fn imports(source: &str) -> BTreeSet<String> {
-    let code: String =
-        source.lines().map(|line| line.split("//").next().unwrap_or_default()).fold(String::new(), |mut code, line| {
-            code.push_str(line);
-            code.push('\n');
-            code
-        });
-    let mut found = BTreeSet::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
-        match rest.strip_prefix('{') {
-            Some(group) => found.extend(group_heads(group)),
-            None => found.extend(leading_name(rest)),
-        }
-    }
-    found
-}
-
-fn leading_name(text: &str) -> Option<String> {
-    let name: String = text.trim_start().chars().take_while(|next| next.is_alphanumeric() || *next == '_').collect();
-    (!name.is_empty()).then_some(name)
-}
-
-/// The first name of each member of a group, whose opening brace has been read.
-fn group_heads(group: &str) -> Vec<String> {
-    let (mut depth, mut heads, mut start) = (1, Vec::new(), 0);
-    for (at, next) in group.char_indices() {
-        match next {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        if (next == ',' && depth == 1) || depth == 0 {
-            heads.extend(leading_name(&group[start..at]));
-            start = at + 1;
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    heads
-}
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("the sources can be listed") {
-        let path = entry.expect("the sources can be listed").path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-    found
+fn modules_named(source: &str) -> BTreeSet<String> {
+    let (imports, code) = imports(&without_comments(source));
+    let named = imports.into_iter().map(|import| import.path).chain(paths(&code));
+    named.filter(|path| path[0] == "crate").filter_map(|path| path.get(1).cloned()).collect()
 }
 
 /// Every arrow between modules: from, to, and the file that draws it.
 fn arrows(src: &Path) -> BTreeSet<(String, String, String)> {
     let mut arrows = BTreeSet::new();
-    for path in sources(src) {
+    for path in files(src, "rs") {
         let relative = path.strip_prefix(src).expect("it was found there");
         let from =
             relative.components().next().expect("a file has a name").as_os_str().to_string_lossy().replace(".rs", "");
@@ -92,7 +54,7 @@ fn arrows(src: &Path) -> BTreeSet<(String, String, String)> {
             // The binary is a crate of its own.
             source = source.replace("portcullis::", "crate::");
         }
-        for to in imports(&source) {
+        for to in modules_named(&source) {
             if to != from {
                 arrows.insert((from.clone(), to, relative.display().to_string()));
             }
@@ -136,5 +98,73 @@ fn every_module_of_the_document_is_there_and_no_other() {
 #[test]
 fn imports_are_read_in_every_spelling() {
     let source = "use crate::a::B; use crate::{c::{D, e}, f, g as h}; // crate::comment\nfn x() { crate::i::j() }";
-    assert_eq!(imports(source).into_iter().collect::<Vec<_>>(), ["a", "c", "f", "g", "i"]);
+    assert_eq!(modules_named(source).into_iter().collect::<Vec<_>>(), ["a", "c", "f", "g", "i"]);
+}
+
+#[test]
+fn no_files_of_the_tests_use_each_other_in_a_circle() {
+    let circles = Files::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").as_path()).circles();
+    assert!(circles.is_empty(), "files use each other in a circle:\n{}", circles.join("\n"));
+}
+
+/// The circles of a crate of these files.
+fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
+    Files::of(files.iter().map(|(path, source)| ((*path).to_owned(), (*source).to_owned()))).circles()
+}
+
+#[test]
+fn a_circle_is_told_by_its_files_and_what_they_use() {
+    let siblings = [
+        ("lib.rs", "mod a;"),
+        ("a.rs", "mod b; mod c;"),
+        ("a/b.rs", "use super::c::{self, Thing}; /* it's */ fn b(thing: Thing) -> char { '\"' }"),
+        ("a/c.rs", "pub(super) struct Thing; fn c() -> &'static str { super::b::b(\"{;\") }"),
+    ];
+    let told = "a/b.rs uses `a::c` of a/c.rs, a/c.rs uses `a::b::b` of a/b.rs";
+    assert_eq!(circles_of(&siblings), [told]);
+    let rooms = [
+        ("lib.rs", "mod a; mod d; mod e;"),
+        ("a.rs", "use crate::d;"),
+        ("d.rs", "use crate::{\n    e::E,\n};"),
+        ("e.rs", "pub struct E(crate::a::A);"),
+    ];
+    let told = "a.rs uses `d` of d.rs, d.rs uses `e::E` of e.rs, e.rs uses `a::A` of a.rs";
+    assert_eq!(circles_of(&rooms), [told]);
+}
+
+#[test]
+fn a_parent_and_its_child_are_a_circle_where_each_uses_what_the_other_defines() {
+    let parent = |parent: &'static str, child: &'static str| circles_of(&[("a.rs", parent), ("a/b.rs", child)]);
+    let told = "a.rs uses `a::b::B` of a/b.rs, a/b.rs uses `a::Own` of a.rs";
+    assert_eq!(parent("mod b; use self::b::B; struct Own(B);", "use super::Own; pub struct B(Own);"), [told]);
+    assert_eq!(
+        parent("mod b; pub use b::B; struct Own;", "use super::Own; pub struct B(Own);"),
+        [""; 0],
+        "hands it on"
+    );
+    assert_eq!(
+        parent("mod b; use b::B;", "use super::other; pub struct B;"),
+        ["a.rs uses `a::b::B` of a/b.rs, a/b.rs uses `a::other` of a.rs"]
+    );
+}
+
+#[test]
+fn what_a_parent_hands_on_is_used_of_the_file_that_defines_it() {
+    let files = [
+        ("a.rs", "mod b; mod c; pub use b::B; use c::C; fn a(_: B, _: C) {}"),
+        ("a/b.rs", "pub struct B;"),
+        ("a/c.rs", "use super::B; pub struct C(B);"),
+    ];
+    assert_eq!(circles_of(&files), [""; 0]);
+}
+
+#[test]
+fn what_only_tests_use_is_no_circle() {
+    let files = [
+        ("a.rs", "mod b; use b::B; struct Own; #[cfg(test)] mod tests; #[cfg(test)] mod testing { use super::*; }"),
+        ("a/b.rs", "pub struct B; #[cfg(test)] use super::{Own, other}; #[cfg(test)] fn t(own: super::Own) { x; }"),
+        ("a/tests.rs", "use super::*;"),
+        ("a/tests/more.rs", "use crate::a::Own;"),
+    ];
+    assert_eq!(circles_of(&files), [""; 0]);
 }

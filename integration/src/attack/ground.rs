@@ -9,7 +9,7 @@ use super::{Case, Expected, Line, Send, Way, Who, recipes};
 use crate::check_client::{Answer, Check, CheckClient};
 use crate::envoy::Variant;
 use crate::gateway::Gateway;
-use crate::portcullis::{Config, SESSION_COOKIE};
+use crate::portcullis::Config;
 use crate::raw_client::{Closed, Response, http1, http2};
 use crate::wire::{HeaderLines, text};
 
@@ -317,6 +317,3 @@ fn identity_lines(who: Who) -> Vec<String> {
 fn shortened(location: &str) -> String {
     location.split('?').next().unwrap_or_default().to_owned()
 }
-
-/// The session cookie's name, for recipes.
-pub(super) const COOKIE: &str = SESSION_COOKIE;

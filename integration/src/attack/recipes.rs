@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::ground::COOKIE;
 use crate::gateway::Gateway;
 use crate::jwt;
-use crate::portcullis::{ASSERTION_ISSUER, LOGIN_COOKIE, TOKEN_AUDIENCE};
+use crate::portcullis::{ASSERTION_ISSUER, LOGIN_COOKIE, SESSION_COOKIE, TOKEN_AUDIENCE};
 
 /// Makes all of them for one gateway.
 pub(super) async fn prepare(gateway: &Gateway) -> Result<BTreeMap<&'static str, String>> {
@@ -16,7 +15,7 @@ pub(super) async fn prepare(gateway: &Gateway) -> Result<BTreeMap<&'static str, 
     people(gateway, &mut made).await?;
     tokens(gateway, &mut made)?;
     others(gateway, &mut made)?;
-    made.insert("COOKIE", COOKIE.to_owned());
+    made.insert("COOKIE", SESSION_COOKIE.to_owned());
     made.insert("LOGIN_COOKIE", LOGIN_COOKIE.to_owned());
     made.insert("PROVIDER", gateway.provider.issuer().to_owned());
     Ok(made)
@@ -26,17 +25,17 @@ async fn people(gateway: &Gateway, made: &mut BTreeMap<&'static str, String>) ->
     let ticket = async |user: &str| -> Result<String> {
         let mut visitor = gateway.visitor()?;
         visitor.sign_in(user, "/private/first").await?;
-        visitor.cookies.remove(COOKIE).context("no session cookie")
+        visitor.cookies.remove(SESSION_COOKIE).context("no session cookie")
     };
     let (alice, bob) = (ticket("alice").await?, ticket("bob").await?);
-    made.insert("ALICE_COOKIE", format!("{COOKIE}={alice}"));
-    made.insert("BOB_COOKIE", format!("{COOKIE}={bob}"));
+    made.insert("ALICE_COOKIE", format!("{SESSION_COOKIE}={alice}"));
+    made.insert("BOB_COOKIE", format!("{SESSION_COOKIE}={bob}"));
     let (first, rest) = alice.split_at(1);
     let other = if first == "A" { "B" } else { "A" };
-    made.insert("ALICE_FIRST_CHANGED", format!("{COOKIE}={other}{rest}"));
-    made.insert("ALICE_CUT_SHORT", format!("{COOKIE}={}", &alice[..alice.len() - 1]));
+    made.insert("ALICE_FIRST_CHANGED", format!("{SESSION_COOKIE}={other}{rest}"));
+    made.insert("ALICE_CUT_SHORT", format!("{SESSION_COOKIE}={}", &alice[..alice.len() - 1]));
     // Two halves of two true tickets.
-    made.insert("ALICE_AND_BOB", format!("{COOKIE}={}{}", &alice[..alice.len() / 2], &bob[bob.len() / 2..]));
+    made.insert("ALICE_AND_BOB", format!("{SESSION_COOKIE}={}{}", &alice[..alice.len() / 2], &bob[bob.len() / 2..]));
     made.insert("ALICE_TICKET", alice);
     let mut assertion = gateway.visitor()?;
     let landed = assertion.sign_in("alice", "/private/assertion").await?;

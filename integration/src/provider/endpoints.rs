@@ -1,8 +1,7 @@
 //! The provider's endpoints.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use axum::extract::{Form, Query, State as Extract};
@@ -10,19 +9,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use url::{Url, form_urlencoded};
+use url::Url;
 
+use super::client::{CODE_LIFETIME, Parameters, Refusal, apply, authenticate_client};
 use super::{Code, Shared, State, login_page, tokens};
-use crate::faults::{Edit, Fault};
+use crate::faults::Fault;
 use crate::jwt;
-
-/// How long a code may wait for its exchange.
-pub(super) const CODE_LIFETIME: Duration = Duration::from_mins(1);
-
-pub(super) type Parameters = HashMap<String, String>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -149,32 +142,6 @@ async fn token(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap, Form(r
     fault.answer(honest).await
 }
 
-/// RFC 6749 section 5.2.
-pub(super) enum Refusal {
-    Client,
-    Grant,
-    GrantType,
-}
-
-/// The client's id, by `client_secret_basic`, `client_secret_post` or none (OIDC Core 9).
-pub(super) fn authenticate_client(state: &State, headers: &HeaderMap, request: &Parameters) -> Option<String> {
-    let (id, secret) = match headers.get(header::AUTHORIZATION) {
-        Some(value) => {
-            let encoded = value.to_str().ok()?.strip_prefix("Basic ")?;
-            let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
-            let (id, secret) = pair.split_once(':')?;
-            (form_decoded(id), Some(form_decoded(secret)))
-        }
-        None => (request.get("client_id")?.clone(), request.get("client_secret").cloned()),
-    };
-    (state.client(&id)?.secret == secret).then_some(id)
-}
-
-/// Both parts of the Basic scheme are form-encoded (RFC 6749 section 2.3.1).
-fn form_decoded(text: &str) -> String {
-    form_urlencoded::parse(format!("v={text}").as_bytes()).map(|(_, value)| value.into_owned()).collect()
-}
-
 async fn userinfo(Extract(shared): Extract<Arc<Shared>>, headers: HeaderMap) -> Response {
     let fault = shared.called(|calls| &mut calls.userinfo, |faults| &faults.userinfo);
     let honest = || {
@@ -252,12 +219,6 @@ async fn end_session(Extract(shared): Extract<Arc<Shared>>, Query(request): Quer
         }
         Some(Err(_)) => (StatusCode::BAD_REQUEST, "post_logout_redirect_uri\n").into_response(),
         None => Html(login_page::signed_out()).into_response(),
-    }
-}
-
-pub(super) fn apply(edit: Option<&Edit>, value: &mut Value) {
-    if let Some(edit) = edit {
-        edit(value);
     }
 }
 

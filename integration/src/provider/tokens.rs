@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::endpoints::{CODE_LIFETIME, Parameters, Refusal, apply, authenticate_client};
+use super::client::{CODE_LIFETIME, Parameters, Refusal, apply, authenticate_client};
 use super::{AccessToken, Grant, Signature, SignedIn, State, User};
 use crate::jwt;
 

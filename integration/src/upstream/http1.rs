@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::{Log, Received};
+use super::log::Log;
+use super::received::Received;
 use crate::wire::http1::{Framing, Reader, framing};
 
 pub(super) async fn serve(stream: TcpStream, log: Log) -> Result<()> {

@@ -7,7 +7,8 @@ use h2::server::SendResponse;
 use http::{HeaderMap, Request, Response};
 use tokio::net::TcpStream;
 
-use super::{Log, Received};
+use super::log::Log;
+use super::received::Received;
 use crate::wire::{HeaderLines, text};
 
 pub(super) async fn serve(stream: TcpStream, log: Log) -> Result<()> {

@@ -1,0 +1,50 @@
+//! What a client sends, and who it is.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::State;
+use crate::faults::Edit;
+
+/// How long a code may wait for its exchange.
+pub(super) const CODE_LIFETIME: Duration = Duration::from_mins(1);
+
+pub(super) type Parameters = HashMap<String, String>;
+
+/// RFC 6749 section 5.2.
+pub(super) enum Refusal {
+    Client,
+    Grant,
+    GrantType,
+}
+
+/// The client's id, by `client_secret_basic`, `client_secret_post` or none (OIDC Core 9).
+pub(super) fn authenticate_client(state: &State, headers: &HeaderMap, request: &Parameters) -> Option<String> {
+    let (id, secret) = match headers.get(header::AUTHORIZATION) {
+        Some(value) => {
+            let encoded = value.to_str().ok()?.strip_prefix("Basic ")?;
+            let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+            let (id, secret) = pair.split_once(':')?;
+            (form_decoded(id), Some(form_decoded(secret)))
+        }
+        None => (request.get("client_id")?.clone(), request.get("client_secret").cloned()),
+    };
+    (state.client(&id)?.secret == secret).then_some(id)
+}
+
+/// Both parts of the Basic scheme are form-encoded (RFC 6749 section 2.3.1).
+fn form_decoded(text: &str) -> String {
+    form_urlencoded::parse(format!("v={text}").as_bytes()).map(|(_, value)| value.into_owned()).collect()
+}
+
+pub(super) fn apply(edit: Option<&Edit>, value: &mut Value) {
+    if let Some(edit) = edit {
+        edit(value);
+    }
+}
