@@ -1,4 +1,4 @@
-.PHONY: check unit demo test growth parts
+.PHONY: check unit demo test growth cost parts
 
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
@@ -43,6 +43,13 @@ growth:
 	@integration/parts/get redis
 	@cargo build --release --locked --package portcullis --package portcullis-integration --bin portcullis --bin growth
 	@exec "$${CARGO_TARGET_DIR:-target}/release/growth"
+
+# The instructions and allocations of a check, counted alike on every machine: docs/benchmarks.md. PORTCULLIS_BIN chooses
+# another binary than the one that is built here.
+cost:
+	@integration/parts/get valgrind
+	@cargo build --release --locked --package portcullis --package portcullis-integration --bin portcullis --bin cost
+	@exec "$${CARGO_TARGET_DIR:-target}/release/cost"
 
 # The real parts that the tests run against, all or PARTS="envoy dex": integration/parts/README.md.
 PARTS ?= all

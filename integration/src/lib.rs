@@ -20,6 +20,7 @@ pub mod check_client;
 pub mod check_server;
 pub mod check_visitor;
 pub mod cluster;
+pub mod cost;
 pub mod demo;
 pub mod dex;
 pub mod envoy;

@@ -44,6 +44,8 @@ pub struct Config {
     operations: Port,
     environment: Vec<(OsString, OsString)>,
     output: Option<PathBuf>,
+    /// What the process is started by, with its arguments; empty for nothing.
+    wrapper: Vec<OsString>,
 }
 
 impl Config {
@@ -69,7 +71,8 @@ impl Config {
             "default": { "access": "authenticated" },
             "logging": { "level": "trace", "format": "json" },
         });
-        Ok(Self { tree, folder, check, http, operations, environment: Vec::new(), output: None })
+        let (environment, wrapper) = (Vec::new(), Vec::new());
+        Ok(Self { tree, folder, check, http, operations, environment, output: None, wrapper })
     }
 
     /// Lets people sign in at `provider`, whose only origin is [`ORIGIN`].
@@ -192,6 +195,13 @@ impl Config {
     #[must_use]
     pub fn output(mut self, path: impl Into<PathBuf>) -> Self {
         self.output = Some(path.into());
+        self
+    }
+
+    /// Starts the process by another program, which is given the product's command after its own arguments.
+    #[must_use]
+    pub fn under(mut self, wrapper: Vec<OsString>) -> Self {
+        self.wrapper = wrapper;
         self
     }
 
@@ -420,7 +430,9 @@ pub fn binary() -> Result<PathBuf> {
 
 async fn launch(config: &Config) -> Result<Process> {
     let file = config.write()?;
-    let mut launch = Launch::new("portcullis", binary()?).args(["serve", "--config"]).arg(&file);
+    let mut command = config.wrapper.iter().cloned().chain([binary()?.into_os_string()]);
+    let program = command.next().context("the binary is always named")?;
+    let mut launch = Launch::new("portcullis", program).args(command).args(["serve", "--config"]).arg(&file);
     for (name, value) in &config.environment {
         launch = launch.env(name, value);
     }

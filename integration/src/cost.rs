@@ -1,0 +1,119 @@
+//! What a check costs: its instructions and its allocations, which callgrind counts the same each time, on any machine.
+//!
+//! Two runs of the product differ by a number of checks; their difference, shared among those checks, is free of what
+//! starting and stopping cost.
+
+mod callgrind;
+
+use std::fmt;
+
+use anyhow::{Context, Result, ensure};
+
+use self::callgrind::Counted;
+use crate::check_client::{Answer, Check, CheckClient};
+use crate::check_visitor::CheckVisitor;
+use crate::origin::HOST;
+use crate::parts;
+use crate::portcullis::{Config, SESSION_COOKIE, TOKEN_AUDIENCE};
+use crate::provider::{Provider, Settings};
+use crate::review_api::ReviewApi;
+
+/// The checks whose cost is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// By the cookie of a session in the memory store.
+    Session,
+    /// By a ServiceAccount token whose review is remembered.
+    CachedToken,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Session, Self::CachedToken];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::CachedToken => "ServiceAccount token, cached",
+        }
+    }
+}
+
+/// What one check of each kind costs.
+#[derive(Debug)]
+pub struct Cost {
+    rows: Vec<(Kind, PerCheck)>,
+}
+
+/// The shares of one check.
+#[derive(Debug, Clone, Copy)]
+struct PerCheck {
+    instructions: u64,
+    /// Of the allocator, in tenths.
+    allocation_tenths: u64,
+}
+
+impl Cost {
+    /// Counts the difference between `few` and `many` checks of each kind.
+    pub async fn measure(few: u64, many: u64) -> Result<Self> {
+        ensure!(few < many, "the second run has more checks");
+        let mut rows = Vec::new();
+        for kind in Kind::ALL {
+            let (less, more) = (run(kind, few).await?, run(kind, many).await?);
+            let share = |less: u64, more: u64| more.saturating_sub(less) / (many - few);
+            let per_check = PerCheck {
+                instructions: share(less.instructions, more.instructions),
+                allocation_tenths: share(less.allocations * 10, more.allocations * 10),
+            };
+            rows.push((kind, per_check));
+        }
+        Ok(Self { rows })
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "| a check by | instructions | allocations |\n|---|---|---|")?;
+        for (kind, cost) in &self.rows {
+            let (whole, tenth) = (cost.allocation_tenths / 10, cost.allocation_tenths % 10);
+            write!(f, "\n| {} | {} | {whole}.{tenth} |", kind.name(), cost.instructions)?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts a whole life of the product with so many checks, one after the other.
+async fn run(kind: Kind, checks: u64) -> Result<Counted> {
+    let provider = Provider::start(Settings::default()).await?;
+    let api = ReviewApi::start().await?;
+    // The order in which threads run is not the same each time.
+    let config = Config::new()?.provider(&provider)?.service_accounts(&api)?.environment("TOKIO_WORKER_THREADS", "1");
+    let config = config.set("/logging/level", "info");
+    let counts = config.folder().join("callgrind.out");
+    let mut process = config.under(callgrind::command(parts::path("valgrind")?, &counts)).start().await?;
+
+    let client = CheckClient::connect(&process.check_address()).await?;
+    let check = Check::get(HOST, "/page").scheme("https").header("sec-fetch-site", "same-origin");
+    let check = check.header("sec-fetch-mode", "cors").header("accept", "*/*");
+    let check = match kind {
+        Kind::Session => {
+            let mut visitor = CheckVisitor::new(&client, HOST);
+            visitor.sign_in("alice", "/page").await?;
+            let ticket = visitor.cookies.get(SESSION_COOKIE).context("no session cookie")?;
+            check.header("cookie", format!("{SESSION_COOKIE}={ticket}"))
+        }
+        Kind::CachedToken => {
+            let token = api.token("namespace", "robot").audience(TOKEN_AUDIENCE).issue();
+            check.header("authorization", format!("Bearer {token}"))
+        }
+    };
+    let check = check.build();
+    for _ in 0..checks {
+        let answer = client.check(check.clone()).await?;
+        ensure!(matches!(answer, Answer::Allow { .. }), "a check is refused: {answer:?}");
+    }
+    let reviews = api.calls().reviews;
+    ensure!(reviews == u64::from(kind == Kind::CachedToken), "{reviews} reviews were asked for");
+    let status = process.stop().await?;
+    ensure!(status.success(), "the product ended with {status}\n{}", process.log_tail());
+    Counted::read(&counts)
+}
