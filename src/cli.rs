@@ -3,6 +3,8 @@
 mod administration;
 mod connection;
 mod explain;
+mod failure;
+mod probe;
 mod revocations;
 mod table;
 
@@ -10,10 +12,9 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
-use self::administration::{AdministrationCommand, Fault};
+use self::{administration::AdministrationCommand, failure::Fault, probe::Probe};
 use crate::{
     app::{self, AppError},
-    clock::Timestamp,
     config, config_file,
 };
 
@@ -52,6 +53,8 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration file.
     Schema,
+    /// Ask the process of this machine whether it is ready, for container engines that run a command to know.
+    Probe(Probe),
     #[command(flatten)]
     Administration(AdministrationCommand),
 }
@@ -105,6 +108,13 @@ fn command(command: Command) -> ExitCode {
                 })
             }
         },
+        Command::Probe(probe) => match probe.run() {
+            Ok(()) => print(&mut io::stdout(), "ready"),
+            Err(error) => {
+                let _ = print(&mut io::stderr(), &format!("portcullis: {error}"));
+                ExitCode::from(EXIT_UNAVAILABLE)
+            }
+        },
         Command::Schema => print(&mut io::stdout(), &format!("{:#}", config_file::json_schema())),
     }
 }
@@ -113,11 +123,6 @@ fn command(command: Command) -> ExitCode {
 fn print(stream: &mut dyn io::Write, text: &str) -> ExitCode {
     let written = writeln!(stream, "{text}").and_then(|()| stream.flush());
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INTERNAL) }
-}
-
-/// A moment in RFC 3339, to the second.
-fn moment(unix_millis: u64) -> String {
-    humantime::format_rfc3339_seconds(Timestamp::from_unix_millis(unix_millis).to_system_time()).to_string()
 }
 
 #[cfg(test)]

@@ -216,6 +216,36 @@ fn sigterm_ends_it_with_0() {
 }
 
 #[test]
+fn a_probe_tells_whether_the_process_is_ready() {
+    let folder = Folder::new();
+    let serving = Serving::start(&folder);
+    let probe = |address: &str| {
+        let output = portcullis(&["probe", "--address", address]);
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    assert_eq!(probe(&serving.operations), (Some(0), "ready\n".to_owned(), String::new()));
+    let operations = serving.operations.clone();
+    drop(serving);
+    let (code, out, told) = probe(&operations);
+    assert_eq!((code, out.as_str()), (Some(69), ""));
+    assert!(told.starts_with(&format!("portcullis: nothing answers at {operations}: ")), "{told}");
+
+    let draining = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = draining.local_addr().unwrap().to_string();
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = draining.accept().unwrap();
+        let mut request = [0; 1024];
+        let length = stream.read(&mut request).unwrap();
+        stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    let told = "portcullis: not ready: /readyz answers 503 Service Unavailable\n".to_owned();
+    assert_eq!(probe(&address), (Some(69), String::new(), told));
+    assert!(answering.join().unwrap().starts_with("GET /readyz HTTP/1.1\r\n"));
+    assert_eq!(portcullis(&["probe", "--address", "nowhere"]).status.code(), Some(64));
+}
+
+#[test]
 fn a_change_takes_effect_within_ten_seconds() {
     let folder = Folder::new();
     let mut serving = Serving::start(&folder);

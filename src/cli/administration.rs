@@ -1,18 +1,14 @@
 //! The commands of administrators: each is a call to the running process.
 
-use std::io;
-
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use thiserror::Error;
-use tonic::{Code, Status};
 
 use super::{
-    connection::{ConnectError, Connection},
-    explain::{Explain, ExplainError},
-    moment,
+    connection::Connection,
+    explain::Explain,
+    failure::AdministrationError,
     revocations::{RevocationsCommand, Revoke as RevokeTokens},
-    table,
+    table::{self, moment},
 };
 use crate::admin::{
     ListSessionsRequest, OneSession, ProviderSession, RevokeSessionsRequest, Session, revoke_sessions_request::Target,
@@ -99,55 +95,6 @@ pub(super) struct Revoke {
     /// The provider's issuer identifier; each configured provider's where it is not told.
     #[arg(long, allow_hyphen_values = true, value_name = "ISSUER", requires = "provider_sid")]
     issuer: Option<String>,
-}
-
-/// Why a command came to nothing.
-#[derive(Debug, Error)]
-pub(super) enum AdministrationError {
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    #[error(transparent)]
-    Explain(#[from] ExplainError),
-    #[error("the command cannot run: {0}")]
-    System(#[from] io::Error),
-    #[error("the connection was closed: Portcullis ended, or your certificate bears none of the names that it admits")]
-    Closed,
-    #[error("Portcullis refused: {}", .0.message())]
-    Refused(Status),
-}
-
-impl From<Status> for AdministrationError {
-    fn from(status: Status) -> Self {
-        // Only what the channel itself makes of a failure has a source.
-        if std::error::Error::source(&status).is_some() { Self::Closed } else { Self::Refused(status) }
-    }
-}
-
-/// Whose fault it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The command line's.
-    Usage,
-    /// The process, or what it needs, does not answer.
-    Unavailable,
-    /// Anything else.
-    Internal,
-}
-
-impl AdministrationError {
-    pub(super) fn fault(&self) -> Fault {
-        match self {
-            Self::Connect(error) if error.is_usage() => Fault::Usage,
-            Self::Explain(_) => Fault::Usage,
-            Self::Connect(_) | Self::Closed => Fault::Unavailable,
-            Self::Refused(status) => match status.code() {
-                Code::InvalidArgument | Code::NotFound => Fault::Usage,
-                Code::Unavailable | Code::DeadlineExceeded => Fault::Unavailable,
-                _ => Fault::Internal,
-            },
-            Self::System(_) => Fault::Internal,
-        }
-    }
 }
 
 impl AdministrationCommand {

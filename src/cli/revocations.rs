@@ -4,7 +4,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 
-use super::{administration::AdministrationError, moment, table};
+use super::{
+    failure::AdministrationError,
+    table::{self, moment},
+};
 use crate::{
     admin::{
         AcceptRevocationsRequest, ListRevocationsRequest, RemoveRevocationRequest, Revocation, RevocationTarget,

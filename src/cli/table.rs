@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use crate::principal::is_unseen;
+use crate::{clock::Timestamp, principal::is_unseen};
 
 /// The rows below their titles, each column as wide as its widest cell. Controls in cells are escaped: they came from
 /// outside, and a terminal would obey them.
@@ -28,6 +28,11 @@ pub(super) fn plain(text: &str) -> String {
     text.chars()
         .map(|next| if is_unseen(next) { next.escape_default().to_string() } else { next.to_string() })
         .collect()
+}
+
+/// A moment in RFC 3339, to the second.
+pub(super) fn moment(unix_millis: u64) -> String {
+    humantime::format_rfc3339_seconds(Timestamp::from_unix_millis(unix_millis).to_system_time()).to_string()
 }
 
 #[cfg(test)]
