@@ -1,4 +1,4 @@
-.PHONY: check unit demo test growth cost parts
+.PHONY: check unit demo test growth cost image sbom parts
 
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
@@ -50,6 +50,16 @@ cost:
 	@integration/parts/get valgrind
 	@cargo build --release --locked --package portcullis --package portcullis-integration --bin portcullis --bin cost
 	@exec "$${CARGO_TARGET_DIR:-target}/release/cost"
+
+# The image as an OCI layout in target/image, without a container engine; prints its digest. docs/releases.md.
+BUILT = $(or $(CARGO_TARGET_DIR),target)/image
+image:
+	@integration/image/binary "$(BUILT)/built" >&2
+	@integration/image/build "$(BUILT)/oci" "$(BUILT)/built"
+
+# CycloneDX SBOMs of the binary and the image, in target/image, held to Cargo.lock.
+sbom: image
+	@integration/image/sbom "$(BUILT)" "$(BUILT)/built" "$(BUILT)/oci"
 
 # The real parts that the tests run against, all or PARTS="envoy dex": integration/parts/README.md.
 PARTS ?= all

@@ -7,6 +7,7 @@
 mod etcd;
 mod kubectl;
 mod token;
+mod token_keys;
 
 use std::fs;
 use std::io::Write as _;
@@ -156,11 +157,6 @@ impl Cluster {
         Ok(())
     }
 
-    /// Begins a request for a token of a ServiceAccount (the TokenRequest API).
-    pub fn token<'a>(&'a self, namespace: &'a str, name: &'a str) -> TokenRequest<'a> {
-        TokenRequest::new(self, namespace, name)
-    }
-
     /// How many requests of every verb the API server has answered for a resource, such as
     /// `tokenreviews`, since its start.
     pub async fn requests_for(&self, resource: &str) -> Result<u64> {
@@ -215,7 +211,7 @@ impl Settings {
         };
         let folder = settings.folder.path();
         authority.server(&["kubernetes.default.svc", "localhost"])?.write(folder, "api-server")?;
-        token::write_keys(folder)?;
+        token_keys::write_keys(folder)?;
         let admin = format!("{},admin,admin,system:masters\n", settings.admin_token);
         fs::write(folder.join("tokens.csv"), admin)?;
         settings.write_kubeconfig(&settings.admin_kubeconfig(), &settings.admin_token)?;
@@ -267,8 +263,8 @@ impl Settings {
             .arg(format!("--cert-dir={}", folder.display()))
             .arg(format!("--service-account-issuer={ISSUER}"))
             .arg(format!("--api-audiences={API_AUDIENCE}"))
-            .arg(format!("--service-account-key-file={}", file(token::PUBLIC_KEY)))
-            .arg(format!("--service-account-signing-key-file={}", file(token::PRIVATE_KEY)))
+            .arg(format!("--service-account-key-file={}", file(token_keys::PUBLIC_KEY)))
+            .arg(format!("--service-account-signing-key-file={}", file(token_keys::PRIVATE_KEY)))
             .args(["--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=RBAC"])
             .arg(format!("--token-auth-file={}", file("tokens.csv")))
             .start()?;

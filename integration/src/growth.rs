@@ -6,6 +6,7 @@
 
 mod figures;
 mod ground;
+mod operation;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,45 +16,14 @@ use anyhow::{Result, ensure};
 pub use self::figures::{Commands, Sample};
 use self::figures::{Recorder, reset};
 use self::ground::Ground;
+pub use self::operation::{Operation, SESSIONS_PER_PERSON};
 use crate::provider::{Provider, Settings};
 
-/// How many sessions a person has.
-pub const SESSIONS_PER_PERSON: u64 = 5;
 /// The bound on what a check may take with many sessions, as a multiple of what it takes with few.
 pub const CHECK_RATIO: f64 = 1.5;
 /// Commands that walk through keys, or through a whole set of them.
 const SCANS: [&str; 10] =
     ["scan", "keys", "sscan", "hscan", "zscan", "smembers", "hkeys", "hvals", "sort", "randomkey"];
-
-/// What is asked of the sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// A check over gRPC whose session the process has not seen: the store is asked.
-    StoredCheck,
-    /// A check over gRPC whose session the process has in memory.
-    CachedCheck,
-    /// A list of a person's sessions, by user id, at the session service.
-    List,
-    /// A logout by the provider, by `sid`, over HTTP.
-    BackChannelLogout,
-}
-
-impl Operation {
-    const ALL: [Self; 4] = [Self::StoredCheck, Self::CachedCheck, Self::List, Self::BackChannelLogout];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::StoredCheck => "check, from Redis",
-            Self::CachedCheck => "check, from memory",
-            Self::List => "list by user",
-            Self::BackChannelLogout => "back-channel logout",
-        }
-    }
-
-    const fn is_check(self) -> bool {
-        matches!(self, Self::StoredCheck | Self::CachedCheck)
-    }
-}
 
 /// One operation, with few sessions and with many.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod addresses;
 mod identity;
 mod istiod;
 mod manifests;
+mod names;
 mod pod;
 mod proxy;
 
@@ -34,11 +35,11 @@ use addresses::Block;
 use istiod::Istiod;
 pub use istiod::NAMESPACE as ISTIO_NAMESPACE;
 pub use manifests::{Manifests, folder as manifests_folder};
+use names::ISTIO_AUDIENCE;
+pub use names::NAMESPACE;
 use pod::Pod;
 use proxy::{Membership, Proxy, Role};
 
-/// The namespace of Portcullis in the manifests.
-pub const NAMESPACE: &str = "portcullis";
 /// The namespace of the workload.
 pub const TEAM: &str = "team-a";
 /// The gateway's ServiceAccount.
@@ -59,8 +60,6 @@ pub const TOKEN_AUDIENCE: &str = "portcullis";
 
 /// The namespace of the ingress gateway's listeners, as Kubeflow has it.
 const GATEWAYS: &str = "kubeflow";
-/// The audience of the tokens that istiod takes.
-const ISTIO_AUDIENCE: &str = "istio-ca";
 /// A loaded machine may take this long where 2 s are usual.
 const SETTLED_WITHIN: Duration = Duration::from_mins(1);
 /// Where the gateway listens, as the Service of the gateway says.

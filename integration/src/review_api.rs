@@ -5,52 +5,27 @@
 //! real one cannot be made to show.
 
 mod endpoints;
+mod ids;
+mod state;
 mod token;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use self::state::{Calls, Faults};
+use self::state::{Shared, State};
 pub use self::token::TokenBuilder;
-use crate::faults::{Edit, Fault};
 use crate::jwt::{self, Algorithm, SigningKey};
 
 /// The issuer of its tokens unless another is chosen.
 pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
-
-/// How the server misbehaves. The default is honest.
-#[derive(Clone, Default)]
-pub struct Faults {
-    /// Of the TokenReview endpoint.
-    pub reviews: Fault,
-    /// Of the JWKS endpoint.
-    pub jwks: Fault,
-    /// Changes a TokenReview's `status` before it is sent.
-    pub edit_status: Option<Edit>,
-    /// Changes the whole TokenReview that is sent back.
-    pub edit_review: Option<Edit>,
-    /// Changes the JWKS.
-    pub edit_jwks: Option<Edit>,
-}
-
-/// What was asked so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Calls {
-    /// TokenReviews.
-    pub reviews: u64,
-    /// Fetches of the keys.
-    pub jwks: u64,
-    /// The most TokenReviews that were ever answered at once.
-    pub most_reviews_at_once: u64,
-    /// Requests without the right credential of the client.
-    pub unauthorized: u64,
-}
 
 /// A running server. It stops when it is dropped.
 #[derive(Debug)]
@@ -58,26 +33,6 @@ pub struct ReviewApi {
     address: SocketAddr,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
-}
-
-/// What the endpoints share.
-struct Shared {
-    issuer: String,
-    /// What a client must present as bearer.
-    client_token: String,
-    state: Mutex<State>,
-}
-
-struct State {
-    /// The last one signs, all are published.
-    keys: Vec<SigningKey>,
-    /// The claims of every token that was issued here.
-    issued: HashMap<String, Value>,
-    /// `sub` of deleted accounts, and uid of deleted pods.
-    deleted: HashSet<String>,
-    faults: Faults,
-    calls: Calls,
-    reviews_now: u64,
 }
 
 impl ReviewApi {
@@ -144,21 +99,15 @@ impl ReviewApi {
         Ok(path)
     }
 
-    /// Begins a token of a ServiceAccount.
-    #[must_use]
-    pub fn token(&self, namespace: &str, name: &str) -> TokenBuilder<'_> {
-        TokenBuilder::new(self, namespace, name)
-    }
-
     /// Deletes a ServiceAccount: its tokens are no longer authenticated.
     pub fn delete_account(&self, namespace: &str, name: &str) {
-        let subject = token::subject(namespace, name);
+        let subject = ids::subject(namespace, name);
         self.shared.state().deleted.insert(subject);
     }
 
     /// Deletes a pod by its name: the tokens that are bound to it are no longer authenticated.
     pub fn delete_pod(&self, name: &str) {
-        self.shared.state().deleted.insert(token::uid(name));
+        self.shared.state().deleted.insert(ids::uid(name));
     }
 
     /// Signs with a new key from now on; the old ones stay published.
@@ -204,24 +153,6 @@ impl ReviewApi {
 impl Drop for ReviewApi {
     fn drop(&mut self) {
         self.server.abort();
-    }
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("issuer", &self.issuer).finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no holder of this lock panics")
-    }
-}
-
-impl State {
-    fn signing_key(&self) -> &SigningKey {
-        self.keys.last().expect("there is always a key")
     }
 }
 

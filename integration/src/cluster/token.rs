@@ -1,7 +1,6 @@
 //! Tokens of ServiceAccounts, from the TokenRequest API.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -9,16 +8,11 @@ use k8s_openapi::api::authentication::v1 as authentication;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::Api;
 use kube::api::PostParams;
-use rcgen::KeyPair;
 use serde_json::{Value, json};
 
 use super::Cluster;
+use super::token_keys::PRIVATE_KEY;
 use crate::jwt;
-
-/// The file of the key that signs tokens.
-pub(super) const PRIVATE_KEY: &str = "service-accounts.key";
-/// The file of the key that verifies them.
-pub(super) const PUBLIC_KEY: &str = "service-accounts.pub";
 
 /// A request for a token that is not sent yet.
 #[derive(Debug)]
@@ -33,7 +27,7 @@ pub struct TokenRequest<'a> {
 }
 
 impl<'a> TokenRequest<'a> {
-    pub(super) fn new(cluster: &'a Cluster, namespace: &'a str, name: &'a str) -> Self {
+    fn new(cluster: &'a Cluster, namespace: &'a str, name: &'a str) -> Self {
         let lifetime = Duration::from_hours(1);
         Self { cluster, namespace, name, audiences: Vec::new(), lifetime, pod: None }
     }
@@ -79,6 +73,11 @@ impl<'a> TokenRequest<'a> {
 }
 
 impl Cluster {
+    /// Begins a request for a token of a ServiceAccount (the TokenRequest API).
+    pub fn token<'a>(&'a self, namespace: &'a str, name: &'a str) -> TokenRequest<'a> {
+        TokenRequest::new(self, namespace, name)
+    }
+
     /// Signs other claims with the cluster's own key, under the header of `token`: a genuine signature of something
     /// that was never issued.
     pub fn resign(&self, token: &str, change: impl FnOnce(&mut Value)) -> Result<String> {
@@ -90,12 +89,4 @@ impl Cluster {
         crate::evidence::secret(crate::evidence::Kind::ServiceAccountToken, &token);
         Ok(token)
     }
-}
-
-/// Makes the key pair of the ServiceAccount tokens (P-256, so ES256).
-pub(super) fn write_keys(folder: &Path) -> Result<()> {
-    let pair = KeyPair::generate()?;
-    fs::write(folder.join(PRIVATE_KEY), pair.serialize_pem())?;
-    fs::write(folder.join(PUBLIC_KEY), pair.public_key_pem())?;
-    Ok(())
 }

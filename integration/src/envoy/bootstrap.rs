@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::{Builder, CheckAddress, CheckTls, HostRoute};
+use super::builder::{Builder, CheckAddress, CheckTls, HostRoute};
 use crate::pki::Identity;
 
 const EXT_AUTHZ: &str = "envoy.filters.http.ext_authz";

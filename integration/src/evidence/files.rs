@@ -10,7 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
-use super::{Collector, Kind, Value, metrics, page, store};
+use super::collector::{Collector, metrics, page, store};
+use super::kinds::{Kind, Value};
 
 /// Nothing that a configuration names is larger; stores are not read here.
 const LARGEST: u64 = 1 << 20;

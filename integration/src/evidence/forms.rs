@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use super::{Kind, Secret, Value};
+use super::kinds::{Kind, Secret, Value};
 
 /// So many bytes of a spelling are looked for: enough that nothing else is the same, and what was cut is still found.
 const LENGTH: usize = 24;

@@ -4,8 +4,9 @@ use envoy_types::ext_authz::v3::pb::{CheckResponse, HeaderValueOption, HttpRespo
 use serde_json::Value as Json;
 use url::Url;
 
+use super::collector::{Collector, page, secret};
 use super::forms::signature;
-use super::{Collector, Kind, page, secret};
+use super::kinds::Kind;
 use crate::faults::Fault;
 use crate::raw_client::Response;
 use crate::upstream::Received;

@@ -11,7 +11,7 @@ use aho_corasick::AhoCorasick;
 use anyhow::{Context, Result};
 
 use super::forms::forms;
-use super::{Kind, Place, SECRETS, Secret};
+use super::kinds::{Kind, Place, SECRETS, Secret};
 
 /// So many findings of a file are told; the first one is enough to fail.
 const MOST_FINDINGS: usize = 5;

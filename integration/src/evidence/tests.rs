@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use tempfile::TempDir;
 
+use super::collector::Collector;
+use super::kinds::{Kind, Place, Value};
 use super::search::{Finding, search};
-use super::{Collector, Kind, Place, Value};
 use crate::jwt::{Algorithm, SigningKey, random_id};
 
 struct Evidence {

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::figures::info;
-use super::{Operation, SESSIONS_PER_PERSON};
+use super::operation::{Operation, SESSIONS_PER_PERSON};
 use crate::check_client::{Answer, Check, CheckClient};
 use crate::portcullis::{Config, HOST, Portcullis, SESSION_COOKIE};
 use crate::provider::Provider;

@@ -62,7 +62,7 @@ impl Manifests {
 
     /// The product's configuration in its `ConfigMap`, as it stands there.
     pub fn config(&self) -> Result<&str> {
-        let map = self.only("ConfigMap", super::NAMESPACE)?;
+        let map = self.only("ConfigMap", super::names::NAMESPACE)?;
         map["data"]["portcullis.yaml"].as_str().context("the ConfigMap has no portcullis.yaml")
     }
 
@@ -97,7 +97,7 @@ pub(super) fn mesh_config(further: &[Value]) -> Result<Value> {
     Ok(json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": { "name": "istio", "namespace": super::ISTIO_NAMESPACE },
+        "metadata": { "name": "istio", "namespace": super::istiod::NAMESPACE },
         // JSON is YAML.
         "data": { "mesh": mesh.to_string(), "meshNetworks": "networks: {}" },
     }))

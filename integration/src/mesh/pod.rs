@@ -77,6 +77,6 @@ impl Pod {
     /// A token with which the pod's proxy gets its certificate.
     pub(super) async fn istio_token(&self, cluster: &Cluster) -> Result<String> {
         let request = cluster.token(self.namespace, &self.service_account);
-        request.audience(super::ISTIO_AUDIENCE).bound_to_pod(&self.name).issue().await
+        request.audience(super::names::ISTIO_AUDIENCE).bound_to_pod(&self.name).issue().await
     }
 }

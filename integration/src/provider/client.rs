@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::State;
+use super::state::State;
 use crate::faults::Edit;
 
 /// How long a code may wait for its exchange.

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::client::{CODE_LIFETIME, Parameters, Refusal, apply, authenticate_client};
-use super::{Code, Shared, State, login_page, tokens};
+use super::state::{Code, Shared, State};
+use super::{login_page, tokens};
 use crate::faults::Fault;
 use crate::jwt;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-use super::User;
+use super::settings::User;
 
 const STYLE: &str = include_str!("login.css");
 

@@ -4,7 +4,9 @@ use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::client::{CODE_LIFETIME, Parameters, Refusal, apply, authenticate_client};
-use super::{AccessToken, Grant, Signature, SignedIn, State, User};
+use super::lies::Signature;
+use super::settings::User;
+use super::state::{AccessToken, Grant, SignedIn, State};
 use crate::jwt;
 
 /// How long an ID token is valid, in seconds.

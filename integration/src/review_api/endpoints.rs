@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::{Shared, State};
+use super::state::{Shared, State};
 use crate::jwt::{self, SigningKey};
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {

@@ -1,9 +1,10 @@
 //! ServiceAccount tokens as the TokenRequest API makes them.
 
-use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
 use super::ReviewApi;
+use super::ids::{subject, uid};
+use super::state::State;
 use crate::jwt;
 
 /// A ServiceAccount token that is about to be issued.
@@ -19,7 +20,7 @@ pub struct TokenBuilder<'a> {
 }
 
 impl<'a> TokenBuilder<'a> {
-    pub(super) fn new(api: &'a ReviewApi, namespace: &str, name: &str) -> Self {
+    fn new(api: &'a ReviewApi, namespace: &str, name: &str) -> Self {
         Self {
             api,
             namespace: namespace.to_owned(),
@@ -122,7 +123,15 @@ impl<'a> TokenBuilder<'a> {
     }
 }
 
-fn sign(state: &super::State, claims: &Value) -> String {
+impl ReviewApi {
+    /// Begins a token of a ServiceAccount.
+    #[must_use]
+    pub fn token(&self, namespace: &str, name: &str) -> TokenBuilder<'_> {
+        TokenBuilder::new(self, namespace, name)
+    }
+}
+
+fn sign(state: &State, claims: &Value) -> String {
     // The API server's own tokens have no `typ`.
     let key = state.signing_key();
     let header = json!({ "alg": key.algorithm().name(), "kid": key.kid() });
@@ -130,24 +139,4 @@ fn sign(state: &super::State, claims: &Value) -> String {
     let token = token.expect("a key that was made here signs");
     crate::evidence::secret(crate::evidence::Kind::ServiceAccountToken, &token);
     token
-}
-
-/// `sub` of a ServiceAccount.
-pub(super) fn subject(namespace: &str, name: &str) -> String {
-    format!("system:serviceaccount:{namespace}:{name}")
-}
-
-/// A uid that is always the same for the same thing.
-pub(super) fn uid(of: &str) -> String {
-    use std::fmt::Write as _;
-
-    let hash = digest::digest(&digest::SHA256, of.as_bytes());
-    let mut uid = String::new();
-    for (index, byte) in hash.as_ref()[..16].iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            uid.push('-');
-        }
-        write!(uid, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    uid
 }
