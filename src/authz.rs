@@ -4,12 +4,14 @@
 //! and all must give the same rule: else a strict rule could be slipped past into the default. Where a stricter rule
 //! holds for what some servers do not tell from the path (in another case, or with a slash at its end), that one decides.
 
+mod account_pattern;
 mod openings;
 mod permit;
 mod rule;
 
+pub use account_pattern::{ServiceAccountPattern, ServiceAccountPatternError};
 pub use openings::{Opening, openings};
-pub use permit::{Permit, ServiceAccountPattern, ServiceAccountPatternError};
+pub use permit::Permit;
 pub use rule::{Access, Config, PathPattern, PatternError, Preflight, Rule, RuleConfig};
 
 use std::collections::{BTreeSet, HashSet};

@@ -8,7 +8,6 @@ mod status;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse, authorization_server::Authorization};
 use tonic::{Request, Response, Status};
 
@@ -16,12 +15,9 @@ use tonic::{Request, Response, Status};
 use crate::check::CheckRecord;
 use crate::check::Checker;
 
-pub use in_flight::Bounded;
+pub use in_flight::{Bounded, SharedChecker};
 
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
-
-/// The checker that a reload may replace.
-pub type SharedChecker = Arc<ArcSwap<Checker>>;
 
 /// Envoy's authorization service (`envoy.service.auth.v3.Authorization`).
 #[derive(Clone, Debug)]

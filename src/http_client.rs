@@ -4,6 +4,7 @@
 //! Redirects are not followed, the environment's proxies are not used, nothing is decompressed, no cookie is kept,
 //! and `http:` URLs are refused but for an explicit word.
 
+mod error;
 mod tls;
 
 #[cfg(test)]
@@ -15,6 +16,8 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 use tokio::sync::Semaphore;
+
+pub use self::error::HttpClientError;
 
 /// What the client calls itself (`User-Agent`).
 const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
@@ -85,23 +88,6 @@ impl Default for HttpClientConfig {
             max_concurrent: 64,
         }
     }
-}
-
-/// Why no client could be built.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum HttpClientError {
-    /// One of the extra roots cannot be used.
-    #[error("CA file {position} holds no usable PEM certificate")]
-    ExtraRoot {
-        /// Its place in the list, counted from 1.
-        position: usize,
-    },
-    /// There is no certificate to trust.
-    #[error("the system has no root certificates, and no CA file is given")]
-    NoRoots,
-    /// The TLS library or the HTTP library refused its settings.
-    #[error("the HTTP client cannot be set up: {0}")]
-    Setup(String),
 }
 
 /// The outbound HTTP client. Connections are kept and used again.

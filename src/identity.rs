@@ -6,7 +6,7 @@
 mod assertion;
 mod protected;
 
-pub use assertion::{AssertionConfig, CredentialKey};
+pub use assertion::{AssertionConfig, CredentialKey, Proof};
 pub use protected::{HeaderConfig, HeaderConfigError, identity_header_name};
 
 use std::collections::{BTreeSet, HashSet};
@@ -18,7 +18,7 @@ use crate::{
     clock::SharedClock,
     decision::{HeaderText, Mutations},
     jose::SharedAssertionKeyRing,
-    principal::{Group, Groups, Method, Principal},
+    principal::{Group, Groups, Principal},
     request::{Authorization, Request, Stripped},
 };
 
@@ -48,15 +48,6 @@ pub enum Bearer {
     Remove,
     /// It travels on: it is the application's own, or the rule keeps it.
     Keep,
-}
-
-/// How a principal was authenticated, and what names that credential in caches.
-#[derive(Clone, Copy, Debug)]
-pub struct Proof<'a> {
-    /// By what kind of credential.
-    pub method: Method,
-    /// A name of the credential that never occurs for another one, nor for another state of it.
-    pub credential: CredentialKey<'a>,
 }
 
 /// Sets and strips headers.

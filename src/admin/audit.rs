@@ -2,7 +2,7 @@
 
 use tonic::{Response, Status};
 
-use super::Caller;
+use super::caller::Caller;
 
 /// What an administrator does. It never holds a credential.
 #[derive(Clone, Debug, Default)]

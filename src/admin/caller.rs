@@ -5,7 +5,7 @@ use std::fmt;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
-use super::Metrics;
+use super::metrics::Metrics;
 
 /// An administrator, as the listener knows them.
 #[derive(Clone, Debug)]

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tonic::{Request, Response, Status};
 
-use super::{Caller, ExplainRequest, ExplainResponse, audit::Act, decision_service_server::DecisionService};
+use super::{
+    audit::Act,
+    caller::Caller,
+    wire::{ExplainRequest, ExplainResponse, decision_service_server::DecisionService},
+};
 use crate::{
     check::{Checker, Explanation},
     request::RawRequest,

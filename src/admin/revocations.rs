@@ -5,10 +5,13 @@ use std::{future::Future, sync::Arc};
 use tonic::{Request, Response, Status};
 
 use super::{
-    AcceptRevocationsRequest, AcceptRevocationsResponse, Caller, ListRevocationsRequest, ListRevocationsResponse,
-    RemoveRevocationRequest, RemoveRevocationResponse, Revocation, RevocationTarget, RevokeTokensRequest,
-    RevokeTokensResponse, ServiceAccount, audit::Act, revocation_service_server::RevocationService,
-    revocation_target::Target,
+    audit::Act,
+    caller::Caller,
+    wire::{
+        AcceptRevocationsRequest, AcceptRevocationsResponse, ListRevocationsRequest, ListRevocationsResponse,
+        RemoveRevocationRequest, RemoveRevocationResponse, Revocation, RevocationTarget, RevokeTokensRequest,
+        RevokeTokensResponse, ServiceAccount, revocation_service_server::RevocationService, revocation_target::Target,
+    },
 };
 use crate::{
     clock::Timestamp,

@@ -6,9 +6,12 @@ use arc_swap::ArcSwap;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Caller, ListSessionsRequest, ListSessionsResponse, OneSession, ProviderSession, RevokeSessionsRequest,
-    RevokeSessionsResponse, Session, audit::Act, revoke_sessions_request::Target,
-    session_service_server::SessionService,
+    audit::Act,
+    caller::Caller,
+    wire::{
+        ListSessionsRequest, ListSessionsResponse, OneSession, ProviderSession, RevokeSessionsRequest,
+        RevokeSessionsResponse, Session, revoke_sessions_request::Target, session_service_server::SessionService,
+    },
 };
 use crate::{
     oidc::{Login, SharedLogin},

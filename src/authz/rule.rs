@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::permit::ServiceAccountPattern;
+use super::account_pattern::ServiceAccountPattern;
 use crate::request::{Host, Path, look_alike};
 
 /// What a rule asks of a request.

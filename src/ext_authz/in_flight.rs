@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use futures::{FutureExt as _, future::BoxFuture};
@@ -26,8 +27,9 @@ use tokio::time::{Sleep, sleep};
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 
-use super::{SharedChecker, encode};
+use super::encode;
 use crate::{
+    check::Checker,
     memory::{self, Budget, Taken},
     reason::Reason,
 };
@@ -46,6 +48,9 @@ const SHORT_BYTES: usize = 8 * 1024;
 
 /// How long a message may take to arrive: a gateway has all of it when it begins.
 const MESSAGE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The checker that a reload may replace.
+pub type SharedChecker = Arc<ArcSwap<Checker>>;
 
 /// Bounds the checks of a service that are under way.
 #[derive(Clone, Debug)]

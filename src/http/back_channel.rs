@@ -15,7 +15,7 @@ use serde_json::json;
 use tower_http::set_header::SetResponseHeaderLayer;
 use url::form_urlencoded;
 
-use super::bounded;
+use super::bounds::bounded;
 use crate::{
     jose::MAX_TOKEN_BYTES,
     oidc::{BackChannelError, BackChannelLogout, SharedLogin},

@@ -19,7 +19,7 @@ use http::{HeaderValue, StatusCode, header};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use super::guarded;
+use super::bounds::guarded;
 use crate::clock::Timestamp;
 
 /// Whether this process wants to be asked: it has its configuration, keys and store, and is not draining. What it

@@ -8,7 +8,10 @@ use http::{HeaderValue, header};
 use serde_json::json;
 use url::Url;
 
-use super::{back_channel, cached_for, guarded};
+use super::{
+    back_channel,
+    bounds::{cached_for, guarded},
+};
 use crate::{jose::SharedAssertionKeyRing, oidc::SharedLogin};
 
 /// Where the discovery document is, below the issuer (OpenID Connect Discovery section 4).

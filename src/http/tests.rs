@@ -1,9 +1,9 @@
 //! Both routers, asked directly.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use axum::body::Body;
+use axum::{Router, body::Body};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use prometheus_client::{metrics::counter::Counter, registry::Registry};

@@ -6,7 +6,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use rustls_platform_verifier::Verifier;
 
-use super::HttpClientError;
+use super::error::HttpClientError;
 
 /// A TLS configuration that trusts the system's roots and `extra_roots`.
 ///

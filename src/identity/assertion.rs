@@ -8,7 +8,6 @@ use std::{sync::Arc, time::Duration};
 use quick_cache::Weighter;
 use serde::Serialize;
 
-use super::Proof;
 use crate::{
     clock::{SharedClock, Timestamp},
     decision::HeaderText,
@@ -40,6 +39,15 @@ pub struct CredentialKey<'a> {
     pub name: &'a [u8],
     /// The version of what it stands for.
     pub version: u64,
+}
+
+/// How a principal was authenticated, and what names that credential in caches.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'a> {
+    /// By what kind of credential.
+    pub method: Method,
+    /// A name of the credential that never occurs for another one, nor for another state of it.
+    pub credential: CredentialKey<'a>,
 }
 
 #[derive(Serialize)]

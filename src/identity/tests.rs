@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     clock::{ManualClock, Timestamp},
     jose::{AssertionKey, AssertionKeyRing},
-    principal::{Email, ProviderName, User, Userid},
+    principal::{Email, Method, ProviderName, User, Userid},
     request::RawRequest,
     secret::SecretBytes,
 };

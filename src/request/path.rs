@@ -5,14 +5,7 @@
 
 mod readings;
 
-use thiserror::Error;
-
-pub use readings::look_alike;
-
-/// Why a path has no readings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the path decodes to something that is no plain text, or to too many things")]
-pub struct PathError;
+pub use readings::{PathError, look_alike};
 
 /// A path as it came, without its query.
 #[derive(Clone, Debug, PartialEq, Eq)]

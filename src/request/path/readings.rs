@@ -3,13 +3,17 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use icu_normalizer::ComposingNormalizerBorrowed;
-
-use super::PathError;
+use thiserror::Error;
 
 /// The most readings of one path. What honest clients send has fewer than twenty.
 pub(super) const MOST: usize = 64;
 /// The most bytes of all readings of one path together, so that a long path costs no more than a short one.
 pub(super) const MOST_BYTES: usize = 128 * 1024;
+
+/// Why a path has no readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the path decodes to something that is no plain text, or to too many things")]
+pub struct PathError;
 
 type Step = fn(&str) -> Result<Cow<'_, str>, PathError>;
 
