@@ -46,10 +46,12 @@ growth:
 
 # The instructions and allocations of a check, counted alike on every machine: docs/benchmarks.md. PORTCULLIS_BIN chooses
 # another binary than the one that is built here.
+cost: export PORTCULLIS_BIN ?= $(abspath $(or $(CARGO_TARGET_DIR),target))/release/portcullis
 cost:
 	@integration/parts/get valgrind
-	@cargo build --release --locked --package portcullis --package portcullis-integration --bin portcullis --bin cost
-	@exec "$${CARGO_TARGET_DIR:-target}/release/cost"
+	@cargo build --release --locked --package portcullis
+	@cargo build --workspace --bins --locked
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/cost"
 
 # The image as an OCI layout in target/image, without a container engine; prints its digest. docs/releases.md.
 BUILT = $(or $(CARGO_TARGET_DIR),target)/image
