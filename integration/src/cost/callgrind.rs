@@ -31,15 +31,15 @@ impl Counted {
     }
 
     fn parse(profile: &str) -> Result<Self> {
-        let (mut names, mut caller, mut callee) = (HashMap::new(), "", "");
+        let (mut names, mut from, mut to) = (HashMap::new(), "", "");
         let (mut instructions, mut allocations) = (None, 0);
         for line in profile.lines() {
             let Some((key, value)) = line.split_once(['=', ':']) else { continue };
             match key {
-                "fn" => caller = named(&mut names, value)?,
-                "cfn" => callee = named(&mut names, value)?,
+                "fn" => from = named(&mut names, value)?,
+                "cfn" => to = named(&mut names, value)?,
                 // An allocator's own calls of its other functions give no memory to the program.
-                "calls" if ALLOCATORS.contains(&callee) && !is_of_an_allocator(caller) => {
+                "calls" if ALLOCATORS.contains(&to) && !is_of_an_allocator(from) => {
                     allocations += first_number(value)?;
                 }
                 "events" => ensure!(value.trim() == "Ir", "counted {value} instead of instructions"),
