@@ -12,8 +12,7 @@ use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse, aut
 use tonic::{Request, Response, Status};
 
 #[cfg(any(test, feature = "fuzzing"))]
-use crate::check::CheckRecord;
-use crate::check::Checker;
+use crate::check::{CheckRecord, Checker};
 
 pub use in_flight::{Bounded, SharedChecker};
 

@@ -10,7 +10,7 @@ use std::{
 use portcullis_integration::project::{files, read, root};
 use serde_json::Value;
 
-/// The justifications that OpenVEX knows (specification 0.2.0, "Status Justifications").
+/// The justifications that `OpenVEX` knows (specification 0.2.0, "Status Justifications").
 const JUSTIFICATIONS: [&str; 5] = [
     "component_not_present",
     "vulnerable_code_not_present",

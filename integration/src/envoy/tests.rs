@@ -5,6 +5,7 @@ use tonic::{Request, Response, Status};
 
 use super::*;
 use crate::raw_client::{http1, http2};
+use crate::upstream::{Protocol, Upstream};
 
 /// Allows what carries `x-allow`, and refuses the rest.
 struct Stand;

@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 
 use reqwest::StatusCode;
+use serde_json::json;
 use url::Url;
 
 use super::*;
-use crate::faults::edit;
+use crate::faults::{Fault, edit};
 use crate::http::plain_client;
 use crate::jwt;
 

@@ -4,7 +4,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 
 use super::*;
-use crate::faults::edit;
+use crate::faults::{Fault, edit};
 
 /// A client as the product has one.
 async fn client(api: &ReviewApi) -> Client {

@@ -159,7 +159,9 @@ fn expand(tree: &str, prefix: &[String], exported: bool, found: &mut Vec<Import>
     let tree = tree.trim();
     if let Some((before, group)) = tree.strip_suffix('}').and_then(|tree| tree.split_once('{')) {
         let prefix = [prefix, &segments(before)].concat();
-        members(group).into_iter().for_each(|member| expand(member, &prefix, exported, found));
+        for member in members(group) {
+            expand(member, &prefix, exported, found);
+        }
         return;
     }
     if tree.is_empty() {
