@@ -27,7 +27,7 @@ use self::{
     revocation_service_server::RevocationServiceServer, revocations::TokenRevocations,
     session_service_server::SessionServiceServer, sessions::PeopleSessions,
 };
-use crate::{check::Checker, oidc::SharedLogin, revocation::Revocations, session::Sessions};
+use crate::{check::Checker, providers::SharedProviders, revocation::Revocations, session::Sessions};
 
 /// What administrators act upon; a reload may replace each.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Administered {
     /// The sessions of people.
     pub sessions: Arc<ArcSwap<Sessions>>,
     /// The providers at which people sign in.
-    pub login: SharedLogin,
+    pub providers: SharedProviders,
     /// The revocations of ServiceAccount tokens.
     pub revocations: Arc<Revocations>,
     /// What decides checks.
@@ -47,8 +47,8 @@ pub struct Administered {
 /// The services of the listener for administrators. Each call must bring its [`Caller`] as an extension.
 #[must_use]
 pub fn routes(administered: Administered) -> Routes {
-    let Administered { sessions, login, revocations, checker, metrics } = administered;
-    let routes = Routes::new(SessionServiceServer::new(PeopleSessions::new(sessions, login)))
+    let Administered { sessions, providers, revocations, checker, metrics } = administered;
+    let routes = Routes::new(SessionServiceServer::new(PeopleSessions::new(sessions, providers)))
         .add_service(RevocationServiceServer::new(TokenRevocations::new(revocations)))
         .add_service(DecisionServiceServer::new(Decisions::new(checker)));
     routes.into_axum_router().layer(Extension(metrics)).into()

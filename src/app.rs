@@ -127,7 +127,7 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
     let check = tokio::spawn(check.run(check_stop.clone()));
     let published = Server::http(
         published,
-        http::published(Arc::clone(&issuer), keyrings.assertion(), assembly.login()),
+        http::published(Arc::clone(&issuer), keyrings.assertion(), assembly.back_channel()),
         limits.http,
     );
     let published = tokio::spawn(published.counted(&metrics.connections).run(http_stop.clone()));

@@ -17,7 +17,7 @@ pub use origin::{Endpoint, Origin};
 use crate::{
     clock::{SharedClock, Timestamp},
     decision::{Disposition, HeaderText, Location, RETRY_AFTER, Respond},
-    oidc::{Login, LoginError, LoginStart, ReturnTarget},
+    oidc::{LoginError, LoginStart, Oidc, ReturnTarget},
     pages,
     reason::Reason,
     request::{Kind, Provenance, Request},
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Endpoints {
     origins: HashMap<String, Arc<Origin>>,
-    login: Login,
+    oidc: Oidc,
     sessions: Arc<Sessions>,
     clock: SharedClock,
 }
@@ -53,12 +53,12 @@ impl Endpoints {
     #[must_use]
     pub fn new(
         origins: impl IntoIterator<Item = Origin>,
-        login: Login,
+        oidc: Oidc,
         sessions: Arc<Sessions>,
         clock: SharedClock,
     ) -> Self {
         let origins = origins.into_iter().map(|origin| (origin.host.clone(), Arc::new(origin))).collect();
-        Self { origins, login, sessions, clock }
+        Self { origins, oidc, sessions, clock }
     }
 
     /// The origin that a request is for, where its host has one.
@@ -131,7 +131,7 @@ impl Endpoints {
     ) -> Respond {
         let cookies = request.cookies();
         let login_cookies: Vec<&str> = cookies.values(&origin.login.login_cookie).collect();
-        match self.login.begin(&origin.login, target, &login_cookies, attempts).await {
+        match self.oidc.sign_in.begin(&origin.login, target, &login_cookies, attempts).await {
             Ok(LoginStart { location, set_cookie }) => {
                 let redirect = Respond::redirect(reason, Disposition::Found, location);
                 Respond { set_cookie, ..redirect }
@@ -147,7 +147,7 @@ impl Endpoints {
         let cookies = request.cookies();
         let mut tickets = cookies.values(&origin.session_cookie);
         let (Some(ticket), None) = (tickets.next(), tickets.next()) else { return Ok(None) };
-        let Some(registration) = self.login.registration(&origin.login.provider) else { return Ok(None) };
+        let Some(registration) = self.oidc.providers.registration(&origin.login.provider) else { return Ok(None) };
         match self.sessions.open(ticket, &origin.login.url, registration).await {
             Ok(session) => Ok(Some(session)),
             Err(OpenError::NotOurs | OpenError::Ended) => Ok(None),

@@ -15,10 +15,8 @@ mod config;
 mod known_audiences;
 mod metrics;
 mod our_audiences;
-mod places;
 mod reach;
 mod reviews;
-mod shared_calls;
 mod signature;
 mod tokens;
 

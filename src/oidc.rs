@@ -1,36 +1,54 @@
-//! Sign-in with OpenID Connect: authorization code with PKCE S256, nonce and a sealed state (OpenID Connect Core
-//! section 3.1, RFC 7636, RFC 9207).
+//! Sign-in with OpenID Connect, and what sessions owe their provider afterwards: authorization code with PKCE S256, nonce
+//! and a sealed state (OpenID Connect Core section 3.1, RFC 7636, RFC 9207).
 //!
-//! [`Login::begin`] sends a browser to the provider and remembers nothing: everything is sealed into the `state`
-//! parameter and bound to one cookie that all tabs of a browser share. [`Login::callback`] takes the answer. Its order
+//! [`SignIn::begin`] sends a browser to the provider and remembers nothing: everything is sealed into the `state`
+//! parameter and bound to one cookie that all tabs of a browser share. [`SignIn::callback`] takes the answer. Its order
 //! is: size, seal, age, provider with its issuer and our client id, cookie, `iss`, then the spent mark, then the
 //! exchange; what fails before the mark costs no outbound call and no write.
+//!
+//! Each component is a type of its own over what it needs: [`SignIn`], [`Freshness`], [`RpInitiatedLogout`],
+//! [`TokenRevocation`], [`BackChannel`] and [`FrontChannel`]. [`Oidc`] builds them over one registry of providers.
 
+mod assembly;
+mod authorization;
 mod back_channel;
+mod callback;
 mod callback_query;
-mod callbacks;
 mod claims;
 mod config;
+mod due;
 mod exchange;
+mod freshness;
 mod front_channel;
-mod login;
+mod kept_tokens;
 mod login_cookie;
-mod logout;
+mod logout_token;
 mod metrics;
-mod provider;
 mod refresh;
 mod refresh_grant;
+mod refreshes;
 mod return_target;
+mod rp_initiated_logout;
+mod session_calls;
+mod sign_in;
 mod state;
 mod strict;
+mod token_revocation;
+mod vouchers;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use back_channel::{BackChannelError, BackChannelLogout};
+pub use assembly::Oidc;
+pub use back_channel::{BackChannel, BackChannelLogout, SharedBackChannel};
+pub use callback::{CallbackOutcome, CallbackRequest};
 pub use config::{Config, Limits, LoginOrigin};
-pub use front_channel::FrontChannelError;
-pub use login::{CallbackOutcome, CallbackRequest, Login, LoginError, LoginStart, MAX_ATTEMPTS, SharedLogin};
+pub use freshness::Freshness;
+pub use front_channel::{FrontChannel, FrontChannelError};
+pub use logout_token::BackChannelError;
 pub use metrics::Metrics;
-pub use refresh::{NotFresh, Presented};
 pub use return_target::ReturnTarget;
+pub use rp_initiated_logout::RpInitiatedLogout;
+pub use session_calls::{Lapsed, Presented};
+pub use sign_in::{LoginError, LoginStart, MAX_ATTEMPTS, SignIn};
+pub use token_revocation::TokenRevocation;

@@ -9,6 +9,8 @@ mod keys;
 mod metadata;
 mod metrics;
 mod outside_text;
+mod provider;
+mod registry;
 mod token_endpoint;
 pub(crate) mod told_times;
 
@@ -16,7 +18,7 @@ pub(crate) use client_request::form;
 pub use config::{
     ClaimsConfig, ConfigError, LogoutConfig, ProviderConfig, RefreshConfig, SharedClientSecret, StrictAsk, StrictConfig,
 };
-pub(crate) use discovery::{Discovery, Known};
+pub(crate) use discovery::Known;
 pub(crate) use endpoint::Endpoint;
 #[cfg(test)]
 pub(crate) use endpoint::tests::unusable;
@@ -27,4 +29,7 @@ pub(crate) use metadata::OptionalEndpoints;
 pub(crate) use metadata::{Client, MetadataError};
 pub(crate) use metrics::Metrics;
 pub(crate) use outside_text::for_log;
+pub(crate) use provider::Provider;
+pub(crate) use registry::PerProvider;
+pub use registry::{Providers, SharedProviders};
 pub(crate) use token_endpoint::{TokenEndpoint, Told};

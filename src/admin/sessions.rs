@@ -14,8 +14,8 @@ use super::{
     },
 };
 use crate::{
-    oidc::{Login, SharedLogin},
     principal::Userid,
+    providers::{Providers, SharedProviders},
     session::{Handle, SessionListing, Sessions},
     store::StoreError,
 };
@@ -24,25 +24,25 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct PeopleSessions {
     sessions: Arc<ArcSwap<Sessions>>,
-    login: SharedLogin,
+    providers: SharedProviders,
 }
 
 impl PeopleSessions {
-    pub(super) const fn new(sessions: Arc<ArcSwap<Sessions>>, login: SharedLogin) -> Self {
-        Self { sessions, login }
+    pub(super) const fn new(sessions: Arc<ArcSwap<Sessions>>, providers: SharedProviders) -> Self {
+        Self { sessions, providers }
     }
 
     /// Ends what `target` names, whatever becomes of the caller.
     async fn revoke(&self, target: Option<Target>) -> Result<RevokeSessionsResponse, Status> {
         let target = target.ok_or_else(|| Status::invalid_argument("the request names no sessions"))?;
-        let (sessions, login) = (self.sessions.load_full(), self.login.load_full());
-        let ended = tokio::spawn(async move { end(&sessions, &login, target).await }).await;
+        let (sessions, providers) = (self.sessions.load_full(), self.providers.load_full());
+        let ended = tokio::spawn(async move { end(&sessions, &providers, target).await }).await;
         let ended = ended.unwrap_or_else(|_| Err(Status::internal("something failed inside")))?;
         Ok(RevokeSessionsResponse { ended: ended as u64 })
     }
 }
 
-async fn end(sessions: &Sessions, login: &Login, target: Target) -> Result<usize, Status> {
+async fn end(sessions: &Sessions, providers: &Providers, target: Target) -> Result<usize, Status> {
     let ended = match target {
         Target::Userid(userid) => sessions.end_userid(&parse_userid(&userid)?).await,
         Target::Session(OneSession { userid, handle }) => {
@@ -60,7 +60,7 @@ async fn end(sessions: &Sessions, login: &Login, target: Target) -> Result<usize
             if sid.is_empty() || issuer.as_ref().is_some_and(String::is_empty) {
                 return Err(Status::invalid_argument("the issuer or the sid is empty"));
             }
-            end_provider_session(sessions, login, issuer.as_deref(), &sid).await
+            end_provider_session(sessions, providers, issuer.as_deref(), &sid).await
         }
     };
     ended.map_err(|error| failed(&error))
@@ -69,11 +69,11 @@ async fn end(sessions: &Sessions, login: &Login, target: Target) -> Result<usize
 /// Ends what came of `sid` at one issuer, or at each that is configured.
 async fn end_provider_session(
     sessions: &Sessions,
-    login: &Login,
+    providers: &Providers,
     issuer: Option<&str>,
     sid: &str,
 ) -> Result<usize, StoreError> {
-    let issuers: Vec<&str> = issuer.map_or_else(|| login.issuers().collect(), |issuer| vec![issuer]);
+    let issuers: Vec<&str> = issuer.map_or_else(|| providers.issuers().collect(), |issuer| vec![issuer]);
     let mut ended = 0;
     for issuer in issuers {
         ended += sessions.end_provider_session(issuer, sid).await?;

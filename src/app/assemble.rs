@@ -21,9 +21,9 @@ use crate::{
     identity::{self, Identity},
     kubernetes::{self, KubeReviews, ServiceAccountTokens},
     memory,
-    oidc::{self, Limits, Login, SharedLogin},
+    oidc::{self, Limits, Oidc, SharedBackChannel},
     panics::kept_up,
-    providers::{self, ClaimsConfig, ProviderConfig},
+    providers::{self, ClaimsConfig, ProviderConfig, SharedProviders},
     revocation::{self, Revocations},
     session::{self, Sessions},
     store::{self, SessionStore, StoreOpenError, StoreReach},
@@ -51,7 +51,7 @@ pub enum AssembleError {
     },
     /// Sign-in.
     #[error("providers: {0}")]
-    Login(#[from] providers::ConfigError),
+    Providers(#[from] providers::ConfigError),
     /// The client of the API server.
     #[error("service_accounts.kubeconfig: {0}")]
     Kubernetes(#[from] kubernetes::ClientError),
@@ -75,7 +75,7 @@ pub(super) struct Metrics {
     sessions: session::Metrics,
     revocations: revocation::Metrics,
     kubernetes: kubernetes::Metrics,
-    login: oidc::Metrics,
+    oidc: oidc::Metrics,
     check: check::Metrics,
     admin: admin::Metrics,
     /// Those of the listeners.
@@ -90,7 +90,7 @@ impl Metrics {
             sessions: session::Metrics::register(registry),
             revocations: revocation::Metrics::register(registry),
             kubernetes: kubernetes::Metrics::register(registry),
-            login: oidc::Metrics::register(registry),
+            oidc: oidc::Metrics::register(registry),
             check: check::Metrics::register(registry),
             admin: admin::Metrics::register(registry),
             connections: places::Metrics::register(registry),
@@ -102,7 +102,8 @@ impl Metrics {
 pub(super) struct Assembly {
     checker: SharedChecker,
     dependencies: Arc<ArcSwap<Vec<Dependency>>>,
-    login: SharedLogin,
+    providers: SharedProviders,
+    back_channel: SharedBackChannel,
     /// The metrics of administrators' acts.
     admin_metrics: admin::Metrics,
     /// The sessions in force, for administrators.
@@ -115,7 +116,7 @@ pub(super) struct Assembly {
 struct Built {
     sessions: Arc<Sessions>,
     revocations: Arc<Revocations>,
-    login: Login,
+    oidc: Oidc,
     accounts: Option<Accounts>,
 }
 
@@ -147,13 +148,14 @@ impl Assembly {
             Some(accounts) => Some(Accounts::new(accounts, keyrings, metrics, clock).await?),
             None => None,
         };
-        let login = login(settings, &sessions, keyrings, metrics, clock, None)?;
-        let built = Built { sessions, revocations, login, accounts };
+        let oidc = oidc(settings, &sessions, keyrings, metrics, clock, None)?;
+        let built = Built { sessions, revocations, oidc, accounts };
         let (checker, dependencies) = built.wire(settings, keyrings, metrics, clock);
         Ok(Self {
             checker: Arc::new(ArcSwap::from_pointee(checker)),
             dependencies: Arc::new(ArcSwap::from_pointee(dependencies)),
-            login: Arc::new(ArcSwap::from_pointee(built.login.clone())),
+            providers: Arc::new(ArcSwap::from_pointee(built.oidc.providers.clone())),
+            back_channel: Arc::new(ArcSwap::from_pointee(built.oidc.back_channel.clone())),
             sessions: Arc::new(ArcSwap::new(Arc::clone(&built.sessions))),
             admin_metrics: metrics.admin.clone(),
             store,
@@ -185,13 +187,14 @@ impl Assembly {
             (Some(wanted), _, _) => Some(Accounts::new(wanted, keyrings, metrics, clock).await?),
             (None, _, _) => None,
         };
-        let login = login(settings, &sessions, keyrings, metrics, clock, Some(&self.built.login))?;
+        let oidc = oidc(settings, &sessions, keyrings, metrics, clock, Some(&self.built.oidc))?;
         let revocations = Arc::clone(&self.built.revocations);
-        let built = Built { sessions, revocations, login, accounts };
+        let built = Built { sessions, revocations, oidc, accounts };
         let (checker, dependencies) = built.wire(settings, keyrings, metrics, clock);
         self.checker.store(Arc::new(checker));
         self.dependencies.store(Arc::new(dependencies));
-        self.login.store(Arc::new(built.login.clone()));
+        self.providers.store(Arc::new(built.oidc.providers.clone()));
+        self.back_channel.store(Arc::new(built.oidc.back_channel.clone()));
         self.sessions.store(Arc::clone(&built.sessions));
         self.built = built;
         Ok(())
@@ -201,16 +204,16 @@ impl Assembly {
         Arc::clone(&self.checker)
     }
 
-    /// Sign-in, for what is not asked by checks.
-    pub(super) fn login(&self) -> SharedLogin {
-        Arc::clone(&self.login)
+    /// Logouts by the providers, which no check asks for.
+    pub(super) fn back_channel(&self) -> SharedBackChannel {
+        Arc::clone(&self.back_channel)
     }
 
     /// What administrators act upon.
     pub(super) fn administered(&self) -> Administered {
         Administered {
             sessions: Arc::clone(&self.sessions),
-            login: self.login(),
+            providers: Arc::clone(&self.providers),
             revocations: Arc::clone(&self.built.revocations),
             checker: self.checker(),
             metrics: self.admin_metrics.clone(),
@@ -265,18 +268,18 @@ fn sessions(
     Arc::new(Sessions::new(store, keyrings.root(), clock, &settings.sessions, metrics.sessions.clone()))
 }
 
-fn login(
+fn oidc(
     settings: &Settings,
     sessions: &Arc<Sessions>,
     keyrings: &Keyrings,
     metrics: &Metrics,
     clock: &SharedClock,
-    previous: Option<&Login>,
-) -> Result<Login, AssembleError> {
+    previous: Option<&Oidc>,
+) -> Result<Oidc, AssembleError> {
     let providers = settings.providers.iter().map(provider).collect::<Result<_, _>>()?;
     let config = oidc::Config { providers, limits: Limits::default() };
     let (sessions, clock) = (Arc::clone(sessions), Arc::clone(clock));
-    Ok(Login::new(config, keyrings.root(), sessions, clock, metrics.login.clone(), previous)?)
+    Ok(Oidc::new(config, keyrings.root(), sessions, clock, metrics.oidc.clone(), previous)?)
 }
 
 fn provider(settings: &Provider) -> Result<ProviderConfig, AssembleError> {
@@ -322,7 +325,7 @@ impl Built {
     ) -> (Checker, Vec<Dependency>) {
         let rules = RuleSet::new(settings.rules.clone());
         let tokens = self.accounts.as_ref().map(|accounts| accounts.tokens.clone());
-        let ours = self.login.issuers().map(str::to_owned).chain([settings.assertion.issuer.clone()]);
+        let ours = self.oidc.providers.issuers().map(str::to_owned).chain([settings.assertion.issuer.clone()]);
         let not_accepted = ours.chain(CLUSTER_ISSUERS.map(str::to_owned));
         let origins = settings.origins.iter().map(|origin| SessionOrigin {
             host: origin.host.clone(),
@@ -343,11 +346,16 @@ impl Built {
         };
         let checker = Checker::new(Parts {
             bearer: BearerAuthenticator::new(tokens, Arc::clone(&self.revocations), not_accepted),
-            session: SessionAuthenticator::new(Arc::clone(&self.sessions), self.login.clone(), origins),
+            session: SessionAuthenticator::new(
+                Arc::clone(&self.sessions),
+                self.oidc.providers.clone(),
+                self.oidc.freshness.clone(),
+                origins,
+            ),
             identity: Identity::new(identity, keyrings.assertion(), Arc::clone(clock)),
             endpoints: Endpoints::new(
                 settings.origins.iter().cloned(),
-                self.login.clone(),
+                self.oidc.clone(),
                 Arc::clone(&self.sessions),
                 Arc::clone(clock),
             ),
@@ -360,9 +368,9 @@ impl Built {
 
     fn dependencies(&self) -> Vec<Dependency> {
         let state = |answering| if answering { DependencyState::Answering } else { DependencyState::Failing };
-        let providers = self.login.providers().map(|(name, _)| {
-            let (login, wanted) = (self.login.clone(), name.clone());
-            let known = move || login.providers().any(|(name, known)| *name == wanted && known);
+        let providers = self.oidc.providers.known().map(|(name, _)| {
+            let (providers, wanted) = (self.oidc.providers.clone(), name.clone());
+            let known = move || providers.known().any(|(name, known)| *name == wanted && known);
             Dependency { name: format!("provider {}", name.as_str()), state: Arc::new(move || state(known())) }
         });
         let api_server = self.accounts.iter().map(|accounts| {

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use super::{Authenticated, Authenticator, Outcome, Rejected};
 use crate::{
     decision::RETRY_AFTER,
-    oidc::{Login, NotFresh, Presented},
+    oidc::{Freshness, Lapsed, Presented},
     principal::{Method, Principal, ProviderName},
+    providers::Providers,
     reason::Reason,
     request::Request,
     session::{OpenError, Session, Sessions},
@@ -31,15 +32,22 @@ pub struct SessionOrigin {
 #[derive(Debug)]
 pub struct SessionAuthenticator {
     sessions: Arc<Sessions>,
-    login: Login,
+    providers: Providers,
+    freshness: Freshness,
     origins: HashMap<String, SessionOrigin>,
 }
 
 impl SessionAuthenticator {
     /// Judges the cookies of these origins.
     #[must_use]
-    pub fn new(sessions: Arc<Sessions>, login: Login, origins: impl IntoIterator<Item = SessionOrigin>) -> Self {
-        Self { sessions, login, origins: origins.into_iter().map(|origin| (origin.host.clone(), origin)).collect() }
+    pub fn new(
+        sessions: Arc<Sessions>,
+        providers: Providers,
+        freshness: Freshness,
+        origins: impl IntoIterator<Item = SessionOrigin>,
+    ) -> Self {
+        let origins = origins.into_iter().map(|origin| (origin.host.clone(), origin)).collect();
+        Self { sessions, providers, freshness, origins }
     }
 
     /// Whether a request brings a cookie with the session's name, good or not.
@@ -79,7 +87,7 @@ impl SessionAuthenticator {
 
     async fn open_presented<'a>(&'a self, request: &'a Request) -> Result<(Presented<'a>, Arc<Session>), NoSession> {
         let presented = self.presented(request)?;
-        let registration = self.login.registration(presented.provider).ok_or(rejected(Reason::TicketInvalid))?;
+        let registration = self.providers.registration(presented.provider).ok_or(rejected(Reason::TicketInvalid))?;
         let session = self.sessions.open(presented.ticket, presented.origin, registration).await;
         let session = session.map_err(|error| match error {
             OpenError::NotOurs => rejected(Reason::TicketInvalid),
@@ -103,10 +111,10 @@ impl SessionAuthenticator {
 
     async fn open_fresh(&self, request: &Request) -> Result<Arc<Session>, NoSession> {
         let (presented, session) = self.open_presented(request).await?;
-        self.login.keep_fresh(presented, session).await.map_err(|error| match error {
-            NotFresh::Ended => rejected(Reason::SessionEnded),
-            NotFresh::StoreUnavailable => unavailable(Reason::StoreUnavailable),
-            NotFresh::ProviderUnavailable => unavailable(Reason::ProviderUnavailable),
+        self.freshness.keep_fresh(presented, session).await.map_err(|error| match error {
+            Lapsed::Ended => rejected(Reason::SessionEnded),
+            Lapsed::StoreUnavailable => unavailable(Reason::StoreUnavailable),
+            Lapsed::ProviderUnavailable => unavailable(Reason::ProviderUnavailable),
         })
     }
 }

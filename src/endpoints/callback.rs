@@ -27,7 +27,8 @@ impl Endpoints {
         let login_cookies: Vec<&str> = cookies.values(&origin.login.login_cookie).collect();
         let tickets: Vec<&str> = cookies.values(&origin.session_cookie).collect();
         let outcome = self
-            .login
+            .oidc
+            .sign_in
             .callback(CallbackRequest {
                 origin: &origin.login,
                 query: request.query().raw().unwrap_or_default(),
@@ -44,7 +45,7 @@ impl Endpoints {
                 };
                 go_on(origin, &target, Reason::SignedIn).with_cookie(cookie)
             }
-            CallbackOutcome::NotFresh { target, attempts } => {
+            CallbackOutcome::StaleState { target, attempts } => {
                 self.resume_or_restart(origin, request, target, attempts).await
             }
             CallbackOutcome::Failed { reason, target } => {

@@ -13,7 +13,7 @@ impl Endpoints {
     /// `GET …/frontchannel-logout?iss=…&sid=…` (OpenID Connect Front-Channel Logout 1.0 section 2). The answer is the same
     /// whether there was such a session or not.
     pub(super) async fn front_channel_logout(&self, origin: &Origin, request: &Request) -> Respond {
-        if !self.login.has_front_channel(&origin.login) {
+        if !self.oidc.front_channel.is_open(&origin.login) {
             return Respond::new(Reason::NotFound, Disposition::NotFound);
         }
         if request.method() != "GET" {
@@ -24,11 +24,11 @@ impl Endpoints {
         // A parameter that occurs twice means nothing.
         let parameter = |name| query.parameter(name).ok().flatten();
         if let (Some(iss), Some(sid)) = (parameter("iss"), parameter("sid"))
-            && let Err(error) = self.login.front_channel_logout(&origin.login, &iss, &sid).await
+            && let Err(error) = self.oidc.front_channel.log_out(&origin.login, &iss, &sid).await
         {
             return failed(error);
         }
-        let page = pages::signed_out_by_provider(&self.login.front_channel_pages(&origin.login));
+        let page = pages::signed_out_by_provider(&self.oidc.front_channel.pages(&origin.login));
         Respond::page(Reason::FrontChannelLogout, Disposition::Ok, page)
     }
 }

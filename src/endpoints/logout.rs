@@ -46,12 +46,12 @@ impl Endpoints {
         let parameter = |name| query.parameter(name).ok().flatten();
         if request.kind() == Kind::Navigation {
             let provider = parameter(CONTINUE_PARAMETER)
-                .and_then(|parameter| self.login.resumed_logout(&origin.login, &parameter));
+                .and_then(|parameter| self.oidc.rp_initiated_logout.resumed_logout(&origin.login, &parameter));
             if let Some(location) = provider {
                 return Respond::redirect(Reason::SignedOut, Disposition::SeeOther, location);
             }
-            let is_back =
-                parameter(STATE_PARAMETER).is_some_and(|state| self.login.is_back_from_logout(&origin.login, &state));
+            let is_back = parameter(STATE_PARAMETER)
+                .is_some_and(|state| self.oidc.rp_initiated_logout.is_back_from_logout(&origin.login, &state));
             if is_back && origin.after_logout.as_str() != origin.login.post_logout_redirect_uri.as_str() {
                 return Respond::redirect(Reason::SignedOut, Disposition::SeeOther, origin.after_logout.clone());
             }
@@ -74,7 +74,10 @@ impl Endpoints {
             // Not "signed out": the session that was meant may be one of those that live on.
             Respond::new(Reason::TicketInvalid, Disposition::BadRequest)
         } else if is_top_level(request) {
-            let location = self.login.end_session_url(&origin.login, tokens.as_ref().map(|tokens| &tokens.id_token));
+            let location = self
+                .oidc
+                .rp_initiated_logout
+                .end_session_url(&origin.login, tokens.as_ref().map(|tokens| &tokens.id_token));
             let location = location.unwrap_or_else(|| origin.after_logout.clone());
             Respond::redirect(Reason::SignedOut, Disposition::SeeOther, location)
         } else {
@@ -91,7 +94,8 @@ impl Endpoints {
     /// Where a script takes its page. It is an address of ours that leads on: scripts of every owner on this origin
     /// could read a hint.
     fn address_for_script(&self, origin: &Origin, tokens: Option<&Tokens>) -> Location {
-        let suspended = self.login.suspended_logout(&origin.login, tokens.map(|tokens| &tokens.id_token));
+        let suspended =
+            self.oidc.rp_initiated_logout.suspended_logout(&origin.login, tokens.map(|tokens| &tokens.id_token));
         let through_provider = suspended.and_then(|parameter| {
             let mut url = origin.login.post_logout_redirect_uri.clone();
             url.query_pairs_mut().append_pair(CONTINUE_PARAMETER, &parameter);
@@ -110,9 +114,10 @@ impl Endpoints {
     /// Ends the sessions of these tickets, whatever becomes of the caller: a gateway that gives up must not leave a
     /// session behind. What the provider issued is revoked, and returned for the first of them.
     async fn end_all(&self, origin: &Origin, tickets: Vec<String>) -> Result<Option<Tokens>, StoreError> {
-        let (sessions, login) = (Arc::clone(&self.sessions), self.login.clone());
+        let (sessions, revocation) = (Arc::clone(&self.sessions), self.oidc.token_revocation.clone());
         let provider = origin.login.provider.clone();
-        let (url, registration) = (origin.login.url.clone(), self.login.registration(&origin.login.provider).cloned());
+        let (url, registration) =
+            (origin.login.url.clone(), self.oidc.providers.registration(&origin.login.provider).cloned());
         let ended = tokio::spawn(async move {
             let mut first = None;
             for ticket in tickets {
@@ -123,7 +128,7 @@ impl Endpoints {
                 };
                 sessions.end(&ticket).await?;
                 if let Some(tokens) = tokens {
-                    login.revoke(&provider, &tokens);
+                    revocation.revoke(&provider, &tokens);
                     first.get_or_insert(tokens);
                 }
             }
@@ -136,7 +141,7 @@ impl Endpoints {
         let (Ok(action), Some(stay)) = (origin.logout_url(), on_origin(origin, "/")) else {
             return Respond::new(Reason::Internal, Disposition::Internal);
         };
-        let through = self.login.end_session_endpoint(&origin.login);
+        let through = self.oidc.rp_initiated_logout.end_session_endpoint(&origin.login);
         let form = LogoutForm { action: &action, leads_to: Some(&origin.after_logout), through: through.as_ref() };
         let who = session.map(|session| session.user().userid.as_str());
         Respond::page(Reason::Page, Disposition::Ok, pages::confirm_logout(form, who, &stay))

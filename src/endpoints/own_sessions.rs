@@ -77,7 +77,7 @@ impl Endpoints {
         let rows: Vec<_> = rows.collect();
         let others: Option<Location> = if rows.len() > 1 { Some(form(OTHERS)?) } else { None };
         let action = origin.logout_url()?;
-        let through = self.login.end_session_endpoint(&origin.login);
+        let through = self.oidc.rp_initiated_logout.end_session_endpoint(&origin.login);
         let page = pages::own_sessions(&OwnSessions {
             user: session.user().userid.as_str(),
             sessions: &rows,

@@ -38,7 +38,7 @@ impl Endpoints {
         let (Ok(action), Ok(sessions)) = (origin.logout_url(), origin.sessions_url()) else {
             return Respond::new(Reason::Internal, Disposition::Internal);
         };
-        let through = self.login.end_session_endpoint(&origin.login);
+        let through = self.oidc.rp_initiated_logout.end_session_endpoint(&origin.login);
         let user = session.user();
         let groups: Vec<String> = user.groups.names().iter().map(|group| group.as_str().to_owned()).collect();
         let page = pages::who_am_i(&WhoAmI {

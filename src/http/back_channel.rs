@@ -18,7 +18,7 @@ use url::form_urlencoded;
 use super::bounds::bounded;
 use crate::{
     jose::MAX_TOKEN_BYTES,
-    oidc::{BackChannelError, BackChannelLogout, SharedLogin},
+    oidc::{BackChannelError, BackChannelLogout, SharedBackChannel},
 };
 
 /// The longest body: a token, its name, and other parameters that are not looked at.
@@ -26,14 +26,14 @@ const MAX_BODY_BYTES: usize = MAX_TOKEN_BYTES + 4 * 1024;
 /// How long an answer may take: the provider may be asked for its keys meanwhile.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-pub(super) fn router(login: SharedLogin) -> Router {
-    let router = Router::new().route("/backchannel-logout/{provider}", post(log_out)).with_state(login);
+pub(super) fn router(back_channel: SharedBackChannel) -> Router {
+    let router = Router::new().route("/backchannel-logout/{provider}", post(log_out)).with_state(back_channel);
     let never = HeaderValue::from_static("no-store");
     bounded(router, MAX_BODY_BYTES, DEADLINE).layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, never))
 }
 
 async fn log_out(
-    State(login): State<SharedLogin>,
+    State(back_channel): State<SharedBackChannel>,
     Path(provider): Path<String>,
     headers: HeaderMap,
     body: Bytes,
@@ -41,7 +41,7 @@ async fn log_out(
     let Some(token) = logout_token(&headers, &body) else {
         return refusal("send one `logout_token` as application/x-www-form-urlencoded");
     };
-    match login.load_full().back_channel_logout(&provider, token).await {
+    match back_channel.load_full().log_out(&provider, token).await {
         // Also where it was carried out before: whoever sends it again has not heard our answer.
         Ok(BackChannelLogout::Ended(_) | BackChannelLogout::DoneBefore) => StatusCode::OK.into_response(),
         Err(BackChannelError::UnknownProvider) => StatusCode::NOT_FOUND.into_response(),

@@ -12,7 +12,7 @@ use super::{
     back_channel,
     bounds::{cached_for, guarded},
 };
-use crate::{jose::SharedAssertionKeyRing, oidc::SharedLogin};
+use crate::{jose::SharedAssertionKeyRing, oidc::SharedBackChannel};
 
 /// Where the discovery document is, below the issuer (OpenID Connect Discovery section 4).
 const DISCOVERY: &str = "/.well-known/openid-configuration";
@@ -29,13 +29,17 @@ struct Published {
 
 /// The public listener: the providers' back-channel logout, discovery and key set, these two at the listener's root and below every path, since the issuer may have
 /// one and a gateway may cut it or not. A reload may replace the issuer and the keys.
-pub fn published(issuer: Arc<ArcSwap<String>>, keys: SharedAssertionKeyRing, login: SharedLogin) -> Router {
+pub fn published(
+    issuer: Arc<ArcSwap<String>>,
+    keys: SharedAssertionKeyRing,
+    back_channel: SharedBackChannel,
+) -> Router {
     let router = Router::new()
         .route(DISCOVERY, get(discovery))
         .route(JWKS, get(key_set))
         .fallback(get(below_the_issuer))
         .with_state(Published { issuer, keys });
-    guarded(router).merge(back_channel::router(login))
+    guarded(router).merge(back_channel::router(back_channel))
 }
 
 async fn discovery(State(published): State<Published>) -> impl IntoResponse {

@@ -14,7 +14,7 @@ use super::*;
 use crate::{
     clock::{SystemClock, Timestamp},
     jose::{AssertionKey, AssertionKeyRing},
-    oidc::{self, SharedLogin},
+    oidc::{self, SharedBackChannel},
     secret::{RootKeyRing, SecretBytes},
     session::{self, Sessions},
     store::MemoryStore,
@@ -38,7 +38,7 @@ fn public(issuer: &str) -> Router {
 }
 
 /// Sign-in where there is no provider.
-fn no_provider() -> SharedLogin {
+fn no_provider() -> SharedBackChannel {
     let clock = SystemClock::shared();
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
     let keys = RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).unwrap().shared();
@@ -47,8 +47,8 @@ fn no_provider() -> SharedLogin {
     let sessions = Sessions::new(store, keys.clone(), Arc::clone(&clock), &config, session::Metrics::default());
     let config = oidc::Config { providers: Vec::new(), limits: oidc::Limits::default() };
     let metrics = oidc::Metrics::register(&mut Registry::default());
-    let login = oidc::Login::new(config, keys, Arc::new(sessions), clock, metrics, None).unwrap();
-    Arc::new(ArcSwap::from_pointee(login))
+    let oidc = oidc::Oidc::new(config, keys, Arc::new(sessions), clock, metrics, None).unwrap();
+    Arc::new(ArcSwap::from_pointee(oidc.back_channel))
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use super::{
     reach::Reach,
     reviews::{ReviewError, Reviews},
 };
+use crate::calls::Pauses;
 
 /// The first pause after a question without an answer; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -142,11 +143,11 @@ impl AudienceCheck {
         this.tell();
         let (weak, soon) = (Arc::downgrade(this), Arc::clone(&this.soon));
         tokio::spawn(async move {
-            let mut pause = FIRST_PAUSE;
+            let mut pauses = Pauses::new(FIRST_PAUSE, LAST_PAUSE);
             loop {
                 let Some(known) = weak.upgrade().map(|check| check.known()) else { return };
                 let wait = match known {
-                    Audiences::Unknown => pause,
+                    Audiences::Unknown => pauses.failed(),
                     Audiences::NotAskable => LAST_PAUSE,
                     Audiences::Ours => ASK_AGAIN,
                     Audiences::ApiServers => ASK_AGAIN_WHERE_SHARED,
@@ -156,11 +157,11 @@ impl AudienceCheck {
                     () = soon.notified() => {}
                 }
                 let Some(check) = weak.upgrade() else { return };
-                pause = match check.ask().await {
+                match check.ask().await {
                     Ok(Some(audience)) => {
                         let error = ConfigError::ApiServerAudience(audience);
                         tracing::error!(%error, "no ServiceAccount token is accepted: service_accounts.audiences names the API server's own");
-                        FIRST_PAUSE
+                        pauses.succeeded();
                     }
                     Ok(None) => {
                         if !known.may_judge() {
@@ -168,10 +169,10 @@ impl AudienceCheck {
                                 "the API server says that no audience of ours is its own: ServiceAccount tokens are judged"
                             );
                         }
-                        FIRST_PAUSE
+                        pauses.succeeded();
                     }
-                    Err(_) => (pause * 2).min(LAST_PAUSE),
-                };
+                    Err(_) => {}
+                }
             }
         });
     }

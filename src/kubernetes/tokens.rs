@@ -12,15 +12,15 @@ use super::{
     config::{Config, ConfigError},
     metrics::{Metrics, Outcome, Source},
     our_audiences::{AudienceCheck, Audiences},
-    places::Places,
     reach::Reach,
     reviews::{ReviewError, Reviews},
-    shared_calls::{Needs, Part, SharedCalls},
     signature::Signatures,
 };
 use crate::{
+    calls::{Part, Places, SharedCalls, Wanted},
     clock::SharedClock,
-    jose, memory,
+    jose,
+    memory::{self, Budget, Taken},
     reason::Reason,
     secret::{Label, SecretString, SharedRootKeyRing},
 };
@@ -67,7 +67,9 @@ struct Judge {
     audience_field: Vec<u8>,
     signatures: Option<Signatures>,
     verdicts: Verdicts,
-    calls: SharedCalls<CallResult>,
+    calls: SharedCalls<TokenKey, CallResult>,
+    /// What all calls take together. A quarter is kept for tokens that were good before, and so of the places.
+    room: Arc<Budget>,
     places: Places,
     metrics: Metrics,
     reach: Arc<Reach>,
@@ -107,8 +109,9 @@ impl ServiceAccountTokens {
             audience_field,
             signatures,
             verdicts: Verdicts::new(config.cache_ttl, config.negative_cache_ttl),
-            calls: SharedCalls::new(memory::REVIEWS),
-            places: Places::new(config.max_concurrent_reviews),
+            calls: SharedCalls::new(),
+            room: Budget::new(memory::REVIEWS),
+            places: Places::with_kept_quarter(config.max_concurrent_reviews),
             config,
             reviews,
             clock,
@@ -258,38 +261,50 @@ impl Judge {
     async fn review(self: &Arc<Self>, key: TokenKey, token: &str, claims: &Claims) -> CallResult {
         let panicked = || CallResult::Failed(Reason::Internal.into());
         let followed = match self.join(key, token, claims) {
-            Part::Known(result) => return result,
-            Part::TooMany => return CallResult::Failed(Refusal::too_many(RETRY_SOON)),
-            Part::Leads(call) => return call.await.unwrap_or_else(panicked),
-            Part::Follows(call) => call.await,
+            Ok(Part::Leads(call)) => return call.await.unwrap_or_else(panicked),
+            Ok(Part::Follows(call)) => call.await,
+            Err(result) => return result,
         };
         if let Some(decided @ CallResult::Decided(_)) = followed {
             return decided;
         }
-        match self.join(key, token, claims) {
-            Part::Known(result) => result,
-            Part::TooMany => CallResult::Failed(Refusal::too_many(RETRY_SOON)),
-            Part::Leads(call) | Part::Follows(call) => call.await.unwrap_or_else(panicked),
+        match self.join(key, token, claims).map(Part::call) {
+            Ok(call) => call.await.unwrap_or_else(panicked),
+            Err(result) => result,
         }
     }
 
-    fn join(self: &Arc<Self>, key: TokenKey, token: &str, claims: &Claims) -> Part<CallResult> {
+    /// Takes part in the call for this token, or begins one; the result where it is known already, or there is no room.
+    fn join(self: &Arc<Self>, key: TokenKey, token: &str, claims: &Claims) -> Result<Part<CallResult>, CallResult> {
         let was_good = self.verdicts.was_good(&key, self.clock.now());
         let most = self.config.max_concurrent_reviews.saturating_mul(WAITING_PER_PLACE);
-        let needs =
-            Needs { bytes: CALL_BYTES + token.len(), bound: if was_good { usize::MAX } else { most }, kept: was_good };
-        let known = || {
+        let bytes = CALL_BYTES + token.len();
+        self.calls.join(key, |running| {
             let accepted = self.verdicts.accepted(&key, &*self.clock).map(Ok);
-            let verdict = accepted.or_else(|| self.verdicts.refused(&key, &*self.clock).map(Err))?;
-            Some(CallResult::Decided(verdict))
-        };
-        let start = || Arc::clone(self).call(key, SecretString::new(token.to_owned()), claims.clone(), was_good);
-        self.calls.join(key, needs, known, start)
+            if let Some(verdict) = accepted.or_else(|| self.verdicts.refused(&key, &*self.clock).map(Err)) {
+                return Err(CallResult::Decided(verdict));
+            }
+            let room = match was_good {
+                true => self.room.take(bytes),
+                false if running < most => self.room.take_common(bytes),
+                false => None,
+            };
+            let room = room.ok_or_else(|| CallResult::Failed(Refusal::too_many(RETRY_SOON)))?;
+            Ok(Arc::clone(self).call(key, SecretString::new(token.to_owned()), claims.clone(), was_good, room))
+        })
     }
 
-    /// One call, in its own task: a place, the review, and what is remembered of it.
-    async fn call(self: Arc<Self>, key: TokenKey, token: SecretString, claims: Claims, was_good: bool) -> CallResult {
-        let Ok(_place) = timeout(PLACE_WAIT, self.places.take(was_good)).await else {
+    /// One call, in its own task: a place, the review, and what is remembered of it. It takes `_room` while it runs.
+    async fn call(
+        self: Arc<Self>,
+        key: TokenKey,
+        token: SecretString,
+        claims: Claims,
+        was_good: bool,
+        _room: Taken,
+    ) -> CallResult {
+        let wanted = if was_good { Wanted::ByTheKnown } else { Wanted::ByAnybody };
+        let Some(_place) = self.places.take(wanted, PLACE_WAIT).await else {
             return CallResult::Failed(Refusal::too_many(RETRY_SOON));
         };
         let started = self.clock.monotonic();

@@ -9,25 +9,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::Value;
-use thiserror::Error;
+use arc_swap::ArcSwap;
 
-use super::{login::Login, provider::Provider};
+use super::{
+    logout_token::{BackChannelError, Candidate, Known, LogoutToken, Whose},
+    metrics::Metrics,
+};
 use crate::{
-    clock::Timestamp,
-    jose::{self, Expectation, TokenError, TokenType, UnverifiedToken, VerifiedToken},
+    calls::{Patience, Places},
+    clock::SharedClock,
+    jose::Expectation,
     principal::ProviderName,
-    providers::{KeySet, Origin, for_log},
+    providers::{PerProvider, Provider, Providers, for_log},
     secret::sha256,
-    session::{LogoutOf, ProviderLogout},
+    session::{LogoutOf, ProviderLogout, Sessions},
 };
 
-/// The member of `events` that makes a logout token (section 2.4).
-const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-/// How long a logout token may be valid from now on: its mark is kept for so long.
-const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
-/// The longest `sub` or `sid` that a provider's logout may name, in bytes.
-pub(super) const MAX_NAME_BYTES: usize = 255;
+/// How many logouts by one provider are carried out at once.
+const AT_ONCE: usize = 64;
+/// How many logout tokens wait for keys at once: anybody who reaches the listener may send some.
+const WAITING: usize = 64;
 /// How often the end of the sessions is tried, since a provider need not send its token again, and the first pause; it
 /// doubles.
 const ATTEMPTS: u32 = 5;
@@ -42,74 +43,53 @@ pub enum BackChannelLogout {
     DoneBefore,
 }
 
-/// Why a logout token ended nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum BackChannelError {
-    /// No such provider may end sessions here.
-    #[error("no provider of this name may end sessions here")]
-    UnknownProvider,
-    /// Too many are being judged.
-    #[error("too many logout tokens at once")]
-    Busy,
-    /// The token is no good JWT of the provider for us.
-    #[error("the logout token is refused: {0}")]
-    Token(#[from] TokenError),
-    /// The token is no logout token.
-    #[error("the logout token is refused: {0}")]
-    Claims(&'static str),
-    /// The provider's keys cannot be had.
-    #[error("the provider's keys cannot be fetched")]
-    KeysUnavailable,
-    /// The sessions may live.
-    #[error("the session store is unavailable")]
-    StoreUnavailable,
-    /// Something failed inside.
-    #[error("something failed inside")]
-    Internal,
+/// Logouts by the providers that may end sessions here. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct BackChannel {
+    inner: Arc<Inner>,
 }
 
-impl BackChannelError {
-    const fn outcome(&self) -> &'static str {
-        match self {
-            Self::UnknownProvider | Self::Token(_) | Self::Claims(_) => "refused",
-            Self::Busy | Self::KeysUnavailable | Self::StoreUnavailable | Self::Internal => "failed",
-        }
+/// Back-channel logout that a reload may replace while it is in use.
+pub type SharedBackChannel = Arc<ArcSwap<BackChannel>>;
+
+#[derive(Debug)]
+struct Inner {
+    at: PerProvider<Arc<AtProvider>>,
+    sessions: Arc<Sessions>,
+    clock: SharedClock,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct AtProvider {
+    provider: Arc<Provider>,
+    /// One place for each logout that may be carried out: of tokens that the provider has signed.
+    logouts: Places,
+    /// One place for each logout token that may wait for the provider's keys. Strangers can take these, and so none of
+    /// a token that the known keys verify.
+    waiting: Places,
+}
+
+impl BackChannel {
+    pub(super) fn new(providers: &Providers, sessions: Arc<Sessions>, clock: SharedClock, metrics: Metrics) -> Self {
+        let at = providers.each(|provider| {
+            let (logouts, waiting) = (Places::new(AT_ONCE), Places::new(WAITING));
+            let at = AtProvider { provider: Arc::clone(provider), logouts, waiting };
+            provider.config.logout.back_channel.then(|| Arc::new(at))
+        });
+        Self { inner: Arc::new(Inner { at, sessions, clock, metrics }) }
     }
-}
 
-/// A verified logout token: whose sessions end.
-#[derive(Debug, PartialEq, Eq)]
-struct LogoutToken {
-    whose: Whose,
-    /// `jti`.
-    id: String,
-    expires_at: Timestamp,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Whose {
-    /// Those of one session at the provider (`sid`), and those of the person (`sub`) of which it named none.
-    ProviderSession { session: String, subject: Option<String> },
-    /// All of a person (`sub`).
-    Subject(String),
-}
-
-impl Login {
     /// Ends the sessions that a logout token of this provider names. Whoever calls may give up: a logout that has begun
     /// is completed.
     ///
     /// # Errors
     /// Where the token is not good, or the sessions could not be ended.
-    pub async fn back_channel_logout(
-        &self,
-        provider: &str,
-        token: String,
-    ) -> Result<BackChannelLogout, BackChannelError> {
-        let provider = ProviderName::parse(provider).ok().and_then(|name| self.provider(&name).cloned());
-        let provider = provider.filter(|provider| provider.config.logout.back_channel);
-        let provider = provider.ok_or(BackChannelError::UnknownProvider)?;
-        let outcome = self.judge(&provider, &token).await;
-        let name = &provider.config.name;
+    pub async fn log_out(&self, provider: &str, token: String) -> Result<BackChannelLogout, BackChannelError> {
+        let at = ProviderName::parse(provider).ok().and_then(|name| self.inner.at.get(&name));
+        let at = at.ok_or(BackChannelError::UnknownProvider)?;
+        let outcome = Inner::judge(&self.inner, at, &token).await;
+        let name = at.provider.name();
         match &outcome {
             Ok(BackChannelLogout::Ended(ended)) => {
                 tracing::info!(provider = name.as_str(), ended, "the provider ended sessions");
@@ -126,27 +106,29 @@ impl Login {
         }
         outcome
     }
+}
 
-    async fn judge(&self, provider: &Arc<Provider>, text: &str) -> Result<BackChannelLogout, BackChannelError> {
-        let candidate = Candidate::read(provider, text, self.inner.clock.now())?;
-        let (login, provider) = (self.clone(), Arc::clone(provider));
-        let logout = match candidate.verify_with_known_keys(&provider)? {
-            Known::Verified(token) => tokio::spawn(async move { login.end_named(&provider, &token).await }),
+impl Inner {
+    async fn judge(self: &Arc<Self>, at: &Arc<AtProvider>, text: &str) -> Result<BackChannelLogout, BackChannelError> {
+        let candidate = Candidate::read(&at.provider, text, self.clock.now())?;
+        let (inner, at) = (Arc::clone(self), Arc::clone(at));
+        let logout = match candidate.verify_with_known_keys(&at.provider)? {
+            Known::Verified(token) => tokio::spawn(async move { inner.end_named(&at, &token).await }),
             Known::NotWith { seen, refused } => {
-                let place = Arc::clone(&provider.waiting_logout_tokens).try_acquire_owned();
-                let place = place.map_err(|_| BackChannelError::Busy)?;
+                let place = at.waiting.take_now().ok_or(BackChannelError::Busy)?;
                 tokio::spawn(async move {
-                    let token = candidate.verify_with_newer_keys(&provider, seen, refused).await?;
+                    let token = candidate.verify_with_newer_keys(&at.provider, seen, refused).await?;
                     drop(place);
-                    login.end_named(&provider, &token).await
+                    inner.end_named(&at, &token).await
                 })
             }
         };
         logout.await.unwrap_or(Err(BackChannelError::Internal))
     }
 
-    async fn end_named(&self, provider: &Provider, token: &LogoutToken) -> Result<BackChannelLogout, BackChannelError> {
-        let _place = provider.logouts.try_acquire().map_err(|_| BackChannelError::Busy)?;
+    async fn end_named(&self, at: &AtProvider, token: &LogoutToken) -> Result<BackChannelLogout, BackChannelError> {
+        let _place = at.logouts.take_now().ok_or(BackChannelError::Busy)?;
+        let provider = &at.provider;
         let issuer = provider.issuer.as_str();
         let whose = match &token.whose {
             Whose::ProviderSession { session, subject } => {
@@ -157,115 +139,14 @@ impl Login {
         let mark = sha256(format!("backchannel-logout\0{issuer}\0{}", token.id).as_bytes());
         let mark_until = token.expires_at.plus(Expectation::DEFAULT_LEEWAY);
         let logout = ProviderLogout { issuer, whose, mark: &mark, mark_until };
-        let mut pause = FIRST_PAUSE;
-        for attempt in 1..=ATTEMPTS {
-            match self.inner.sessions.log_out_once(&logout).await {
+        let mut patience = Patience::new(ATTEMPTS, FIRST_PAUSE);
+        loop {
+            match self.sessions.log_out_once(&logout).await {
                 Ok(Some(ended)) => return Ok(BackChannelLogout::Ended(ended)),
                 Ok(None) => return Ok(BackChannelLogout::DoneBefore),
-                Err(_) if attempt < ATTEMPTS => tokio::time::sleep(pause).await,
-                Err(_) => {}
+                Err(_) if patience.lasts().await => {}
+                Err(_) => return Err(BackChannelError::StoreUnavailable),
             }
-            pause *= 2;
         }
-        Err(BackChannelError::StoreUnavailable)
-    }
-}
-
-/// A token that says that it is the provider's and for us.
-struct Candidate {
-    token: UnverifiedToken,
-    expectation: Expectation,
-    now: Timestamp,
-}
-
-/// What the keys that are known say of a token.
-enum Known {
-    Verified(LogoutToken),
-    /// These do not verify it, or there are none; newer ones may.
-    NotWith {
-        seen: Option<Arc<KeySet>>,
-        refused: BackChannelError,
-    },
-}
-
-impl Candidate {
-    /// What can be refused without a key needs none.
-    fn read(provider: &Provider, text: &str, now: Timestamp) -> Result<Self, BackChannelError> {
-        let token = jose::peek(text)?;
-        let expectation = Expectation {
-            token_type: TokenType::Logout,
-            ..Expectation::new(provider.issuer.as_str(), vec![provider.config.client_id.clone()])
-        };
-        expectation.check(&token, now)?;
-        Ok(Self { token, expectation, now })
-    }
-
-    fn verify_with_known_keys(&self, provider: &Provider) -> Result<Known, BackChannelError> {
-        let Some(known) = provider.discovery.known_now() else {
-            return Ok(Known::NotWith { seen: None, refused: BackChannelError::KeysUnavailable });
-        };
-        let keys = known.keys.current();
-        match self.verify_with(&keys) {
-            Ok(token) => Ok(Known::Verified(token)),
-            Err(BackChannelError::Token(error)) if error.newer_keys_may_help() => {
-                Ok(Known::NotWith { seen: Some(keys), refused: error.into() })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Waits for keys that are not `seen`. Where the provider does not answer, nothing is known about the token; where
-    /// there are no newer ones, it is `refused`.
-    async fn verify_with_newer_keys(
-        &self,
-        provider: &Provider,
-        seen: Option<Arc<KeySet>>,
-        refused: BackChannelError,
-    ) -> Result<LogoutToken, BackChannelError> {
-        let known = provider.discovery.known().await.ok_or(BackChannelError::KeysUnavailable)?;
-        let newer = known.keys.newer_than(seen.as_ref(), Origin::Anybody).await;
-        let newer = newer.map_err(|_| BackChannelError::KeysUnavailable)?;
-        newer.map_or(Err(refused), |keys| self.verify_with(&keys))
-    }
-
-    /// The logout token, where it is the provider's and for us (section 2.6, steps 1 to 6).
-    fn verify_with(&self, keys: &KeySet) -> Result<LogoutToken, BackChannelError> {
-        let keys = keys.for_logout_tokens.as_ref().ok_or(BackChannelError::KeysUnavailable)?;
-        LogoutToken::read(&jose::verify(&self.token, keys, &self.expectation, self.now)?, self.now)
-    }
-}
-
-impl LogoutToken {
-    /// What makes a token a logout token (section 2.4 and section 2.6, steps 3 to 6).
-    fn read(token: &VerifiedToken, now: Timestamp) -> Result<Self, BackChannelError> {
-        let refused = BackChannelError::Claims;
-        if token.audiences().len() != 1 {
-            return Err(refused("it has another audience beside us"));
-        }
-        if token.issued_at().is_none() {
-            return Err(refused("it has no `iat`"));
-        }
-        let expires_at = token.expires_at().ok_or(refused("it has no `exp`"))?;
-        if expires_at > now.plus(LONGEST_LIFETIME) {
-            return Err(refused("its `exp` is more than 24 h ahead"));
-        }
-        let id = token.token_id().filter(|id| !id.is_empty()).ok_or(refused("it has no `jti`"))?.to_owned();
-        if !token.claim("events").and_then(|events| events.get(EVENT)).is_some_and(Value::is_object) {
-            return Err(refused("its `events` hold no back-channel logout"));
-        }
-        if token.claim("nonce").is_some() {
-            return Err(refused("it has a `nonce`, as ID tokens have"));
-        }
-        let name = |claim: &str| match token.claim(claim) {
-            None => Ok(None),
-            Some(Value::String(name)) if (1..=MAX_NAME_BYTES).contains(&name.len()) => Ok(Some(name.clone())),
-            Some(_) => Err(refused("its `sub` or `sid` is no name")),
-        };
-        let whose = match (name("sid")?, name("sub")?) {
-            (Some(session), subject) => Whose::ProviderSession { session, subject },
-            (None, Some(subject)) => Whose::Subject(subject),
-            (None, None) => return Err(refused("it has neither `sub` nor `sid`")),
-        };
-        Ok(Self { whose, id, expires_at })
     }
 }

@@ -19,16 +19,15 @@ use openidconnect::{
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{
-    back_channel::MAX_NAME_BYTES,
-    claims::{self, Claims, Identified, IdentityError},
-};
+use super::claims::{self, Claims, Identified, IdentityError, MAX_NAME_BYTES};
 use crate::{
+    calls::CallFailure,
     clock::Timestamp,
     jose::{self, UnverifiedToken},
     principal::User,
     providers::{
-        CallError, Client, KeySet, Known, MetadataError, Origin, ProviderConfig, ProviderHttp, TokenEndpoint, Told,
+        CallError, Client, KeySet, Known, MetadataError, Origin, Provider, ProviderConfig, ProviderHttp, TokenEndpoint,
+        Told,
         told_times::{self, LEEWAY},
     },
     reason::Reason,
@@ -73,6 +72,16 @@ impl ExchangeError {
             Self::IdToken(_) => Reason::IdTokenInvalid,
             Self::Identity(_) => Reason::IdentityUnusable,
         }
+    }
+}
+
+impl CallFailure for ExchangeError {
+    fn out_of_time() -> Self {
+        Self::Unavailable("our deadline passed".to_owned())
+    }
+
+    fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
     }
 }
 
@@ -152,6 +161,13 @@ impl Overheard<'_> {
     fn claims(self) -> Option<Claims> {
         let body = self.body.into_inner().unwrap_or_else(PoisonError::into_inner);
         jose::parse_object(&body).or_else(|| Some(jose::peek(str::from_utf8(&body).ok()?).ok()?.claims().clone()))
+    }
+}
+
+impl<'a> Exchange<'a> {
+    /// With what is known of the provider, at `now`.
+    pub(super) fn at(provider: &'a Provider, known: &'a Known, now: Timestamp) -> Self {
+        Self { config: &provider.config, issuer: &provider.issuer, http: provider.discovery.http(), known, now }
     }
 }
 

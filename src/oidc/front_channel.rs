@@ -7,8 +7,20 @@
 
 use std::sync::Arc;
 
-use super::{back_channel::MAX_NAME_BYTES, config::LoginOrigin, login::Login};
-use crate::{pages::HostSource, panics::passed_on, providers::Endpoint};
+use super::{claims::MAX_NAME_BYTES, config::LoginOrigin};
+#[cfg(test)]
+use crate::{calls::Place, principal::ProviderName};
+use crate::{
+    calls::Places,
+    pages::HostSource,
+    panics::passed_on,
+    providers::{Endpoint, PerProvider, Provider, Providers},
+    session::Sessions,
+};
+
+/// How many logouts of one provider are carried out at once. Strangers can take these places, and so none of a logout
+/// token's.
+const AT_ONCE: usize = 64;
 
 /// Why nothing is known of a front-channel logout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,19 +31,46 @@ pub enum FrontChannelError {
     StoreUnavailable,
 }
 
-impl Login {
+/// Logouts through browsers by the providers that may end sessions so. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct FrontChannel {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    at: PerProvider<AtProvider>,
+    sessions: Arc<Sessions>,
+}
+
+#[derive(Debug)]
+struct AtProvider {
+    provider: Arc<Provider>,
+    /// One place for each logout.
+    places: Places,
+}
+
+impl FrontChannel {
+    pub(super) fn new(providers: &Providers, sessions: Arc<Sessions>) -> Self {
+        let at = providers.each(|provider| {
+            let at = AtProvider { provider: Arc::clone(provider), places: Places::new(AT_ONCE) };
+            provider.config.logout.front_channel.then_some(at)
+        });
+        Self { inner: Arc::new(Inner { at, sessions }) }
+    }
+
     /// Whether the provider of this origin may end sessions through browsers.
     #[must_use]
-    pub fn has_front_channel(&self, origin: &LoginOrigin) -> bool {
-        self.provider(&origin.provider).is_some_and(|provider| provider.config.logout.front_channel)
+    pub fn is_open(&self, origin: &LoginOrigin) -> bool {
+        self.inner.at.contains_key(&origin.provider)
     }
 
     /// The origins whose pages may hold our frame: the issuer's, and that of its `end_session_endpoint`. One that no
     /// policy can hold is left out.
     #[must_use]
-    pub fn front_channel_pages(&self, origin: &LoginOrigin) -> Vec<HostSource> {
-        let Some(provider) = self.provider(&origin.provider) else { return Vec::new() };
-        let known = provider.discovery.known_now();
+    pub fn pages(&self, origin: &LoginOrigin) -> Vec<HostSource> {
+        let Some(AtProvider { provider, .. }) = self.inner.at.get(&origin.provider) else { return Vec::new() };
+        let known = provider.known_now();
         let endpoint = known.as_ref().and_then(|known| known.endpoints.end_session.as_ref()).map(Endpoint::url);
         let mut sources: Vec<_> =
             [Some(provider.issuer.url()), endpoint].into_iter().flatten().filter_map(HostSource::of).collect();
@@ -44,28 +83,30 @@ impl Login {
     ///
     /// # Errors
     /// Where it is not known whether they ended.
-    pub async fn front_channel_logout(
-        &self,
-        origin: &LoginOrigin,
-        iss: &str,
-        sid: &str,
-    ) -> Result<(), FrontChannelError> {
-        let provider = self.provider(&origin.provider).filter(|provider| provider.config.logout.front_channel);
-        let Some(provider) = provider.filter(|provider| provider.issuer.as_str() == iss) else { return Ok(()) };
+    pub async fn log_out(&self, origin: &LoginOrigin, iss: &str, sid: &str) -> Result<(), FrontChannelError> {
+        let Some(at) = self.inner.at.get(&origin.provider).filter(|at| at.provider.issuer.as_str() == iss) else {
+            return Ok(());
+        };
         if sid.is_empty() || sid.len() > MAX_NAME_BYTES {
             return Ok(());
         }
-        let place =
-            Arc::clone(&provider.front_channel_logouts).try_acquire_owned().map_err(|_| FrontChannelError::Busy)?;
-        let (login, iss, sid) = (self.clone(), iss.to_owned(), sid.to_owned());
+        let place = at.places.take_now().ok_or(FrontChannelError::Busy)?;
+        let (sessions, iss, sid) = (Arc::clone(&self.inner.sessions), iss.to_owned(), sid.to_owned());
         let ended = tokio::spawn(async move {
             let _place = place;
-            login.inner.sessions.end_known_provider_session(&iss, &sid).await
+            sessions.end_known_provider_session(&iss, &sid).await
         });
         let ended = passed_on(ended.await).ok().and_then(Result::ok).ok_or(FrontChannelError::StoreUnavailable)?;
         if ended > 0 {
             tracing::info!(provider = origin.provider.as_str(), ended, "the provider ended sessions through a browser");
         }
         Ok(())
+    }
+
+    /// All places for logouts of this provider.
+    #[cfg(test)]
+    pub(super) fn crowd(&self, provider: &ProviderName) -> Vec<Place> {
+        let at = self.inner.at.get(provider);
+        std::iter::from_fn(|| at?.places.take_now()).collect()
     }
 }

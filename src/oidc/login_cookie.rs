@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use super::state::LIFETIME;
 use crate::{
     clock::Timestamp,
     secret::{KeyId, Label, RootKeyRing, decode, encode, random_bytes, sha256},
 };
 
+/// How long a person has to sign in at the provider.
+pub(super) const LOGIN_LIFETIME: Duration = Duration::from_mins(10);
 /// How long one cookie serves new logins.
 const RENEW_AFTER: Duration = Duration::from_hours(1);
 /// How long a cookie lives: until the last login that it began has had its time.
-pub(super) const MAX_AGE: Duration = RENEW_AFTER.saturating_add(LIFETIME);
+pub(super) const MAX_AGE: Duration = RENEW_AFTER.saturating_add(LOGIN_LIFETIME);
 /// How far ahead of our clock a date may lie.
 const SKEW: Duration = Duration::from_mins(1);
 

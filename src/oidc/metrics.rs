@@ -17,7 +17,7 @@ pub struct Metrics {
     exchange: Histogram,
     pub(super) providers: providers::Metrics,
     dropped_groups: Family<ProviderLabels, Counter>,
-    revocations: Family<OutcomeLabels, Counter>,
+    token_revocations: Family<OutcomeLabels, Counter>,
     back_channel: Family<OutcomeLabels, Counter>,
     refreshes: Family<OutcomeLabels, Counter>,
     strict: Family<OutcomeLabels, Counter>,
@@ -37,7 +37,7 @@ struct OutcomeLabels {
 
 /// What became of the wish to revoke a token at its provider.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Revocation {
+pub(super) enum TokenRevocationOutcome {
     Success,
     Failure,
     /// Too many were running.
@@ -58,7 +58,7 @@ impl Metrics {
             exchange: Histogram::new([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
             providers: providers::Metrics::register(registry),
             dropped_groups: Family::default(),
-            revocations: Family::default(),
+            token_revocations: Family::default(),
             back_channel: Family::default(),
             refreshes: Family::default(),
             strict: Family::default(),
@@ -78,7 +78,7 @@ impl Metrics {
         registry.register(
             "oidc_revocations",
             "Tokens of ended sessions that were to be revoked at their provider, by outcome",
-            metrics.revocations.clone(),
+            metrics.token_revocations.clone(),
         );
         registry.register(
             "oidc_back_channel_logouts",
@@ -103,13 +103,13 @@ impl Metrics {
         self.exchange.observe(duration.as_secs_f64());
     }
 
-    pub(super) fn revoked(&self, provider: &ProviderName, outcome: Revocation) {
+    pub(super) fn revoked(&self, provider: &ProviderName, outcome: TokenRevocationOutcome) {
         let outcome = match outcome {
-            Revocation::Success => "success",
-            Revocation::Failure => "failure",
-            Revocation::Dropped => "dropped",
+            TokenRevocationOutcome::Success => "success",
+            TokenRevocationOutcome::Failure => "failure",
+            TokenRevocationOutcome::Dropped => "dropped",
         };
-        self.revocations.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
+        self.token_revocations.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
     }
 
     pub(super) fn back_channel(&self, provider: &ProviderName, outcome: &'static str) {

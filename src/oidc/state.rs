@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ReturnTarget, login_cookie::Binding};
+use super::{
+    login_cookie::{Binding, LOGIN_LIFETIME},
+    return_target::ReturnTarget,
+};
 use crate::{
     clock::Timestamp,
     principal::ProviderName,
@@ -13,8 +16,6 @@ use crate::{
     session::Registration,
 };
 
-/// How long a person has to sign in at the provider.
-pub(super) const LIFETIME: Duration = Duration::from_mins(10);
 /// How far ahead of our clock a state's date may lie: another replica's clock may run fast.
 const SKEW: Duration = Duration::from_mins(1);
 /// The longest `state` parameter that is looked at, in bytes: a target of 2 KiB, all of it escaped, and the rest.
@@ -130,7 +131,7 @@ impl LoginState {
 
     /// From when on the login cannot be completed, so that its spent mark may go.
     pub(super) fn expires_at(&self) -> Timestamp {
-        self.issued_at.plus(LIFETIME)
+        self.issued_at.plus(LOGIN_LIFETIME)
     }
 }
 
@@ -210,6 +211,6 @@ mod tests {
         assert!(state.is_alive(NOW) && state.is_alive(NOW.minus(SKEW)));
         assert!(!state.is_alive(NOW.minus(Duration::from_secs(61))));
         assert!(state.is_alive(NOW.plus(Duration::from_secs(599))));
-        assert!(!state.is_alive(NOW.plus(LIFETIME)));
+        assert!(!state.is_alive(NOW.plus(LOGIN_LIFETIME)));
     }
 }

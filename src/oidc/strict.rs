@@ -7,95 +7,106 @@ use openidconnect::{
     AccessToken, IntrospectionUrl, SubjectIdentifier, TokenIntrospectionResponse as _, UserInfoError,
     core::CoreUserInfoClaims,
 };
-use quick_cache::Weighter;
 
 use super::{
     exchange::{Exchange, ExchangeError},
-    login::Login,
-    provider::Provider,
-    refresh::{NotFresh, Outcome, Presented, Refreshes, not_fresh},
+    metrics::Metrics,
+    refreshes::Refreshes,
+    session_calls::{Lapsed, Outcome, Presented, SessionCalls},
+    vouchers::Vouchers,
 };
 use crate::{
-    memory::{self, BoundedCache},
-    providers::{StrictAsk, StrictConfig, for_log},
+    calls::{Breaker, Closed, Lane},
+    clock::SharedClock,
+    providers::{PerProvider, Provider, Providers, StrictAsk, StrictConfig, for_log},
     secret::SecretString,
-    session::{Handle, Session},
+    session::{Session, Sessions},
 };
 
-/// What an answer that is remembered takes, in bytes.
-const USUAL_BYTES: u64 = 256;
 /// How long the provider may take altogether: shorter than the gateway waits.
 const DEADLINE: Duration = Duration::from_secs(8);
+/// How many questions to one provider run at once; more wait. With refreshes and revocations there is room for sign-ins
+/// among the calls that the outbound client makes at once.
+const AT_ONCE: usize = 16;
 
-/// When the provider last said yes to us, and the questions that are running.
+/// The strict mode at every provider that has it.
 #[derive(Debug)]
 pub(super) struct StrictChecks {
-    /// When it was asked, in monotonic time, by the session's handle. What another process asked is not known here: its
-    /// dates are of the wall clock, which may step back.
-    good_at: BoundedCache<Handle, Duration, Weight>,
-    running: Arc<Refreshes>,
+    at: PerProvider<Arc<AtProvider>>,
+    shared: Arc<Shared>,
+    running: SessionCalls,
+}
+
+/// The strict mode at one provider.
+#[derive(Debug)]
+struct AtProvider {
+    provider: Arc<Provider>,
+    config: StrictConfig,
+    /// With a breaker of its own: its endpoint may fail where others do not.
+    lane: Lane,
+}
+
+/// What every question needs.
+#[derive(Debug)]
+struct Shared {
+    sessions: Arc<Sessions>,
+    clock: SharedClock,
+    metrics: Metrics,
+    refreshes: Arc<Refreshes>,
+    vouchers: Arc<Vouchers>,
 }
 
 impl StrictChecks {
-    pub(super) fn new() -> Self {
-        let good_at = memory::cache(memory::STRICT_ANSWERS, USUAL_BYTES, Weight);
-        Self { good_at, running: Arc::default() }
+    pub(super) fn new(
+        providers: &Providers,
+        sessions: &Arc<Sessions>,
+        clock: &SharedClock,
+        metrics: &Metrics,
+        refreshes: &Arc<Refreshes>,
+        vouchers: &Arc<Vouchers>,
+    ) -> Self {
+        let at = providers.each(|provider| {
+            let lane = Lane::new(AT_ONCE, &Arc::new(Breaker::new()), clock);
+            let config = provider.config.strict?;
+            Some(Arc::new(AtProvider { provider: Arc::clone(provider), config, lane }))
+        });
+        let shared = Shared {
+            sessions: Arc::clone(sessions),
+            clock: Arc::clone(clock),
+            metrics: metrics.clone(),
+            refreshes: Arc::clone(refreshes),
+            vouchers: Arc::clone(vouchers),
+        };
+        Self { at, shared: Arc::new(shared), running: SessionCalls::new() }
     }
 
-    /// The provider vouched for the session itself, by a sign-in or a refresh that began at `asked_at` (monotonic).
-    pub(super) fn vouched(&self, provider: &Provider, session: &Handle, asked_at: Duration) {
-        if provider.config.strict.is_some() {
-            self.good_at.insert(session.clone(), asked_at);
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Weight;
-
-impl Weighter<Handle, Duration> for Weight {
-    fn weight(&self, session: &Handle, _: &Duration) -> u64 {
-        memory::entry::<Handle, Duration>(memory::block(session.as_str().len()))
-    }
-}
-
-impl Login {
-    /// The session, where the provider has said of it lately that it counts.
-    pub(super) async fn keep_strict(
-        &self,
-        provider: &Arc<Provider>,
-        presented: Presented<'_>,
-        session: Arc<Session>,
-        waited: &mut bool,
-    ) -> Outcome {
-        let Some(config) = provider.config.strict else { return Ok(session) };
-        let strict = &self.inner.strict;
-        let now = self.inner.clock.monotonic();
-        let holds = strict.good_at.get(session.handle()).is_some_and(|at| now.saturating_sub(at) < config.every);
-        if holds {
+    /// The session, where the provider has said of it lately that it counts. `waited` says whether it was waited for.
+    pub(super) async fn keep(&self, presented: Presented<'_>, session: Arc<Session>, waited: &mut bool) -> Outcome {
+        let Some(at) = self.at.get(presented.provider) else { return Ok(session) };
+        let now = self.shared.clock.monotonic();
+        let asked_at = self.shared.vouchers.asked_at(session.handle());
+        if asked_at.is_some_and(|asked_at| now.saturating_sub(asked_at) < at.config.every) {
             return Ok(session);
         }
         *waited = true;
-        let answer = strict.running.share(session.handle(), || {
+        let answer = self.running.share(session.handle(), || {
             let question = Question {
-                login: self.clone(),
-                provider: Arc::clone(provider),
-                config,
+                at: Arc::clone(at),
+                shared: Arc::clone(&self.shared),
                 ticket: SecretString::new(presented.ticket.to_owned()),
                 origin: presented.origin.to_owned(),
                 session: Arc::clone(&session),
             };
             question.run()
         });
-        answer.await
+        answer.outcome().await
     }
 }
 
 /// One question about one session.
 struct Question {
-    login: Login,
-    provider: Arc<Provider>,
-    config: StrictConfig,
+    at: Arc<AtProvider>,
+    shared: Arc<Shared>,
     ticket: SecretString,
     origin: String,
     session: Arc<Session>,
@@ -103,52 +114,54 @@ struct Question {
 
 impl Question {
     async fn run(self) -> Outcome {
-        let (provider, registration) = (&self.provider.config.name, &self.provider.registration);
-        let sessions = &self.login.inner.sessions;
-        let current = sessions.current(self.ticket.expose(), &self.origin, registration).await.map_err(not_fresh)?;
+        let provider = &self.at.provider;
+        let current = self.shared.sessions.current(self.ticket.expose(), &self.origin, &provider.registration);
+        let current = current.await.map_err(Lapsed::from)?;
         // A session from before the strict mode has none: nobody can ask about it.
         let Some(access_token) = current.tokens().access_token.clone() else { return self.not_good().await };
-        let asked_at = self.login.inner.clock.monotonic();
+        let asked_at = self.shared.clock.monotonic();
         let (outcome, told) = match self.ask(&access_token).await {
             Ok(true) => {
-                self.login.inner.strict.vouched(&self.provider, self.session.handle(), asked_at);
+                self.shared.vouchers.vouched(&provider.config, self.session.handle(), asked_at);
                 (Ok(Arc::clone(&self.session)), "active")
             }
             Ok(false) => (self.not_good().await, "inactive"),
             Err(error) => {
-                let session = self.session.handle();
-                tracing::warn!(provider = provider.as_str(), %session, error = for_log(&error), "no strict check");
-                (Err(NotFresh::ProviderUnavailable), "failure")
+                let (provider, session) = (provider.name().as_str(), self.session.handle());
+                tracing::warn!(provider, %session, error = for_log(&error), "no strict check");
+                (Err(Lapsed::ProviderUnavailable), "failure")
             }
         };
-        self.login.inner.metrics.strictly_checked(provider, told);
+        self.shared.metrics.strictly_checked(provider.name(), told);
         outcome
     }
 
     async fn ask(&self, access_token: &SecretString) -> Result<bool, ExchangeError> {
+        let AtProvider { provider, config, lane } = &*self.at;
         let unavailable = |text: &str| ExchangeError::Unavailable(text.to_owned());
-        let place = tokio::time::timeout(DEADLINE, self.provider.questions.acquire()).await;
-        let _place = place.ok().and_then(Result::ok).ok_or_else(|| unavailable("too many questions at once"))?;
-        if !self.provider.question_breaker.allows(self.login.inner.clock.monotonic()) {
-            return Err(unavailable("it did not answer just now"));
-        }
-        let known = self.provider.discovery.known().await.ok_or_else(|| unavailable("it is not known yet"))?;
-        let subject = &self.session.user().subject;
-        self.provider.is_good(&known, self.config.ask, access_token, subject, DEADLINE).await
+        let _place = lane.enter(DEADLINE).await.map_err(|closed| match closed {
+            Closed::Failing => unavailable("it did not answer just now"),
+            Closed::Full => unavailable("too many questions at once"),
+        })?;
+        let known = provider.discovery.known().await.ok_or_else(|| unavailable("it is not known yet"))?;
+        let exchange = Exchange::at(provider, &known, self.shared.clock.now());
+        lane.call(DEADLINE, exchange.is_good(config.ask, access_token, &self.session.user().subject)).await
     }
 
     /// The provider does not accept the access token. Where there is a refresh token that says more, that one is brought;
     /// else the session ends.
     async fn not_good(&self) -> Outcome {
         let presented =
-            Presented { ticket: self.ticket.expose(), origin: &self.origin, provider: &self.provider.config.name };
-        if let (Some(config), Some(_)) = (self.provider.config.refresh, self.session.renewable()) {
-            return self.login.refresh(&self.provider, config, presented, &self.session, true).await;
+            Presented { ticket: self.ticket.expose(), origin: &self.origin, provider: self.at.provider.name() };
+        if self.session.renewable().is_some()
+            && let Some(outcome) = self.shared.refreshes.at_once(presented, &self.session).await
+        {
+            return outcome;
         }
         tracing::info!(session = %self.session.handle(), "a session ends: the provider does not vouch for it any more");
-        match self.login.inner.sessions.end(self.ticket.expose()).await {
-            Ok(_) => Err(NotFresh::Ended),
-            Err(_) => Err(NotFresh::StoreUnavailable),
+        match self.shared.sessions.end(self.ticket.expose()).await {
+            Ok(_) => Err(Lapsed::Ended),
+            Err(_) => Err(Lapsed::StoreUnavailable),
         }
     }
 }
@@ -197,24 +210,5 @@ impl Exchange<'_> {
             Err(UserInfoError::Response(status, ..)) if matches!(status.as_u16(), 401 | 403) => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use allocation_counter::measure;
-
-    use super::*;
-
-    #[test]
-    fn remembered_answers_take_no_more_than_their_part() {
-        let checks = StrictChecks::new();
-        let filled = measure(|| {
-            for number in 0..100_000 {
-                checks.good_at.insert(Handle::parse(&format!("{number:012}")).unwrap(), Duration::ZERO);
-            }
-        });
-        assert!(filled.bytes_max <= memory::STRICT_ANSWERS, "{filled:?}");
-        assert!(checks.good_at.len() > 10_000, "else nothing was filled: {}", checks.good_at.len());
     }
 }

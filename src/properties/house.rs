@@ -24,7 +24,7 @@ use crate::{
     identity::{self, AssertionConfig, HeaderConfig, Identity},
     jose::{AssertionKey, AssertionKeyRing},
     kubernetes::{self, ReviewAnswer, ReviewError, ReviewedUser, Reviews, ServiceAccountTokens},
-    oidc::{self, Limits, Login, LoginOrigin},
+    oidc::{self, Limits, LoginOrigin, Oidc},
     principal::{Email, Groups, User, Userid},
     revocation::{self, Revocations},
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing, encode},
@@ -99,18 +99,23 @@ async fn build() -> (Checker, String) {
     let (sessions, revocations) = sessions(&ring, &clock, &mut registry).await;
     let ticket = sign_in(&sessions, &clock).await;
     let provider = Provider::new(Arc::clone(&clock));
-    let oidc = oidc::Config { providers: vec![provider.config()], limits: Limits::default() };
+    let config = oidc::Config { providers: vec![provider.config()], limits: Limits::default() };
     let metrics = oidc::Metrics::register(&mut registry);
-    let login = Login::new(oidc, ring.clone(), Arc::clone(&sessions), Arc::clone(&clock), metrics, None)
+    let oidc = Oidc::new(config, ring.clone(), Arc::clone(&sessions), Arc::clone(&clock), metrics, None)
         .expect("the provider's configuration is a good one");
     let accounts = service_accounts(&ring, &clock, &mut registry);
     let not_accepted = [provider::ISSUER.to_owned(), ASSERTION_ISSUER.to_owned()];
     let checker = Checker::new(Parts {
         rules: rules(),
         bearer: BearerAuthenticator::new(Some(accounts), revocations, not_accepted),
-        session: SessionAuthenticator::new(Arc::clone(&sessions), login.clone(), ORIGINS.map(session_origin)),
+        session: SessionAuthenticator::new(
+            Arc::clone(&sessions),
+            oidc.providers.clone(),
+            oidc.freshness.clone(),
+            ORIGINS.map(session_origin),
+        ),
         identity: identity(&clock),
-        endpoints: Endpoints::new(ORIGINS.map(origin), login, sessions, Arc::clone(&clock)),
+        endpoints: Endpoints::new(ORIGINS.map(origin), oidc, sessions, Arc::clone(&clock)),
         clock,
         metrics: check::Metrics::register(&mut registry),
     });

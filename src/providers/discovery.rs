@@ -21,6 +21,7 @@ use super::{
     outside_text::for_log,
 };
 use crate::{
+    calls::Pauses,
     clock::SharedClock,
     panics::{Panicked, caught},
 };
@@ -131,12 +132,12 @@ impl Drop for Discovery {
 
 impl Shared {
     async fn run(self: Arc<Self>) {
-        let mut pause = RETRY_FIRST;
+        let mut pauses = Pauses::new(RETRY_FIRST, RETRY_LONGEST);
         loop {
             match caught(Discovered::fetch(&self.config, &self.issuer, &self.http)).await {
                 Ok(Ok(discovered)) => {
                     self.learned(discovered);
-                    pause = RETRY_FIRST;
+                    pauses.succeeded();
                     tokio::time::sleep(REFRESH_AFTER).await;
                     continue;
                 }
@@ -144,8 +145,7 @@ impl Shared {
                 // It is asked again, and told by itself.
                 Err(Panicked) => self.failed_now(),
             }
-            self.wait_after_failure(pause).await;
-            pause = (pause * 2).min(RETRY_LONGEST);
+            self.wait_after_failure(pauses.failed()).await;
         }
     }
 

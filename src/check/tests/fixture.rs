@@ -23,7 +23,7 @@ use crate::{
     http_client::{HttpError, OutboundHttp, SharedHttp},
     identity::{self, AssertionConfig, HeaderConfig, Identity},
     jose::{AssertionKey, AssertionKeyRing},
-    oidc::{self, Limits, Login, LoginOrigin, tests::support::CountingStore},
+    oidc::{self, Limits, LoginOrigin, Oidc, tests::support::CountingStore},
     principal::{Email, Groups, ProviderName, User, Userid},
     providers::{ClaimsConfig, LogoutConfig, ProviderConfig},
     request::RawRequest,
@@ -97,9 +97,9 @@ impl Fixture {
         let revocations = Revocations::new(store.clone(), ring.clone(), shared.clone(), revocation::Metrics::default());
         let metrics = session::Metrics::register(&mut registry);
         let sessions = Arc::new(Sessions::new(store.clone(), ring.clone(), shared.clone(), &config, metrics));
-        let oidc = oidc::Config { providers: vec![provider(http)], limits: Limits::default() };
+        let config = oidc::Config { providers: vec![provider(http)], limits: Limits::default() };
         let metrics = oidc::Metrics::register(&mut registry);
-        let login = Login::new(oidc, ring, Arc::clone(&sessions), shared.clone(), metrics, None).unwrap();
+        let oidc = Oidc::new(config, ring, Arc::clone(&sessions), shared.clone(), metrics, None).unwrap();
         let checker = Checker::new(Parts {
             rules: rules(),
             bearer: BearerAuthenticator::new(
@@ -107,9 +107,14 @@ impl Fixture {
                 Arc::new(revocations),
                 [ISSUER.to_owned(), ASSERTION_ISSUER.to_owned()],
             ),
-            session: SessionAuthenticator::new(Arc::clone(&sessions), login.clone(), HOSTS.map(session_origin)),
+            session: SessionAuthenticator::new(
+                Arc::clone(&sessions),
+                oidc.providers.clone(),
+                oidc.freshness.clone(),
+                HOSTS.map(session_origin),
+            ),
             identity: identity(shared.clone()),
-            endpoints: Endpoints::new(HOSTS.map(origin), login, Arc::clone(&sessions), shared.clone()),
+            endpoints: Endpoints::new(HOSTS.map(origin), oidc, Arc::clone(&sessions), shared.clone()),
             clock: shared,
             metrics: Metrics::register(&mut registry),
         });

@@ -224,10 +224,10 @@ async fn a_fetch_for_a_stranger_shuts_nobody_out_who_signs_in() {
     assert_eq!(signed_in(&world.sign_in_with(Lies::default()).await), "/");
     world.clock.advance(std::time::Duration::from_secs(30));
     let strange = || world.provider.logout_token(&json!({"kid": "strange"}), &json!({}));
-    assert!(world.login.back_channel_logout("dex", strange()).await.is_err());
+    assert!(world.oidc.back_channel.log_out("dex", strange()).await.is_err());
     assert_eq!(world.provider.calls("/keys"), 2);
     world.clock.advance(std::time::Duration::from_secs(5));
-    assert!(world.login.back_channel_logout("dex", strange()).await.is_err());
+    assert!(world.oidc.back_channel.log_out("dex", strange()).await.is_err());
     assert_eq!(world.provider.calls("/keys"), 2, "the stranger waits for half a minute");
     let rotated =
         Lies { key: &P384, algorithm: Algorithm::Es384, published: vec![P384.jwk.clone()], ..Lies::default() };

@@ -36,7 +36,7 @@ pub(super) const fn ended(count: usize) -> Result<BackChannelLogout, BackChannel
 
 pub(super) async fn send(world: &World, header: Value, claims: Value) -> Result<BackChannelLogout, BackChannelError> {
     let token = world.provider.logout_token(&header, &claims);
-    world.login.back_channel_logout("dex", token).await
+    world.oidc.back_channel.log_out("dex", token).await
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_signature_that_is_not_the_provider_s_ends_nothing() {
     });
     let header = |algorithm: &str| json!({"alg": algorithm, "kid": "p256", "typ": "logout+jwt"});
     let calls = world.store.calls();
-    let send = async |token: String| world.login.back_channel_logout("dex", token).await;
+    let send = async |token: String| world.oidc.back_channel.log_out("dex", token).await;
     let none = send(format!("{}.", unsigned(&header("none"), &claims))).await;
     assert_eq!(none, Err(TokenError::Algorithm.into()));
     let hmac = send(format!("{}.AAAA", unsigned(&header("HS256"), &claims))).await;
@@ -135,13 +135,13 @@ async fn a_token_works_once_also_with_a_later_session() {
     sign_in(&browser, &world).await;
     let token = world.provider.logout_token(&json!({}), &json!({}));
     let both = tokio::join!(
-        world.login.back_channel_logout("dex", token.clone()),
-        world.login.back_channel_logout("dex", token.clone())
+        world.oidc.back_channel.log_out("dex", token.clone()),
+        world.oidc.back_channel.log_out("dex", token.clone())
     );
     assert!(both == (ended(1), DONE_BEFORE) || both == (DONE_BEFORE, ended(1)), "{both:?}");
     world.clock.advance(Duration::from_secs(1));
     sign_in(&browser, &world).await;
-    assert_eq!(world.login.back_channel_logout("dex", token).await, DONE_BEFORE);
+    assert_eq!(world.oidc.back_channel.log_out("dex", token).await, DONE_BEFORE);
     assert!(browser.is_signed_in().await);
 }
 
@@ -175,10 +175,10 @@ async fn a_store_that_is_down_is_told_and_the_token_is_not_spent() {
     sign_in(&browser, &world).await;
     let token = world.provider.logout_token(&json!({"typ": null}), &json!({}));
     world.store.set_down(true);
-    let down = world.login.back_channel_logout("dex", token.clone()).await;
+    let down = world.oidc.back_channel.log_out("dex", token.clone()).await;
     assert_eq!(down, Err(BackChannelError::StoreUnavailable));
     world.store.set_down(false);
-    assert_eq!(world.login.back_channel_logout("dex", token).await, ended(1));
+    assert_eq!(world.oidc.back_channel.log_out("dex", token).await, ended(1));
 }
 
 /// The store did it, and we never heard: neither our own second attempt nor the provider's ends what began since.
@@ -188,7 +188,7 @@ async fn a_logout_whose_answer_was_lost_is_done_once() {
     let browser = world.browser();
     sign_in(&browser, &world).await;
     let token = world.provider.logout_token(&json!({}), &json!({}));
-    let send = || world.login.back_channel_logout("dex", token.clone());
+    let send = || world.oidc.back_channel.log_out("dex", token.clone());
     world.store.lose_answers(5);
     assert_eq!(send().await, Err(BackChannelError::StoreUnavailable));
     assert!(!browser.is_signed_in().await);
@@ -199,7 +199,7 @@ async fn a_logout_whose_answer_was_lost_is_done_once() {
 
     let token = world.provider.logout_token(&json!({}), &json!({}));
     world.store.lose_answers(1);
-    assert_eq!(world.login.back_channel_logout("dex", token).await, DONE_BEFORE);
+    assert_eq!(world.oidc.back_channel.log_out("dex", token).await, DONE_BEFORE);
     assert!(!browser.is_signed_in().await);
 }
 
@@ -247,7 +247,7 @@ async fn strangers_who_wait_for_keys_keep_no_token_out_whose_key_is_known() {
     world.provider.tell(Lies { hanging: vec!["/keys"], ..Lies::default() });
     let strange = |number: usize| {
         let token = world.provider.logout_token(&json!({"kid": format!("k{number}")}), &json!({}));
-        world.login.back_channel_logout("dex", token)
+        world.oidc.back_channel.log_out("dex", token)
     };
     let mut strangers: Vec<_> = (0..80).map(|number| Box::pin(strange(number))).collect();
     let turned_away = strangers.iter_mut().filter_map(|stranger| stranger.as_mut().now_or_never());
@@ -300,6 +300,6 @@ async fn only_a_provider_that_may_is_listened_to() {
     let world = World::new();
     for name in ["other", "", "../dex", "DEX"] {
         let token = world.provider.logout_token(&json!({}), &json!({}));
-        assert_eq!(world.login.back_channel_logout(name, token).await, Err(BackChannelError::UnknownProvider));
+        assert_eq!(world.oidc.back_channel.log_out(name, token).await, Err(BackChannelError::UnknownProvider));
     }
 }

@@ -11,7 +11,7 @@ use super::{
     support::{CLIENT_SECRET, ISSUER, Lies, World, provider_config},
 };
 use crate::{
-    oidc::{Config, Limits, Login, LoginError, Metrics, ReturnTarget},
+    oidc::{Config, Limits, LoginError, Metrics, Oidc, ReturnTarget},
     providers::{ConfigError, ProviderConfig, unusable},
     reason::Reason,
 };
@@ -89,7 +89,7 @@ async fn sign_in_works_once_the_provider_is_up() {
     let world = World::new();
     world.provider.tell(Lies { statuses: [(DOCUMENT, StatusCode::BAD_GATEWAY)].into(), ..Lies::default() });
     assert_eq!(begin(&world).await, UNAVAILABLE);
-    assert_eq!(world.login.providers().map(|(_, known)| known).collect::<Vec<_>>(), [false]);
+    assert_eq!(world.oidc.providers.known().map(|(_, known)| known).collect::<Vec<_>>(), [false]);
 
     // Within the next second nobody waits, and nobody asks.
     let calls = world.provider.calls(DOCUMENT);
@@ -101,7 +101,7 @@ async fn sign_in_works_once_the_provider_is_up() {
     world.provider.tell(Lies::default());
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(begin(&world).await, Ok(()));
-    assert_eq!(world.login.providers().map(|(_, known)| known).collect::<Vec<_>>(), [true]);
+    assert_eq!(world.oidc.providers.known().map(|(_, known)| known).collect::<Vec<_>>(), [true]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +113,7 @@ async fn discovery_recovers_by_itself() {
     assert!((6..=12).contains(&calls), "retries back off: {calls} in five minutes");
     world.provider.tell(Lies::default());
     tokio::time::sleep(Duration::from_secs(61)).await;
-    assert!(world.login.providers().all(|(_, known)| known));
+    assert!(world.oidc.providers.known().all(|(_, known)| known));
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,13 +155,13 @@ async fn a_reload_keeps_what_was_known_of_the_same_provider() {
         let config = Config { providers: vec![provider], limits: Limits::default() };
         let metrics = Metrics::register(&mut Registry::default());
         let (keys, sessions) = (world.keys.clone(), world.sessions.clone());
-        Login::new(config, keys, sessions, world.clock.clone(), metrics, Some(&world.login)).unwrap()
+        Oidc::new(config, keys, sessions, world.clock.clone(), metrics, Some(&world.oidc)).unwrap()
     };
     let same = reload(provider_config(&world.provider));
-    assert!(same.begin(&world.origin, ReturnTarget::root(), &[], 0).await.is_ok());
+    assert!(same.sign_in.begin(&world.origin, ReturnTarget::root(), &[], 0).await.is_ok());
     let other =
         reload(ProviderConfig { issuer: "https://other.example.com".to_owned(), ..provider_config(&world.provider) });
-    assert!(other.begin(&world.origin, ReturnTarget::root(), &[], 0).await.is_err());
+    assert!(other.sign_in.begin(&world.origin, ReturnTarget::root(), &[], 0).await.is_err());
 }
 
 #[tokio::test]
@@ -189,11 +189,11 @@ async fn configurations_that_are_refused() {
 fn refused(world: &World, providers: Vec<ProviderConfig>) -> ConfigError {
     let config = Config { providers, limits: Limits::default() };
     let metrics = Metrics::register(&mut Registry::default());
-    Login::new(config, world.keys.clone(), world.sessions.clone(), world.clock.clone(), metrics, None).unwrap_err()
+    Oidc::new(config, world.keys.clone(), world.sessions.clone(), world.clock.clone(), metrics, None).unwrap_err()
 }
 
 #[tokio::test]
 async fn debug_output_holds_no_secret() {
     let world = World::new();
-    assert!(!format!("{:?}", world.login).contains(CLIENT_SECRET));
+    assert!(!format!("{:?}", world.oidc).contains(CLIENT_SECRET));
 }

@@ -11,7 +11,7 @@ use super::{
     support::{COOKIE, ISSUER, Lies, ORIGIN, World, origin},
 };
 use crate::{
-    oidc::{CallbackOutcome, CallbackRequest, Login, LoginError, MAX_ATTEMPTS, ReturnTarget},
+    oidc::{CallbackOutcome, CallbackRequest, LoginError, MAX_ATTEMPTS, Oidc, ReturnTarget},
     reason::Reason,
 };
 
@@ -25,7 +25,7 @@ fn edited(query: &str, name: &str, values: &[&str]) -> String {
 
 fn not_fresh(outcome: &CallbackOutcome) -> (&str, u8) {
     match outcome {
-        CallbackOutcome::NotFresh { target, attempts } => (target.as_str(), *attempts),
+        CallbackOutcome::StaleState { target, attempts } => (target.as_str(), *attempts),
         other => panic!("expected a stale state, not {other:?}"),
     }
 }
@@ -94,7 +94,7 @@ async fn five_cold_tabs_all_land_finished_in_reverse() {
         let target = loop {
             match browser.callback(&query).await {
                 CallbackOutcome::SignedIn { target, .. } => break target,
-                CallbackOutcome::NotFresh { target, attempts } => {
+                CallbackOutcome::StaleState { target, attempts } => {
                     restarted += 1;
                     let url = browser.begin_again(target, attempts + 1).await.unwrap();
                     query = world.provider.authorize(&url);
@@ -133,7 +133,8 @@ async fn two_login_cookies_count_as_none() {
     let query = world.provider.authorize(&browser.begin("/").await.unwrap());
     let cookie = browser.login_cookie.lock().unwrap().clone().unwrap();
     let outcome = world
-        .login
+        .oidc
+        .sign_in
         .callback(CallbackRequest {
             origin: &world.origin,
             query: &query,
@@ -184,10 +185,10 @@ async fn a_state_of_another_origin_does_not_open() {
         previous_ticket: None,
         source: None,
     };
-    assert_eq!(failure(&world.login.callback(request).await), Reason::StateInvalid);
+    assert_eq!(failure(&world.oidc.sign_in.callback(request).await), Reason::StateInvalid);
     // The origin's provider was changed meanwhile: start again.
     let moved = origin(ORIGIN, "another");
-    let outcome = world.login.callback(CallbackRequest { origin: &moved, ..request }).await;
+    let outcome = world.oidc.sign_in.callback(CallbackRequest { origin: &moved, ..request }).await;
     assert_eq!(not_fresh(&outcome), ("/", 0));
 }
 
@@ -358,11 +359,11 @@ async fn a_code_that_was_asked_for_at_another_issuer_goes_nowhere() {
     let query = world.provider.authorize(&browser.begin("/page").await.unwrap());
     let cookie = browser.login_cookie.lock().unwrap().clone().unwrap();
     let (store, origin) = (world.store.calls(), &world.origin);
-    let callback = async |login: &Login, query: &str| {
+    let callback = async |oidc: &Oidc, query: &str| {
         let login_cookies = [cookie.as_str()];
         let request =
             CallbackRequest { origin, query, login_cookies: &login_cookies, previous_ticket: None, source: None };
-        login.callback(request).await
+        oidc.sign_in.callback(request).await
     };
     let query_of_other = edited(&query, "iss", &[OTHER]);
 
@@ -378,5 +379,5 @@ async fn a_code_that_was_asked_for_at_another_issuer_goes_nowhere() {
 
     // At its own it is still good.
     world.provider.tell(Lies::default());
-    assert_eq!(signed_in(&callback(&world.login, &query).await), "/page");
+    assert_eq!(signed_in(&callback(&world.oidc, &query).await), "/page");
 }

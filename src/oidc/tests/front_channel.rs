@@ -1,7 +1,5 @@
 //! What a provider's page may end through a browser, and what it cannot.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::support::{Browser, ISSUER, Lies, World};
@@ -24,7 +22,7 @@ async fn sign_in(browser: &Browser<'_>, world: &World) {
 }
 
 async fn log_out(world: &World, iss: &str, sid: &str) -> Result<(), FrontChannelError> {
-    world.login.front_channel_logout(&world.origin, iss, sid).await
+    world.oidc.front_channel.log_out(&world.origin, iss, sid).await
 }
 
 #[tokio::test]
@@ -58,13 +56,12 @@ async fn a_crowd_of_strangers_takes_no_place_of_a_logout_token() {
     let world = world();
     let browser = world.browser();
     sign_in(&browser, &world).await;
-    let provider = world.login.provider(&world.origin.provider).unwrap();
-    let all = u32::try_from(provider.front_channel_logouts.available_permits()).unwrap();
-    let crowd = Arc::clone(&provider.front_channel_logouts).acquire_many_owned(all).await.unwrap();
+    let crowd = world.oidc.front_channel.crowd(&world.origin.provider);
+    assert_eq!(crowd.len(), 64);
     assert_eq!(log_out(&world, ISSUER, "sid-1").await, Err(FrontChannelError::Busy));
     assert!(browser.is_signed_in().await);
     let token = world.provider.logout_token(&json!({}), &json!({"sid": "sid-1"}));
-    assert_eq!(world.login.back_channel_logout("dex", token).await, super::back_channel::ended(1));
+    assert_eq!(world.oidc.back_channel.log_out("dex", token).await, super::back_channel::ended(1));
     drop(crowd);
     assert_eq!(log_out(&world, ISSUER, "sid-1").await, Ok(()));
 }
@@ -81,7 +78,7 @@ async fn the_pages_that_may_frame_us_are_the_provider_s() {
         let world = world();
         world.provider.tell(Lies::discovery(json!({"end_session_endpoint": endpoint})));
         sign_in(&world.browser(), &world).await;
-        let sources = world.login.front_channel_pages(&world.origin);
+        let sources = world.oidc.front_channel.pages(&world.origin);
         assert_eq!(sources.iter().map(HostSource::as_str).collect::<Vec<_>>(), pages, "{endpoint}");
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::Clock as _,
-    oidc::{Limits, Login, NotFresh, Presented},
+    oidc::{Lapsed, Limits, Oidc, Presented},
     providers::{ProviderConfig, RefreshConfig},
     session::{Session, Sessions},
 };
@@ -56,10 +56,10 @@ impl Person {
     }
 
     /// What a check does.
-    pub(super) async fn check(&self) -> Result<Arc<Session>, NotFresh> {
+    pub(super) async fn check(&self) -> Result<Arc<Session>, Lapsed> {
         let presented = self.presented();
         let session = self.world.sessions.open(presented.ticket, presented.origin, self.world.registration()).await;
-        self.world.login.keep_fresh(presented, session.map_err(|_| NotFresh::Ended)?).await
+        self.world.oidc.freshness.keep_fresh(presented, session.map_err(|_| Lapsed::Ended)?).await
     }
 
     /// Whether the session is there, whatever the provider says of it.
@@ -72,7 +72,7 @@ impl Person {
         self.world.provider.calls("/token") - 1
     }
 
-    pub(super) async fn after(&self, time: Duration) -> Result<Arc<Session>, NotFresh> {
+    pub(super) async fn after(&self, time: Duration) -> Result<Arc<Session>, Lapsed> {
         self.world.clock.advance(time);
         self.check().await
     }
@@ -127,11 +127,11 @@ async fn replicas_refresh_once_however_long_the_provider_takes() {
     *person.world.provider.gate.lock().unwrap() = Some(Arc::clone(&gate));
     person.world.clock.advance(LIFE);
     let replicas: Vec<_> = (0..5).map(|_| person.world.another_replica()).collect();
-    let check = async |(sessions, login): &(Arc<Sessions>, Login)| {
+    let check = async |(sessions, oidc): &(Arc<Sessions>, Oidc)| {
         let presented = person.presented();
-        let registration = login.registration(presented.provider).unwrap();
+        let registration = oidc.providers.registration(presented.provider).unwrap();
         let session = sessions.open(presented.ticket, presented.origin, registration).await.unwrap();
-        login.keep_fresh(presented, session).await
+        oidc.freshness.keep_fresh(presented, session).await
     };
     let checks = futures::future::join_all((0..50).map(|number| check(&replicas[number % 5])));
     let provider = async {
@@ -183,11 +183,11 @@ async fn invalid_grant_ends_the_session_and_nothing_else_does() {
             tokio::task::yield_now().await;
         }
         person.after(Duration::from_secs(29)).await.unwrap();
-        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), NotFresh::ProviderUnavailable, "{body}");
+        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), Lapsed::ProviderUnavailable, "{body}");
         assert!(person.is_there().await);
     }
     *person.world.provider.refresh_token.lock().unwrap() = Some(77);
-    assert_eq!(person.after(LIFE).await.unwrap_err(), NotFresh::Ended);
+    assert_eq!(person.after(LIFE).await.unwrap_err(), Lapsed::Ended);
     assert!(!person.is_there().await);
 }
 
@@ -195,9 +195,9 @@ async fn invalid_grant_ends_the_session_and_nothing_else_does() {
 async fn a_provider_that_is_back_is_asked_again_after_a_pause() {
     let person = Person::new().await;
     person.world.provider.tell(Lies { statuses: [("/token", StatusCode::BAD_GATEWAY)].into(), ..Lies::default() });
-    assert_eq!(person.after(LIFE).await.unwrap_err(), NotFresh::ProviderUnavailable);
+    assert_eq!(person.after(LIFE).await.unwrap_err(), Lapsed::ProviderUnavailable);
     for _ in 0..10 {
-        assert_eq!(person.check().await.unwrap_err(), NotFresh::ProviderUnavailable);
+        assert_eq!(person.check().await.unwrap_err(), Lapsed::ProviderUnavailable);
     }
     assert_eq!(person.refreshes(), 1);
     // The provider had not taken the token.
@@ -244,17 +244,17 @@ async fn a_new_refresh_token_outlives_whatever_is_wrong_with_the_rest_of_the_ans
     for (what, lies) in unusable_answers() {
         let person = Person::new().await;
         person.world.provider.tell(lies);
-        assert_eq!(person.after(LIFE).await.unwrap_err(), NotFresh::ProviderUnavailable, "{what}");
+        assert_eq!(person.after(LIFE).await.unwrap_err(), Lapsed::ProviderUnavailable, "{what}");
         assert!(person.is_there().await, "{what}: the session lives on");
         // Another process does not know more than the store.
-        let (sessions, login) = person.world.another_replica();
+        let (sessions, oidc) = person.world.another_replica();
         let tokens = sessions.tokens(&person.ticket, &person.world.origin.url, person.world.registration()).await;
         assert_eq!(tokens.unwrap().refresh_token.unwrap().expose(), "refresh-2", "{what}");
         // The provider is well again: the token from before would not do.
         person.world.provider.tell(Lies::default());
         let registration = person.world.registration();
         let session = sessions.open(&person.ticket, &person.world.origin.url, registration).await.unwrap();
-        let session = login.keep_fresh(person.presented(), session).await.unwrap();
+        let session = oidc.freshness.keep_fresh(person.presented(), session).await.unwrap();
         assert_eq!(session.version(), 2, "{what}");
         let posted = person.world.provider.posted("/token");
         let brought: Vec<_> = posted.iter().filter_map(|form| form.get("refresh_token")).collect();
@@ -354,7 +354,7 @@ async fn a_logout_while_the_refresh_is_judged_wins_for_whoever_waited() {
         gate.notify_one();
     };
     let (outcomes, ()) = tokio::join!(checks, logout);
-    assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &NotFresh::Ended), "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &Lapsed::Ended), "{outcomes:?}");
 }
 
 #[tokio::test]
@@ -373,7 +373,7 @@ async fn the_new_id_token_speaks_of_the_same_sign_in() {
         let person = Person::new().await;
         person.world.provider.tell(Lies::claims(claims.clone()));
         let outcome = person.after(Duration::from_mins(30)).await;
-        assert_eq!(outcome.unwrap_err(), NotFresh::ProviderUnavailable, "{claims}");
+        assert_eq!(outcome.unwrap_err(), Lapsed::ProviderUnavailable, "{claims}");
     }
     // The nonce of the sign-in may come again, also with the second refresh.
     let person = Person::new().await;
@@ -392,7 +392,7 @@ async fn who_may_not_sign_in_any_more_is_signed_out() {
         let person = Person::new().await;
         let userinfo = json!({"email_verified": false});
         person.world.provider.tell(Lies { claims: claims.clone(), userinfo, ..Lies::default() });
-        assert_eq!(person.after(LIFE).await.unwrap_err(), NotFresh::Ended, "{claims}");
+        assert_eq!(person.after(LIFE).await.unwrap_err(), Lapsed::Ended, "{claims}");
     }
 }
 
@@ -410,8 +410,8 @@ async fn a_logout_wins_against_a_refresh_that_runs_and_its_tokens_are_revoked() 
         gate.notify_one();
     };
     let (outcome, ()) = tokio::join!(person.check(), logout);
-    assert_eq!(outcome.unwrap_err(), NotFresh::Ended);
-    assert_eq!(person.check().await.unwrap_err(), NotFresh::Ended);
+    assert_eq!(outcome.unwrap_err(), Lapsed::Ended);
+    assert_eq!(person.check().await.unwrap_err(), Lapsed::Ended);
     while person.world.provider.calls("/revoke") == 0 {
         tokio::task::yield_now().await;
     }
@@ -423,7 +423,7 @@ async fn a_logout_after_a_refresh_ends_the_refreshed_session() {
     let person = Person::new().await;
     person.after(LIFE).await.unwrap();
     assert!(person.world.sessions.end(&person.ticket).await.unwrap());
-    assert_eq!(person.check().await.unwrap_err(), NotFresh::Ended);
+    assert_eq!(person.check().await.unwrap_err(), Lapsed::Ended);
     assert_eq!(person.refreshes(), 1);
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::Clock as _,
     memory,
-    oidc::{NotFresh, Presented},
+    oidc::{Lapsed, Presented},
     providers::{RefreshConfig, StrictAsk, StrictConfig},
 };
 
@@ -83,15 +83,15 @@ async fn a_token_that_is_not_good_ends_the_session() {
         let person = person(ask, false).await;
         person.world.provider.tell(no(ask));
         person.after(Duration::from_secs(29)).await.unwrap();
-        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), NotFresh::Ended);
+        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), Lapsed::Ended);
         person.world.provider.tell(Lies::default());
-        assert_eq!(person.check().await.unwrap_err(), NotFresh::Ended, "gone is gone");
+        assert_eq!(person.check().await.unwrap_err(), Lapsed::Ended, "gone is gone");
     }
     // A token of somebody else is none of this session.
     let person = person(StrictAsk::Introspection, false).await;
     let other = json!({"active": true, "sub": "subject-2"}).to_string();
     person.world.provider.tell(Lies { bodies: [("/introspect", other)].into(), ..Lies::default() });
-    assert_eq!(person.after(EVERY).await.unwrap_err(), NotFresh::Ended);
+    assert_eq!(person.after(EVERY).await.unwrap_err(), Lapsed::Ended);
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_refresh_token_has_the_last_word() {
     assert_eq!(person.after(EVERY).await.unwrap().version(), 2);
     assert_eq!((person.refreshes(), person.world.provider.calls("/introspect")), (1, 1));
     *person.world.provider.refresh_token.lock().unwrap() = Some(77);
-    assert_eq!(person.after(EVERY).await.unwrap_err(), NotFresh::Ended);
+    assert_eq!(person.after(EVERY).await.unwrap_err(), Lapsed::Ended);
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn no_answer_is_no_yes_and_ends_nothing() {
         let (bodies, statuses) = ([(path(ask), body.to_owned())].into(), [(path(ask), status)].into());
         person.world.provider.tell(Lies { bodies, statuses, ..Lies::default() });
         let outcome = person.after(EVERY).await;
-        assert_eq!(outcome.unwrap_err(), NotFresh::ProviderUnavailable, "{status} {body}");
+        assert_eq!(outcome.unwrap_err(), Lapsed::ProviderUnavailable, "{status} {body}");
         assert!(person.is_there().await, "{status} {body}: the session lives for when the provider is back");
     }
 }
@@ -138,8 +138,8 @@ async fn an_endpoint_that_fails_keeps_nobody_from_signing_in() {
     for ticket in &tickets {
         let presented = Presented { ticket, origin: &origin.url, provider: &origin.provider };
         let session = world.sessions.open(ticket, &origin.url, world.registration()).await.unwrap();
-        let outcome = world.login.keep_fresh(presented, session).await;
-        assert_eq!(outcome.unwrap_err(), NotFresh::ProviderUnavailable);
+        let outcome = world.oidc.freshness.keep_fresh(presented, session).await;
+        assert_eq!(outcome.unwrap_err(), Lapsed::ProviderUnavailable);
     }
     assert_eq!(world.provider.calls("/introspect"), 3, "it is not asked by everybody");
     sign_in(world).await;
@@ -158,7 +158,7 @@ async fn a_step_back_of_the_clock_does_not_switch_it_off() {
         person.world.provider.tell(no(ask));
         *person.world.provider.refresh_token.lock().unwrap() = Some(77);
         person.world.clock.advance_monotonic(EVERY / 2);
-        assert_eq!(person.check().await.unwrap_err(), NotFresh::Ended, "{ask:?} {refresh}");
+        assert_eq!(person.check().await.unwrap_err(), Lapsed::Ended, "{ask:?} {refresh}");
     }
 }
 
@@ -166,10 +166,10 @@ async fn a_step_back_of_the_clock_does_not_switch_it_off() {
 async fn another_replica_does_not_take_a_date_for_the_providers_word() {
     let person = person(StrictAsk::Introspection, false).await;
     person.world.provider.tell(no(StrictAsk::Introspection));
-    let (sessions, login) = person.world.another_replica();
+    let (sessions, oidc) = person.world.another_replica();
     let registration = person.world.registration();
     let session = sessions.open(person.ticket(), &person.world.origin.url, registration).await.unwrap();
-    assert_eq!(login.keep_fresh(person.presented(), session).await.unwrap_err(), NotFresh::Ended);
+    assert_eq!(oidc.freshness.keep_fresh(person.presented(), session).await.unwrap_err(), Lapsed::Ended);
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn a_logout_while_the_provider_is_asked_wins_for_whoever_waited() {
             gate.notify_one();
         };
         let (outcomes, ()) = tokio::join!(checks, logout);
-        assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &NotFresh::Ended), "{outcomes:?}");
+        assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &Lapsed::Ended), "{outcomes:?}");
     }
 }
 
@@ -203,11 +203,11 @@ fn waiting_bytes(refresh: bool, path: &'static str, checks: usize) -> i64 {
     world.clock.advance(Duration::from_mins(6));
     let (_held, before) = (world.provider.hold(path), world.provider.calls(path));
     let check = async |ticket: &str| {
-        let (login, ticket, origin) = (world.login.clone(), ticket.to_owned(), world.origin.clone());
+        let (oidc, ticket, origin) = (world.oidc.clone(), ticket.to_owned(), world.origin.clone());
         let session = world.sessions.open(&ticket, &origin.url, world.registration()).await.unwrap();
         tokio::spawn(async move {
             let presented = Presented { ticket: &ticket, origin: &origin.url, provider: &origin.provider };
-            login.keep_fresh(presented, session).await
+            oidc.freshness.keep_fresh(presented, session).await
         });
     };
     let waiting = measure(|| {

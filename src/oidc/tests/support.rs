@@ -16,7 +16,7 @@ pub(in crate::oidc) use self::provider::{ISSUER, Lies, ScriptedProvider};
 pub(crate) use self::store::CountingStore;
 use crate::{
     clock::{ManualClock, Timestamp},
-    oidc::{CallbackOutcome, CallbackRequest, Config, Limits, Login, LoginError, LoginOrigin, Metrics, ReturnTarget},
+    oidc::{CallbackOutcome, CallbackRequest, Config, Limits, LoginError, LoginOrigin, Metrics, Oidc, ReturnTarget},
     principal::ProviderName,
     providers::{ClaimsConfig, LogoutConfig, ProviderConfig},
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing},
@@ -40,7 +40,7 @@ pub(in crate::oidc) struct World {
     pub(in crate::oidc) store: Arc<CountingStore>,
     pub(in crate::oidc) sessions: Arc<Sessions>,
     pub(in crate::oidc) keys: SharedRootKeyRing,
-    pub(in crate::oidc) login: Login,
+    pub(in crate::oidc) oidc: Oidc,
     pub(in crate::oidc) origin: LoginOrigin,
     config: Config,
 }
@@ -50,15 +50,15 @@ fn replica(
     store: &Arc<CountingStore>,
     keys: &SharedRootKeyRing,
     clock: &Arc<ManualClock>,
-) -> (Arc<Sessions>, Login) {
+) -> (Arc<Sessions>, Oidc) {
     let session_config =
         session::Config { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
     let metrics = session::Metrics::default();
     let sessions = Sessions::new(store.clone(), keys.clone(), clock.clone(), &session_config, metrics);
     let sessions = Arc::new(sessions);
     let metrics = Metrics::register(&mut Registry::default());
-    let login = Login::new(config.clone(), keys.clone(), sessions.clone(), clock.clone(), metrics, None).unwrap();
-    (sessions, login)
+    let oidc = Oidc::new(config.clone(), keys.clone(), sessions.clone(), clock.clone(), metrics, None).unwrap();
+    (sessions, oidc)
 }
 
 impl World {
@@ -75,27 +75,27 @@ impl World {
         configure(&mut config);
         let origin = origin(ORIGIN, "dex");
         let config = Config { providers: vec![config], limits };
-        let (sessions, login) = replica(&config, &store, &keys, &clock);
-        Self { clock, provider, store, sessions, keys, login, origin, config }
+        let (sessions, oidc) = replica(&config, &store, &keys, &clock);
+        Self { clock, provider, store, sessions, keys, oidc, origin, config }
     }
 
     /// Another process over the same store.
-    pub(in crate::oidc) fn another_replica(&self) -> (Arc<Sessions>, Login) {
+    pub(in crate::oidc) fn another_replica(&self) -> (Arc<Sessions>, Oidc) {
         replica(&self.config, &self.store, &self.keys, &self.clock)
     }
 
     /// Sign-in with the same sessions, after a change of the provider's configuration.
-    pub(in crate::oidc) fn reconfigured(&self, change: impl FnOnce(&mut ProviderConfig)) -> Login {
+    pub(in crate::oidc) fn reconfigured(&self, change: impl FnOnce(&mut ProviderConfig)) -> Oidc {
         let mut config = self.config.clone();
         change(&mut config.providers[0]);
         let metrics = Metrics::register(&mut Registry::default());
         let (keys, sessions, clock) = (self.keys.clone(), self.sessions.clone(), self.clock.clone());
-        Login::new(config, keys, sessions, clock, metrics, Some(&self.login)).unwrap()
+        Oidc::new(config, keys, sessions, clock, metrics, Some(&self.oidc)).unwrap()
     }
 
     /// What its sessions belong to.
     pub(in crate::oidc) fn registration(&self) -> &Registration {
-        self.login.registration(&self.origin.provider).unwrap()
+        self.oidc.providers.registration(&self.origin.provider).unwrap()
     }
 
     /// A browser without any cookie.
@@ -178,7 +178,7 @@ impl Browser<'_> {
     ) -> Result<crate::oidc::LoginStart, LoginError> {
         let cookie = self.login_cookie.lock().unwrap().clone();
         let cookies: Vec<&str> = cookie.as_deref().into_iter().collect();
-        self.world.login.begin(&self.world.origin, target, &cookies, attempts).await
+        self.world.oidc.sign_in.begin(&self.world.origin, target, &cookies, attempts).await
     }
 
     /// Comes back from the provider, and keeps the ticket.
@@ -187,7 +187,8 @@ impl Browser<'_> {
         let ticket = self.ticket.lock().unwrap().clone();
         let outcome = self
             .world
-            .login
+            .oidc
+            .sign_in
             .callback(CallbackRequest {
                 origin: &self.world.origin,
                 query,

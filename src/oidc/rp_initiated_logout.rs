@@ -1,20 +1,18 @@
-//! Sign-out at the provider: the browser's way there and back (OpenID Connect RP-Initiated Logout 1.0), and the
-//! revocation of tokens (RFC 7009). The session here is gone before either begins.
+//! Sign-out at the provider: the browser's way there and back (OpenID Connect RP-Initiated Logout 1.0). The session here is
+//! gone before it begins.
 
 use std::{sync::Arc, time::Duration};
 
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{config::LoginOrigin, login::Login, metrics::Revocation, provider::Provider};
+use super::config::LoginOrigin;
 use crate::{
-    clock::Timestamp,
+    clock::{SharedClock, Timestamp},
     decision::Location,
-    principal::ProviderName,
-    providers::{self, CallError, Endpoint, Known, for_log},
-    secret::{Label, SecretString, decode, encode},
-    session::{Registration, Tokens},
+    providers::{Known, Provider, Providers},
+    secret::{Label, SecretString, SharedRootKeyRing, decode, encode},
+    session::Registration,
 };
 
 /// The longest ID token that is sent as a hint, in bytes: it stands in a URL, which servers bound.
@@ -52,7 +50,24 @@ struct Travelling {
     id_token: Option<String>,
 }
 
-impl Login {
+/// Sends browsers to be signed out at their provider too. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RpInitiatedLogout {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    providers: Providers,
+    keys: SharedRootKeyRing,
+    clock: SharedClock,
+}
+
+impl RpInitiatedLogout {
+    pub(super) fn new(providers: Providers, keys: SharedRootKeyRing, clock: SharedClock) -> Self {
+        Self { inner: Arc::new(Inner { providers, keys, clock }) }
+    }
+
     /// The provider's `end_session_endpoint`, where browsers that sign out at this origin are sent to it.
     #[must_use]
     pub fn end_session_endpoint(&self, origin: &LoginOrigin) -> Option<Location> {
@@ -75,7 +90,7 @@ impl Login {
         Location::new(&url).ok()
     }
 
-    /// A parameter with which a browser is sent to the provider later, by [`Login::resumed_logout`]: the ID token is
+    /// A parameter with which a browser is sent to the provider later, by [`Self::resumed_logout`]: the ID token is
     /// sealed in it, so that a script that is told where to go does not learn it.
     #[must_use]
     pub fn suspended_logout(&self, origin: &LoginOrigin, id_token: Option<&SecretString>) -> Option<String> {
@@ -84,7 +99,7 @@ impl Login {
         Some(self.seal(origin, provider, Step::ToProvider, hint))
     }
 
-    /// Where a browser goes that brings a parameter of [`Login::suspended_logout`]; none where it is not ours or old.
+    /// Where a browser goes that brings a parameter of [`Self::suspended_logout`]; none where it is not ours or old.
     #[must_use]
     pub fn resumed_logout(&self, origin: &LoginOrigin, parameter: &str) -> Option<Location> {
         let travelling = self.open(origin, Step::ToProvider, parameter)?;
@@ -97,44 +112,10 @@ impl Login {
         self.open(origin, Step::Back, state).is_some()
     }
 
-    /// Revokes the tokens of a session that has ended, in the background: whether that works is counted, and nobody
-    /// waits for it.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub fn revoke(&self, provider: &ProviderName, tokens: &Tokens) {
-        let Some(provider) = self.provider(provider).filter(|provider| provider.config.logout.revoke_tokens) else {
-            return;
-        };
-        // The provider ends the access token with the refresh token (RFC 7009 section 2.1).
-        let (token, kind) = match (&tokens.refresh_token, &tokens.access_token) {
-            (Some(token), _) => (token.clone(), "refresh_token"),
-            (None, Some(token)) => (token.clone(), "access_token"),
-            (None, None) => return,
-        };
-        let Some(known) = provider.discovery.known_now() else { return };
-        let Some(endpoint) = known.endpoints.revocation.clone() else { return };
-        let metrics = self.inner.metrics.clone();
-        let Ok(place) = Arc::clone(&provider.revocations).try_acquire_owned() else {
-            return metrics.revoked(&provider.config.name, Revocation::Dropped);
-        };
-        let provider = Arc::clone(provider);
-        tokio::spawn(async move {
-            let _place = place;
-            let name = &provider.config.name;
-            match revoke(&provider, &known, &endpoint, &token, kind).await {
-                Ok(()) => metrics.revoked(name, Revocation::Success),
-                Err(error) => {
-                    tracing::warn!(provider = name.as_str(), error = for_log(&error), "a token was not revoked");
-                    metrics.revoked(name, Revocation::Failure);
-                }
-            }
-        });
-    }
-
     fn end_session(&self, origin: &LoginOrigin) -> Option<(&Arc<Provider>, Arc<Known>, Url)> {
-        let provider = self.provider(&origin.provider).filter(|provider| provider.config.logout.at_provider)?;
-        let known = provider.discovery.known_now()?;
+        let provider =
+            self.inner.providers.get(&origin.provider).filter(|provider| provider.config.logout.at_provider)?;
+        let known = provider.known_now()?;
         let url = known.endpoints.end_session.as_ref()?.url().clone();
         Some((provider, known, url))
     }
@@ -151,7 +132,7 @@ impl Login {
             return None;
         }
         let sealed = decode(parameter)?;
-        let is_for = is_for(origin, self.provider(&origin.provider)?, step);
+        let is_for = is_for(origin, self.inner.providers.get(&origin.provider)?, step);
         let plaintext = self.inner.keys.load().open(Label::LogoutState, &is_for, &sealed).ok()?;
         let travelling: Travelling = serde_json::from_slice(plaintext.expose()).ok()?;
         let now = self.inner.clock.now();
@@ -164,21 +145,4 @@ impl Login {
 fn is_for<'a>(origin: &'a LoginOrigin, provider: &'a Provider, step: Step) -> [&'a [u8]; 4] {
     let Registration { issuer, client_id, .. } = &provider.registration;
     [origin.url.as_bytes(), step.name(), issuer.as_bytes(), client_id.as_bytes()]
-}
-
-/// RFC 7009 section 2. The provider answers 200 also for a token that it does not know.
-async fn revoke(
-    provider: &Provider,
-    known: &Known,
-    endpoint: &Endpoint,
-    token: &SecretString,
-    kind: &str,
-) -> Result<(), CallError> {
-    let fields = [("token", token.expose()), ("token_type_hint", kind)];
-    let request = providers::form(&provider.config, &known.auth_type, endpoint, &fields);
-    let response = provider.discovery.http().send_plain(request).await?;
-    match response.status() {
-        StatusCode::OK => Ok(()),
-        status => Err(CallError::Unavailable(format!("status {}", status.as_u16()))),
-    }
 }

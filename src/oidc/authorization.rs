@@ -1,0 +1,39 @@
+//! Where a browser is sent to sign in.
+
+use std::borrow::Cow;
+
+use openidconnect::{
+    AuthenticationFlow, CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+    core::CoreResponseType,
+};
+use url::Url;
+
+use super::state::LoginState;
+use crate::providers::{Known, Provider};
+
+/// Where a browser goes to sign in (OpenID Connect Core section 3.1.2.1).
+pub(super) fn authorization_url(
+    provider: &Provider,
+    known: &Known,
+    state: &LoginState,
+    sealed_state: String,
+    redirect_uri: &RedirectUrl,
+) -> Url {
+    let verifier = PkceCodeVerifier::new(state.pkce_verifier.expose().to_owned());
+    let nonce = Nonce::new(state.nonce.expose().to_owned());
+    let scopes = provider.config.scopes.iter().filter(|scope| *scope != "openid").cloned().map(Scope::new);
+    let (url, ..) = known
+        .client
+        .authorize_url(
+            AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
+            move || CsrfToken::new(sealed_state),
+            move || nonce,
+        )
+        .add_scopes(scopes)
+        .set_redirect_uri(Cow::Borrowed(redirect_uri))
+        .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
+        // A check sees no body: the answer must come in the query.
+        .add_extra_param("response_mode", "query")
+        .url();
+    url
+}

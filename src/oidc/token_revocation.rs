@@ -1,0 +1,96 @@
+//! The tokens of sessions that have ended are revoked at their provider (RFC 7009).
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::metrics::{Metrics, TokenRevocationOutcome};
+use crate::{
+    calls::Places,
+    principal::ProviderName,
+    providers::{self, CallError, Endpoint, Known, PerProvider, Provider, Providers, for_log},
+    secret::SecretString,
+    session::Tokens,
+};
+
+/// How many tokens of one provider are revoked at once; more are not revoked, so that logouts cannot pile up before a slow
+/// provider.
+const AT_ONCE: usize = 16;
+
+/// Revokes tokens at every provider where that is wanted. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct TokenRevocation {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    at: PerProvider<Arc<AtProvider>>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct AtProvider {
+    provider: Arc<Provider>,
+    /// One place for each revocation that may run.
+    places: Places,
+}
+
+impl TokenRevocation {
+    pub(super) fn new(providers: &Providers, metrics: Metrics) -> Self {
+        let at = providers.each(|provider| {
+            let at = AtProvider { provider: Arc::clone(provider), places: Places::new(AT_ONCE) };
+            provider.config.logout.revoke_tokens.then(|| Arc::new(at))
+        });
+        Self { inner: Arc::new(Inner { at, metrics }) }
+    }
+
+    /// Revokes the tokens of a session that has ended, in the background: whether that works is counted, and nobody
+    /// waits for it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn revoke(&self, provider: &ProviderName, tokens: &Tokens) {
+        let Some(at) = self.inner.at.get(provider) else { return };
+        // The provider ends the access token with the refresh token (RFC 7009 section 2.1).
+        let (token, kind) = match (&tokens.refresh_token, &tokens.access_token) {
+            (Some(token), _) => (token.clone(), "refresh_token"),
+            (None, Some(token)) => (token.clone(), "access_token"),
+            (None, None) => return,
+        };
+        let Some(known) = at.provider.known_now() else { return };
+        let Some(endpoint) = known.endpoints.revocation.clone() else { return };
+        let Some(place) = at.places.take_now() else {
+            return self.inner.metrics.revoked(provider, TokenRevocationOutcome::Dropped);
+        };
+        let (at, metrics) = (Arc::clone(at), self.inner.metrics.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            let name = at.provider.name();
+            match revoke(&at.provider, &known, &endpoint, &token, kind).await {
+                Ok(()) => metrics.revoked(name, TokenRevocationOutcome::Success),
+                Err(error) => {
+                    tracing::warn!(provider = name.as_str(), error = for_log(&error), "a token was not revoked");
+                    metrics.revoked(name, TokenRevocationOutcome::Failure);
+                }
+            }
+        });
+    }
+}
+
+/// RFC 7009 section 2. The provider answers 200 also for a token that it does not know.
+async fn revoke(
+    provider: &Provider,
+    known: &Known,
+    endpoint: &Endpoint,
+    token: &SecretString,
+    kind: &str,
+) -> Result<(), CallError> {
+    let fields = [("token", token.expose()), ("token_type_hint", kind)];
+    let request = providers::form(&provider.config, &known.auth_type, endpoint, &fields);
+    let response = provider.discovery.http().send_plain(request).await?;
+    match response.status() {
+        StatusCode::OK => Ok(()),
+        status => Err(CallError::Unavailable(format!("status {}", status.as_u16()))),
+    }
+}

@@ -1,0 +1,70 @@
+//! One provider: what is configured and what is known of it.
+
+use std::sync::Arc;
+
+use openidconnect::IssuerUrl;
+
+use super::{
+    config::{ConfigError, ProviderConfig},
+    discovery::{Discovery, Known},
+    metrics::Metrics,
+};
+use crate::{calls::Breaker, clock::SharedClock, principal::ProviderName, session::Registration};
+
+/// An OpenID provider.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    pub(crate) config: ProviderConfig,
+    pub(crate) issuer: IssuerUrl,
+    pub(crate) discovery: Discovery,
+    /// What its sessions belong to.
+    pub(crate) registration: Registration,
+    /// Of its token endpoint, for every kind of call that goes there.
+    pub(crate) token_endpoint: Arc<Breaker>,
+}
+
+impl Provider {
+    /// Begins to discover the provider. `previous` is the provider of the same name before a reload.
+    pub(super) fn start(
+        config: ProviderConfig,
+        clock: &SharedClock,
+        metrics: &Metrics,
+        previous: Option<&Self>,
+    ) -> Result<Self, ConfigError> {
+        let issuer = config.validate()?;
+        let registration = Registration {
+            provider: config.name.clone(),
+            issuer: config.issuer.clone(),
+            client_id: config.client_id.clone(),
+        };
+        if previous.is_some_and(|previous| previous.registration != registration) {
+            tracing::warn!(
+                provider = config.name.as_str(),
+                "the issuer or the client id changed: all sessions of this provider end; after another issuer, services \
+                 that know people by the assertion's `sub` cannot tell its people from the old one's, unless the \
+                 provider gets another name"
+            );
+        }
+        let known = previous.filter(|previous| previous.serves(&config)).and_then(Self::known_now);
+        let discovery = Discovery::start(config.clone(), issuer.clone(), clock.clone(), metrics.clone(), known);
+        Ok(Self { config, issuer, discovery, registration, token_endpoint: Arc::new(Breaker::new()) })
+    }
+
+    /// Its name with us.
+    pub(crate) const fn name(&self) -> &ProviderName {
+        &self.config.name
+    }
+
+    /// What is known of it, without waiting.
+    pub(crate) fn known_now(&self) -> Option<Arc<Known>> {
+        self.discovery.known_now()
+    }
+
+    /// Whether what is known of this provider holds for another configuration.
+    fn serves(&self, config: &ProviderConfig) -> bool {
+        self.config.issuer == config.issuer
+            && self.config.client_id == config.client_id
+            && self.config.client_secret.is_some() == config.client_secret.is_some()
+            && self.config.allow_http == config.allow_http
+    }
+}
