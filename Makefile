@@ -1,4 +1,4 @@
-.PHONY: check unit demo test growth cost image sbom parts
+.PHONY: check unit demo test snapshots growth cost image sbom parts
 
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
@@ -8,6 +8,11 @@ TOOLCHAIN := $(shell .ci/toolchain)
 ifneq ($(TOOLCHAIN),)
 export RUSTUP_TOOLCHAIN := $(TOOLCHAIN)
 endif
+
+# A snapshot that is missing or differs fails its test, and nothing is written, also where no cargo runs the tests.
+export INSTA_UPDATE ?= no
+export INSTA_FORCE_PASS ?= 0
+export INSTA_WORKSPACE_ROOT ?= $(CURDIR)
 
 # Between two edits: formatting and lints. Under a minute once built.
 check:
@@ -37,6 +42,11 @@ test: parts
 	@rm -rf "$$PORTCULLIS_EVIDENCE" && mkdir -p "$$PORTCULLIS_EVIDENCE"
 	cargo test --workspace --locked
 	@"$${CARGO_TARGET_DIR:-target}/debug/search-secrets"
+
+# Writes the pages, errors and outputs of commands that tests compare, after a change of them: to be read as text before
+# it is committed. What no test compares any more is removed by hand.
+snapshots:
+	@INSTA_UPDATE=always INSTA_FORCE_PASS=1 $(MAKE) --no-print-directory unit FILTER=snapshot
 
 # What a million sessions in Redis cost beside a thousand: docs/benchmarks.md. Needs Rust, Debian and 5 GiB of memory.
 growth:

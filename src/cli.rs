@@ -7,8 +7,14 @@ mod failure;
 mod probe;
 mod revocations;
 mod table;
+#[cfg(test)]
+mod tests;
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
@@ -85,18 +91,7 @@ fn command(command: Command) -> ExitCode {
                 ExitCode::from(if error.is_configuration() { EXIT_CONFIG } else { EXIT_INTERNAL })
             }
         },
-        Command::CheckConfig { file } => match config::load(&file) {
-            Ok(settings) => {
-                for warning in &settings.warnings {
-                    let _ = print(&mut io::stderr(), &format!("warning: {warning}"));
-                }
-                print(&mut io::stdout(), "OK")
-            }
-            Err(error) => {
-                let _ = print(&mut io::stderr(), &error.to_string());
-                ExitCode::from(EXIT_CONFIG)
-            }
-        },
+        Command::CheckConfig { file } => check_config(&file, &mut io::stdout(), &mut io::stderr()),
         Command::Administration(command) => match command.run() {
             Ok(text) => print(&mut io::stdout(), &text),
             Err(error) => {
@@ -119,29 +114,24 @@ fn command(command: Command) -> ExitCode {
     }
 }
 
+/// Tells whether the configuration would start: OK and what may be a mistake, or all that is wrong.
+fn check_config(file: &Path, output: &mut dyn io::Write, problems: &mut dyn io::Write) -> ExitCode {
+    match config::load(file) {
+        Ok(settings) => {
+            for warning in &settings.warnings {
+                let _ = print(problems, &format!("warning: {warning}"));
+            }
+            print(output, "OK")
+        }
+        Err(error) => {
+            let _ = print(problems, &error.to_string());
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}
+
 /// Prints what a command was asked for. A reader that went away is the only failure there is.
 fn print(stream: &mut dyn io::Write, text: &str) -> ExitCode {
     let written = writeln!(stream, "{text}").and_then(|()| stream.flush());
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INTERNAL) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_begins_with_a_hyphen_is_no_option() {
-        for arguments in [
-            &["sessions", "revoke", "--session", "-M3cLZ6yT1qk"][..],
-            &["sessions", "revoke", "--session", "--cLZ6yT1qkM"],
-            &["sessions", "revoke", "--provider-sid", "-x"],
-            &["sessions", "revoke", "--user", "-x"],
-            &["sessions", "list", "--user", "-x"],
-        ] {
-            let parsed = Arguments::try_parse_from([&["portcullis"], arguments].concat());
-            assert!(parsed.is_ok(), "{arguments:?}: {}", parsed.unwrap_err());
-        }
-        let mistaken = Arguments::try_parse_from(["portcullis", "sessions", "revoke", "--sesion", "x"]);
-        assert!(mistaken.is_err(), "a mistaken option is told");
-    }
 }

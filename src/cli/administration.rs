@@ -188,3 +188,23 @@ fn listed(sessions: &[Session]) -> String {
     };
     table::render(["SESSION", "SIGNED IN", "LAST SEEN", "FROM", "PROVIDER"], sessions.iter().map(row))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_listed_as_the_snapshot_says() {
+        let session = |source: &str| Session {
+            handle: "M3cLZ6yT1qk".to_owned(),
+            userid: "ada@example.com".to_owned(),
+            issuer: "https://dex.example.com/dex".to_owned(),
+            subject: "0815".to_owned(),
+            source: source.to_owned(),
+            created_at_ms: 1_800_000_000_000,
+            last_seen_ms: 1_800_000_060_000,
+        };
+        let sessions = [session("203.0.113.7"), session("")];
+        insta::assert_snapshot!("sessions", format!("{}\n\n{:#}", listed(&sessions), document(&sessions[0])));
+    }
+}

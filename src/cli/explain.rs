@@ -166,6 +166,28 @@ mod tests {
     }
 
     #[test]
+    fn an_explanation_is_printed_as_its_snapshot_says() {
+        let allowed = ExplainResponse {
+            verdict: "allowed".to_owned(),
+            reason: "session".to_owned(),
+            summary: "A browser's session.".to_owned(),
+            rule: "pipelines".to_owned(),
+            authenticator: "session".to_owned(),
+            userid: "ada\u{202e}@example.com".to_owned(),
+        };
+        let refused = ExplainResponse {
+            verdict: "refused".to_owned(),
+            reason: "host_unknown".to_owned(),
+            summary: "The host is not served.".to_owned(),
+            ..ExplainResponse::default()
+        };
+        for (name, answer) in [("allowed", allowed), ("refused", refused)] {
+            let explained = Explained(answer);
+            insta::assert_snapshot!(name, format!("{}\n\n{:#}", explained.table(), explained.document()));
+        }
+    }
+
+    #[test]
     fn a_credential_does_not_stand_on_the_command_line() {
         for line in ["Authorization: Bearer x", "cookie: a=b"] {
             let refused = request(&["--header", line, "https://kf.example.com/"]).map(|_| ()).unwrap_err();

@@ -254,3 +254,31 @@ fn advice(revocation: &Revocation) -> String {
         "{makers}\nThe API server itself still accepts these tokens: delete the pod or the account to end them there."
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revocation(target: Target, denied: bool, not_before_ms: Option<u64>) -> Revocation {
+        let target = Some(RevocationTarget { target: Some(target) });
+        Revocation { target, denied, not_before_ms, updated_at_ms: 1_800_000_000_000 }
+    }
+
+    #[test]
+    fn revocations_are_told_as_the_snapshot_says() {
+        let account = ServiceAccount { namespace: "ada".to_owned(), name: "default".to_owned() };
+        let revocations = [
+            revocation(Target::ServiceAccount(account.clone()), false, Some(1_799_999_940_000)),
+            revocation(Target::ServiceAccount(account), true, None),
+            revocation(Target::Namespace("ada".to_owned()), true, None),
+            revocation(Target::PodUid("5d3c7a0e".to_owned()), true, None),
+            revocation(Target::TokenId("b9a1c0de".to_owned()), true, None),
+            revocation(Target::Namespace("bob".to_owned()), false, None),
+        ];
+        let each = |revocation: &Revocation| {
+            format!("{}\n{}\n{:#}\n", sentence(revocation), advice(revocation), document(revocation))
+        };
+        let told: Vec<String> = revocations.iter().map(each).collect();
+        insta::assert_snapshot!("revocations", format!("{}\n\n{}", listed_table(&revocations), told.join("\n")));
+    }
+}

@@ -53,6 +53,15 @@ fn every_page(outside: &str) -> Vec<(&'static str, Page)> {
     ]
 }
 
+#[test]
+fn every_page_is_as_its_snapshot_says() {
+    for (name, page) in every_page("ada@example.com") {
+        let policy = policy(&page).replace(STYLE_SOURCE.as_str(), "'[the hash of style.css]'");
+        let html = page.html.replace(STYLE, "[style.css]");
+        insta::assert_snapshot!(name, format!("Content-Security-Policy: {policy}\n\n{html}"));
+    }
+}
+
 fn policy(page: &Page) -> &str {
     page.content_security_policy.as_str()
 }
