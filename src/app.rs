@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     clock::SystemClock,
-    config::{Bind, Settings, Source},
+    config::{Settings, Source},
     config_file::ConfigError,
     ext_authz, http,
     key_directory::KeyDirectoryError,
@@ -104,14 +104,15 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
     let keyrings = Keyrings::open(&settings, &clock)?;
     let assembly = Assembly::build(&settings, &keyrings, &metrics, &clock).await?;
     let issuer = Arc::new(ArcSwap::from_pointee(settings.assertion.issuer.clone()));
-    let check_tls = settings.listeners.check.tls.as_ref().map(|tls| tls::check(tls, &settings.listeners.check));
-    let http_tls = settings.listeners.http.tls.as_ref().map(tls::http);
+    let listeners = &settings.listeners;
+    let check_tls = listeners.check.tls.as_ref().map(tls::grpc);
+    let http_tls = listeners.http.tls.as_ref().map(tls::http);
+    let admin_tls = listeners.admin.as_ref().and_then(|admin| admin.tls.as_ref()).map(tls::grpc);
 
-    let check = Listener::bind("check", &settings.listeners.check.bind, check_tls.clone()).await?;
-    let published = Listener::bind("http", &Bind::Tcp(settings.listeners.http.bind), http_tls.clone()).await?;
-    let operations = Listener::bind("operations", &Bind::Tcp(settings.listeners.operations), None).await?;
-    let admin_tls = settings.listeners.admin.as_ref().and_then(tls::admin);
-    let admin = match &settings.listeners.admin {
+    let check = Listener::bind("check", &listeners.check.bind, check_tls.clone()).await?;
+    let published = Listener::bind("http", &listeners.http.bind, http_tls.clone()).await?;
+    let operations = Listener::bind("operations", &listeners.operations.bind, None).await?;
+    let admin = match &listeners.admin {
         Some(admin) => Some(Listener::bind_private("admin", &admin.bind, admin_tls.clone()).await?),
         None => None,
     };

@@ -5,6 +5,7 @@ mod context;
 mod identity;
 mod issuers;
 mod keys;
+mod listener;
 mod listeners;
 mod names;
 mod origins;
@@ -22,8 +23,6 @@ mod weak_secrets;
 #[cfg(test)]
 mod tests;
 
+pub use listener::{Bind, Listener, Listeners, ServerTls};
 pub use reload::{Metrics, Source, load};
-pub use settings::{
-    AdminListener, Bind, CheckListener, Drain, HttpListener, KeySource, Keys, Listeners, Provider, ServerTls,
-    ServiceAccounts, Settings,
-};
+pub use settings::{Drain, KeySource, Keys, Provider, ServiceAccounts, Settings};

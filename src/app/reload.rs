@@ -78,7 +78,7 @@ impl Reloader {
             let outcome;
             (source, outcome) = tokio::task::spawn_blocking(look).await.expect("a panic is caught within");
             let round = match outcome {
-                Ok(outcome) => caught(self.round(outcome, source.path())).await,
+                Ok(outcome) => caught(Box::pin(self.round(outcome, source.path()))).await,
                 Err(Panicked) => Err(Panicked),
             };
             if let Err(Panicked) = round {
@@ -166,7 +166,7 @@ impl Reloader {
         self.assembly.rebuild(&settings, &self.in_force, &self.keyrings, &self.metrics, &self.clock).await?;
         self.keyrings.replace(keys);
         if let (Some(shared), Some(changed)) = (&self.check_tls, &settings.listeners.check.tls)
-            && tls::replace(shared, &tls::check(changed, &settings.listeners.check))
+            && tls::replace(shared, &tls::grpc(changed))
         {
             tracing::info!(listener = "check", "the certificate or the callers changed; old connections will close");
         }
@@ -175,9 +175,9 @@ impl Reloader {
         {
             tracing::info!(listener = "http", "the certificate changed; old connections will close");
         }
-        if let (Some(shared), Some(changed)) =
-            (&self.admin_tls, settings.listeners.admin.as_ref().and_then(tls::admin).as_ref())
-            && tls::replace(shared, changed)
+        let admin_tls = settings.listeners.admin.as_ref().and_then(|admin| admin.tls.as_ref());
+        if let (Some(shared), Some(changed)) = (&self.admin_tls, admin_tls)
+            && tls::replace(shared, &tls::grpc(changed))
         {
             tracing::info!(listener = "admin", "the certificate or the callers changed; old connections count no more");
         }
@@ -202,7 +202,7 @@ fn needs_restart(before: &Settings, after: &Settings) -> Vec<&'static str> {
         (old.check.tls.is_some() != new.check.tls.is_some(), "listeners.check.tls"),
         (old.http.bind != new.http.bind, "listeners.http.bind"),
         (old.http.tls.is_some() != new.http.tls.is_some(), "listeners.http.tls"),
-        (old.operations != new.operations, "listeners.operations.bind"),
+        (old.operations.bind != new.operations.bind, "listeners.operations.bind"),
         (
             old.admin.as_ref().map(|admin| &admin.bind) != new.admin.as_ref().map(|admin| &admin.bind),
             "listeners.admin.bind",

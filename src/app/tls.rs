@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use webpki::EndEntityCert;
 
 use crate::{
-    config::{AdminListener, CheckListener, ServerTls},
+    config::ServerTls,
     secret::sha256,
 };
 
@@ -42,7 +42,7 @@ impl Tls {
         clippy::expect_used,
         reason = "the library knows its own versions, and the configuration refuses an empty list of authorities"
     )]
-    fn new(tls: &ServerTls, allowed_sans: &BTreeSet<String>, protocols: &[&[u8]]) -> Self {
+    fn new(tls: &ServerTls, protocols: &[&[u8]]) -> Self {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -63,8 +63,8 @@ impl Tls {
         config.send_tls13_tickets = 0;
         Self {
             config: Arc::new(config),
-            allowed_sans: allowed_sans.clone(),
-            fingerprint: fingerprint(tls, allowed_sans),
+            allowed_sans: tls.allowed_sans.clone(),
+            fingerprint: fingerprint(tls),
             superseded: CancellationToken::new(),
         }
     }
@@ -88,20 +88,14 @@ impl Tls {
     }
 }
 
-/// The check listener's TLS.
-pub(super) fn check(tls: &ServerTls, listener: &CheckListener) -> SharedTls {
-    Arc::new(ArcSwap::from_pointee(Tls::new(tls, &listener.allowed_sans, &[b"h2"])))
+/// The TLS of a listener that speaks gRPC.
+pub(super) fn grpc(tls: &ServerTls) -> SharedTls {
+    Arc::new(ArcSwap::from_pointee(Tls::new(tls, &[b"h2"])))
 }
 
-/// The TLS of the listener for administrators, where it has one.
-pub(super) fn admin(listener: &AdminListener) -> Option<SharedTls> {
-    let tls = listener.tls.as_ref()?;
-    Some(Arc::new(ArcSwap::from_pointee(Tls::new(tls, &listener.allowed_sans, &[b"h2"]))))
-}
-
-/// The public listener's TLS.
+/// The TLS of a listener that speaks HTTP.
 pub(super) fn http(tls: &ServerTls) -> SharedTls {
-    Arc::new(ArcSwap::from_pointee(Tls::new(tls, &BTreeSet::new(), &[b"h2", b"http/1.1"])))
+    Arc::new(ArcSwap::from_pointee(Tls::new(tls, &[b"h2", b"http/1.1"])))
 }
 
 /// Puts `next` in force where it differs: new connections get it, and old ones are asked to close when they are done.
@@ -127,7 +121,7 @@ fn uri_sans(certificate: &CertificateDer<'_>) -> Vec<String> {
 }
 
 /// A hash of everything by which two configurations can differ.
-fn fingerprint(tls: &ServerTls, allowed_sans: &BTreeSet<String>) -> [u8; 32] {
+fn fingerprint(tls: &ServerTls) -> [u8; 32] {
     let mut parts: Vec<[u8; 32]> = tls.certified_key.cert.iter().map(|certificate| sha256(certificate)).collect();
     let anchors = |roots: &Arc<RootCertStore>| -> Vec<[u8; 32]> {
         roots
@@ -139,6 +133,6 @@ fn fingerprint(tls: &ServerTls, allowed_sans: &BTreeSet<String>) -> [u8; 32] {
     parts.push(sha256(b"clients"));
     parts.extend(tls.client_roots.iter().flat_map(anchors));
     parts.push(sha256(b"names"));
-    parts.extend(allowed_sans.iter().map(|san| sha256(san.as_bytes())));
+    parts.extend(tls.allowed_sans.iter().map(|san| sha256(san.as_bytes())));
     sha256(&parts.concat())
 }

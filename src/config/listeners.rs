@@ -1,14 +1,10 @@
 //! Listeners: who may call the check service is decided here.
 
-use std::{
-    collections::BTreeSet,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::Path};
 
 use super::{
     context::Context,
-    settings::{AdminListener, Bind, CheckListener, HttpListener, Listeners, ServerTls},
+    listener::{Bind, Listener, Listeners, ServerTls},
     tls,
 };
 use crate::config_file::{FieldError, FieldPath, forms};
@@ -16,7 +12,7 @@ use crate::config_file::{FieldError, FieldPath, forms};
 pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &forms::Listeners) -> Option<Listeners> {
     let check = check(context, &at.key("check"), &written.check);
     let http = http(context, &at.key("http"), &written.http);
-    let operations = tcp(context, &at.key("operations").key("bind"), &written.operations.bind);
+    let operations = operations(context, &at.key("operations"), &written.operations);
     let admin = match &written.admin {
         Some(written) => admin(context, &at.key("admin"), written).map(Some),
         None => Some(None),
@@ -26,14 +22,14 @@ pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &forms
     let mut taken = BTreeSet::new();
     let mut free = true;
     let addresses = [
-        ("check", Some(check.bind.clone())),
-        ("http", Some(Bind::Tcp(http.bind))),
-        ("operations", Some(Bind::Tcp(operations))),
-        ("admin", admin.as_ref().map(|admin| admin.bind.clone())),
+        ("check", Some(&check)),
+        ("http", Some(&http)),
+        ("operations", Some(&operations)),
+        ("admin", admin.as_ref()),
     ];
-    for (name, bind) in addresses {
-        let Some(bind) = bind else { continue };
-        let any_port = matches!(&bind, Bind::Tcp(address) if address.port() == 0);
+    for (name, listener) in addresses {
+        let Some(Listener { bind, .. }) = listener else { continue };
+        let any_port = matches!(bind, Bind::Tcp(address) if address.port() == 0);
         if !any_port && !taken.insert(bind.to_string()) {
             free = false;
             context.report(
@@ -46,40 +42,22 @@ pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &forms
     free.then_some(Listeners { check, http, operations, admin })
 }
 
-fn check(context: &mut Context<'_>, at: &FieldPath, written: &forms::CheckListener) -> Option<CheckListener> {
-    let bind = match written.bind.strip_prefix("unix:") {
-        Some(path) => unix_socket(context, &at.key("bind"), path),
-        None => tcp(context, &at.key("bind"), &written.bind).map(Bind::Tcp),
-    };
-    let tls = match &written.tls {
-        Some(tls) => check_tls(context, &at.key("tls"), tls).map(Some),
-        None => Some(None),
-    };
+fn check(context: &mut Context<'_>, at: &FieldPath, written: &forms::CheckListener) -> Option<Listener> {
+    let bind = tcp_or_unix(context, &at.key("bind"), &written.bind);
+    let tls = named_tls(context, &at.key("tls"), written.tls.as_ref());
     let bind = bind?;
-    // Either without the other is told where it is missing.
-    let named_callers = written.tls.as_ref().is_some_and(|tls| !tls.allowed_sans.is_empty() || tls.client_ca.is_some());
-    refuse_open_door(context, at, written, &bind, named_callers)?;
-    let (tls, allowed_sans) = tls?.map_or_else(|| (None, BTreeSet::new()), |(tls, sans)| (Some(tls), sans));
-    Some(CheckListener { bind, tls, allowed_sans })
+    refuse_open_door(context, at, written, &bind)?;
+    Some(Listener { bind, tls: tls? })
 }
 
 /// Whoever reaches this listener is an administrator: on an address, only by a certificate that is named.
-fn admin(context: &mut Context<'_>, at: &FieldPath, written: &forms::AdminListener) -> Option<AdminListener> {
-    let bind = match written.bind.strip_prefix("unix:") {
-        Some(path) => unix_socket(context, &at.key("bind"), path),
-        None => tcp(context, &at.key("bind"), &written.bind).map(Bind::Tcp),
-    };
-    let tls = match &written.tls {
-        Some(tls) => check_tls(context, &at.key("tls"), tls).map(Some),
-        None => Some(None),
-    };
+fn admin(context: &mut Context<'_>, at: &FieldPath, written: &forms::AdminListener) -> Option<Listener> {
+    let bind = tcp_or_unix(context, &at.key("bind"), &written.bind);
+    let tls = named_tls(context, &at.key("tls"), written.tls.as_ref());
     let bind = bind?;
     match (&bind, &written.tls) {
-        (Bind::Unix(_), Some(_)) => context.refuse(
-            FieldError::new(&at.key("tls"), "a unix socket has no TLS: the file system says who may connect")
-                .write("remove `tls`, or bind to an address and port"),
-        ),
-        (Bind::Tcp(_), Some(tls)) if !tls.allowed_sans.is_empty() || tls.client_ca.is_some() => Some(()),
+        (Bind::Unix(_), Some(_)) => refuse_tls_on_unix(context, at),
+        (Bind::Tcp(_), Some(tls)) if names_callers(tls) => Some(()),
         (Bind::Tcp(_), _) => context.refuse(
             FieldError::new(&at.key("bind"), "whoever reaches this port would be an administrator")
                 .found(&written.bind)
@@ -87,8 +65,34 @@ fn admin(context: &mut Context<'_>, at: &FieldPath, written: &forms::AdminListen
         ),
         (Bind::Unix(_), None) => Some(()),
     }?;
-    let (tls, allowed_sans) = tls?.map_or_else(|| (None, BTreeSet::new()), |(tls, sans)| (Some(tls), sans));
-    Some(AdminListener { bind, tls, allowed_sans })
+    Some(Listener { bind, tls: tls? })
+}
+
+fn http(context: &mut Context<'_>, at: &FieldPath, written: &forms::HttpListener) -> Option<Listener> {
+    let bind = tcp(context, &at.key("bind"), &written.bind);
+    let tls = match &written.tls {
+        Some(tls) => {
+            tls::server(context, &at.key("tls"), &tls.certificate, &tls.key, tls.client_ca.as_deref()).map(Some)
+        }
+        None => Some(None),
+    };
+    Some(Listener { bind: bind?, tls: tls? })
+}
+
+fn operations(context: &mut Context<'_>, at: &FieldPath, written: &forms::OperationsListener) -> Option<Listener> {
+    Some(Listener { bind: tcp(context, &at.key("bind"), &written.bind)?, tls: None })
+}
+
+/// Whether callers are to be named. Either of the two without the other is told where it is missing.
+const fn names_callers(tls: &forms::CheckTls) -> bool {
+    !tls.allowed_sans.is_empty() || tls.client_ca.is_some()
+}
+
+fn refuse_tls_on_unix(context: &mut Context<'_>, at: &FieldPath) -> Option<()> {
+    context.refuse(
+        FieldError::new(&at.key("tls"), "a unix socket has no TLS: the file system says who may connect")
+            .write("remove `tls`, or bind to an address and port"),
+    )
 }
 
 /// Whoever may call Check chooses host, path and source: the callers are named, or the word says that they are not.
@@ -97,13 +101,10 @@ fn refuse_open_door(
     at: &FieldPath,
     written: &forms::CheckListener,
     bind: &Bind,
-    named_callers: bool,
 ) -> Option<()> {
+    let named_callers = written.tls.as_ref().is_some_and(names_callers);
     match bind {
-        Bind::Unix(_) if written.tls.is_some() => context.refuse(
-            FieldError::new(&at.key("tls"), "a unix socket has no TLS: the file system says who may connect")
-                .write("remove `tls`, or bind to an address and port"),
-        ),
+        Bind::Unix(_) if written.tls.is_some() => refuse_tls_on_unix(context, at),
         Bind::Tcp(address) if !address.ip().is_loopback() && !named_callers && !written.allow_any_caller => context
             .refuse(
                 FieldError::new(&at.key("bind"), "anybody who reaches this port could call the check service")
@@ -121,40 +122,39 @@ fn refuse_open_door(
     }
 }
 
-fn check_tls(
-    context: &mut Context<'_>,
-    at: &FieldPath,
-    written: &forms::CheckTls,
-) -> Option<(ServerTls, BTreeSet<String>)> {
+/// TLS with named callers, where TLS is written.
+#[expect(clippy::option_option, reason = "nothing can be told, or there is no TLS")]
+fn named_tls(context: &mut Context<'_>, at: &FieldPath, written: Option<&forms::CheckTls>) -> Option<Option<ServerTls>> {
+    let Some(written) = written else { return Some(None) };
     let tls = tls::server(context, at, &written.certificate, &written.key, written.client_ca.as_deref());
-    let mut sans = BTreeSet::new();
-    let mut fine = true;
-    for (index, san) in written.allowed_sans.iter().enumerate() {
-        if is_uri(san) {
-            sans.insert(san.clone());
-        } else {
-            fine = false;
-            context.report(
-                FieldError::new(&at.key("allowed_sans").index(index), "it is no URI").found(san).write(
-                    "write a whole URI such as `spiffe://cluster.local/ns/istio-system/sa/gateway`, no wildcard",
-                ),
-            );
-        }
+    let before = context.errors();
+    for (index, san) in written.allowed_sans.iter().enumerate().filter(|(_, san)| !is_uri(san)) {
+        context.report(
+            FieldError::new(&at.key("allowed_sans").index(index), "it is no URI").found(san).write(
+                "write a whole URI such as `spiffe://cluster.local/ns/istio-system/sa/gateway`, no wildcard",
+            ),
+        );
     }
-    match (written.client_ca.is_some(), written.allowed_sans.is_empty()) {
-        (true, true) => context.refuse(
+    if written.client_ca.is_some() && written.allowed_sans.is_empty() {
+        context.report(
             FieldError::new(
                 &at.key("allowed_sans"),
                 "it is missing beside `client_ca`: a mesh's CA signs for everybody",
             )
             .write("list the URI SANs of the gateways"),
-        ),
-        (false, false) => context.refuse(
+        );
+    }
+    if written.client_ca.is_none() && !written.allowed_sans.is_empty() {
+        context.report(
             FieldError::new(&at.key("client_ca"), "it is missing beside `allowed_sans`")
                 .write("name the PEM file of the CA that signs the gateways' certificates"),
-        ),
-        _ => tls.filter(|_| fine).map(|tls| (tls, sans)),
+        );
     }
+    if context.errors() > before {
+        return None;
+    }
+    let allowed_sans = written.allowed_sans.iter().cloned().collect();
+    tls.map(|tls| Some(ServerTls { allowed_sans, ..tls }))
 }
 
 fn is_uri(text: &str) -> bool {
@@ -164,20 +164,17 @@ fn is_uri(text: &str) -> bool {
     shaped && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*')
 }
 
-fn http(context: &mut Context<'_>, at: &FieldPath, written: &forms::HttpListener) -> Option<HttpListener> {
-    let bind = tcp(context, &at.key("bind"), &written.bind);
-    let tls = match &written.tls {
-        Some(tls) => {
-            tls::server(context, &at.key("tls"), &tls.certificate, &tls.key, tls.client_ca.as_deref()).map(Some)
-        }
-        None => Some(None),
-    };
-    Some(HttpListener { bind: bind?, tls: tls? })
+/// An address and port, or a unix socket.
+fn tcp_or_unix(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Bind> {
+    match text.strip_prefix("unix:") {
+        Some(path) => unix_socket(context, at, path),
+        None => tcp(context, at, text),
+    }
 }
 
-fn tcp(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<SocketAddr> {
+fn tcp(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Bind> {
     match text.parse() {
-        Ok(address) => Some(address),
+        Ok(address) => Some(Bind::Tcp(address)),
         Err(_) => context.refuse(
             FieldError::new(at, "it is no IP address with a port")
                 .found(text)
@@ -194,5 +191,5 @@ fn unix_socket(context: &mut Context<'_>, at: &FieldPath, path: &str) -> Option<
             FieldError::new(at, "the socket's path is longer than 107 bytes").found(path).write("write a shorter one"),
         );
     }
-    context.absolute(at, Path::new(path)).map(|path: PathBuf| Bind::Unix(path))
+    context.absolute(at, Path::new(path)).map(Bind::Unix)
 }

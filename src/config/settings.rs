@@ -1,9 +1,8 @@
 //! A configuration that was found good: values that were read, parsed and checked against each other.
 
-use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use rustls::{RootCertStore, sign::CertifiedKey};
-
+use super::listener::Listeners;
 use crate::{
     authz,
     config_file::FieldError,
@@ -47,93 +46,12 @@ pub struct Settings {
     pub warnings: Vec<FieldError>,
 }
 
-/// The listeners.
-#[derive(Debug)]
-pub struct Listeners {
-    /// The check service.
-    pub check: CheckListener,
-    /// JWKS and discovery.
-    pub http: HttpListener,
-    /// Health and metrics.
-    pub operations: SocketAddr,
-    /// The API for administrators, where there is one.
-    pub admin: Option<AdminListener>,
-}
-
-/// Where a listener listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bind {
-    /// A TCP address.
-    Tcp(SocketAddr),
-    /// A unix socket.
-    Unix(PathBuf),
-}
-
 impl Settings {
     /// Tells the log what may be a mistake.
     pub fn log_warnings(&self) {
         for warning in &self.warnings {
             tracing::warn!(%warning, "the configuration may not say what is meant");
         }
-    }
-}
-
-impl fmt::Display for Bind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(formatter, "{address}"),
-            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// The check service's listener.
-#[derive(Debug)]
-pub struct CheckListener {
-    /// Where it listens.
-    pub bind: Bind,
-    /// TLS with client certificates.
-    pub tls: Option<ServerTls>,
-    /// The URI SANs of which a caller's certificate must have one; empty only where there is no TLS, or any caller of
-    /// the CA is allowed by the explicit word.
-    pub allowed_sans: BTreeSet<String>,
-}
-
-/// The listener for administrators: a unix socket, or an address with TLS and named callers.
-#[derive(Debug)]
-pub struct AdminListener {
-    /// Where it listens.
-    pub bind: Bind,
-    /// TLS with client certificates, on an address.
-    pub tls: Option<ServerTls>,
-    /// The URI SANs of which a caller's certificate must have one; empty only where there is no TLS.
-    pub allowed_sans: BTreeSet<String>,
-}
-
-/// The listener of JWKS and discovery.
-#[derive(Debug)]
-pub struct HttpListener {
-    /// Where it listens.
-    pub bind: SocketAddr,
-    /// TLS.
-    pub tls: Option<ServerTls>,
-}
-
-/// A certificate with its key, and whose client certificates are taken.
-#[derive(Clone)]
-pub struct ServerTls {
-    /// Our chain and its key, which belong together.
-    pub certified_key: Arc<CertifiedKey>,
-    /// The authorities of client certificates; without them none is asked for.
-    pub client_roots: Option<Arc<RootCertStore>>,
-}
-
-impl fmt::Debug for ServerTls {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ServerTls")
-            .field("client_certificates", &self.client_roots.is_some())
-            .finish_non_exhaustive()
     }
 }
 

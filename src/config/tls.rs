@@ -1,14 +1,14 @@
 //! Certificates, keys and authorities, parsed where the field's path is known.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use rustls::{RootCertStore, crypto::aws_lc_rs, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-use super::{context::Context, settings::ServerTls};
+use super::{context::Context, listener::ServerTls};
 use crate::config_file::{FieldError, FieldPath};
 
-/// A server's certificate and key, and the authorities of its clients.
+/// A server's certificate and key, and the authorities of its clients, of which none is named yet.
 pub(super) fn server(
     context: &mut Context<'_>,
     at: &FieldPath,
@@ -30,7 +30,10 @@ pub(super) fn server(
     };
     let (chain, key, client_roots) = (chain?, key?, client_roots?);
     match CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()) {
-        Ok(certified_key) => Some(ServerTls { certified_key: Arc::new(certified_key), client_roots }),
+        Ok(certified_key) => {
+            let certified_key = Arc::new(certified_key);
+            Some(ServerTls { certified_key, client_roots, allowed_sans: BTreeSet::new() })
+        }
         Err(error) => context.refuse(
             FieldError::new(&key_at, format!("the key cannot be used with the certificate ({error})"))
                 .write("name the key that the certificate was made for"),

@@ -14,7 +14,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use super::*;
 use crate::{
     app::tls,
-    config::{CheckListener, ServerTls},
+    config::ServerTls,
 };
 
 const GATEWAY: &str = "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway";
@@ -46,9 +46,8 @@ impl Authority {
 
     /// A check listener of this authority, whose clients come from it too.
     fn server(&self, sans: &[&str]) -> SharedTls {
-        let allowed_sans: BTreeSet<String> = sans.iter().map(|san| (*san).to_owned()).collect();
-        let bind = Bind::Tcp("127.0.0.1:0".parse().unwrap());
-        tls::check(&self.certified(true), &CheckListener { bind, tls: None, allowed_sans })
+        let allowed_sans = sans.iter().map(|san| (*san).to_owned()).collect();
+        tls::grpc(&ServerTls { allowed_sans, ..self.certified(true) })
     }
 
     fn certified(&self, client_certificates: bool) -> ServerTls {
@@ -58,7 +57,8 @@ impl Authority {
         let certified_key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
-        ServerTls { certified_key: Arc::new(certified_key), client_roots: client_certificates.then(|| Arc::new(roots)) }
+        let client_roots = client_certificates.then(|| Arc::new(roots));
+        ServerTls { certified_key: Arc::new(certified_key), client_roots, allowed_sans: BTreeSet::new() }
     }
 
     fn trust(&self) -> ClientTlsConfig {
