@@ -22,8 +22,8 @@ mod tokens;
 
 pub use answer::ReviewedServiceAccount;
 pub use client::{ClientError, KubeReviews};
-pub use config::{Config, ConfigError};
-pub use known_audiences::{is_another_services_audience, is_same_audience};
+pub use config::{Config, ConfigError, NEGATIVE_CACHE_TTL};
+pub use known_audiences::is_same_audience;
 pub use metrics::Metrics;
 pub use our_audiences::Audiences;
 pub use reviews::{ReviewAnswer, ReviewError, ReviewedUser, Reviews};

@@ -13,10 +13,7 @@ use rustls_pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 use webpki::EndEntityCert;
 
-use crate::{
-    config::ServerTls,
-    secret::sha256,
-};
+use crate::{config::ServerTls, secret::sha256};
 
 /// The TLS of a listener, which a reload may replace.
 pub(super) type SharedTls = Arc<ArcSwap<Tls>>;

@@ -1,12 +1,11 @@
-//! The issuers that the configuration names, of which each must stand for one thing.
+//! The issuers that a cluster's must not be: each stands for one thing.
 
 use crate::config_file::forms;
 
-/// The issuers that the configuration names.
+/// Our own issuer, and the identity providers'.
 pub(super) struct Issuers {
     pub(super) assertion: String,
     pub(super) providers: Vec<String>,
-    pub(super) clusters: Vec<String>,
 }
 
 impl Issuers {
@@ -14,7 +13,6 @@ impl Issuers {
         Self {
             assertion: file.assertion.issuer.clone(),
             providers: file.providers.iter().map(|provider| provider.issuer.clone()).collect(),
-            clusters: file.service_accounts.iter().flat_map(|accounts| accounts.issuers.clone()).collect(),
         }
     }
 }

@@ -21,12 +21,8 @@ pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &forms
 
     let mut taken = BTreeSet::new();
     let mut free = true;
-    let addresses = [
-        ("check", Some(&check)),
-        ("http", Some(&http)),
-        ("operations", Some(&operations)),
-        ("admin", admin.as_ref()),
-    ];
+    let addresses =
+        [("check", Some(&check)), ("http", Some(&http)), ("operations", Some(&operations)), ("admin", admin.as_ref())];
     for (name, listener) in addresses {
         let Some(Listener { bind, .. }) = listener else { continue };
         let any_port = matches!(bind, Bind::Tcp(address) if address.port() == 0);
@@ -124,15 +120,19 @@ fn refuse_open_door(
 
 /// TLS with named callers, where TLS is written.
 #[expect(clippy::option_option, reason = "nothing can be told, or there is no TLS")]
-fn named_tls(context: &mut Context<'_>, at: &FieldPath, written: Option<&forms::CheckTls>) -> Option<Option<ServerTls>> {
+fn named_tls(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    written: Option<&forms::CheckTls>,
+) -> Option<Option<ServerTls>> {
     let Some(written) = written else { return Some(None) };
     let tls = tls::server(context, at, &written.certificate, &written.key, written.client_ca.as_deref());
     let before = context.errors();
     for (index, san) in written.allowed_sans.iter().enumerate().filter(|(_, san)| !is_uri(san)) {
         context.report(
-            FieldError::new(&at.key("allowed_sans").index(index), "it is no URI").found(san).write(
-                "write a whole URI such as `spiffe://cluster.local/ns/istio-system/sa/gateway`, no wildcard",
-            ),
+            FieldError::new(&at.key("allowed_sans").index(index), "it is no URI")
+                .found(san)
+                .write("write a whole URI such as `spiffe://cluster.local/ns/istio-system/sa/gateway`, no wildcard"),
         );
     }
     if written.client_ca.is_some() && written.allowed_sans.is_empty() {

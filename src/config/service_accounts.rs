@@ -1,15 +1,15 @@
-//! ServiceAccount tokens: which audiences are ours.
+//! ServiceAccount tokens: what `kubernetes` says of its own configuration is told at the fields.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    context::{Context, MINUTE, SECOND},
+    context::{Context, MINUTE},
     issuers::Issuers,
     settings::ServiceAccounts,
 };
 use crate::{
     config_file::{FieldError, FieldPath, forms},
-    kubernetes,
+    kubernetes::{self, ConfigError},
 };
 
 pub(super) fn resolve(
@@ -18,84 +18,74 @@ pub(super) fn resolve(
     written: &forms::ServiceAccounts,
     known: &Issuers,
 ) -> Option<ServiceAccounts> {
-    let audiences = audiences(context, &at.key("audiences"), written, known);
-    let issuers = issuers(context, &at.key("issuers"), &written.issuers, known);
-    let kubeconfig = match &written.kubeconfig {
-        Some(path) => {
-            let at = at.key("kubeconfig");
-            context.file(&at, path).map(|_| Some(path.clone()))
-        }
-        None => Some(None),
-    };
+    let before = context.errors();
+    let kubeconfig_at = at.key("kubeconfig");
+    let kubeconfig = written.kubeconfig.as_ref().filter(|path| context.file(&kubeconfig_at, path).is_some());
     let cache_ttl = context.duration(&at.key("cache_ttl"), &written.cache_ttl, Duration::ZERO..=5 * MINUTE);
     let negative_cache_ttl =
-        context.duration(&at.key("negative_cache_ttl"), &written.negative_cache_ttl, Duration::ZERO..=10 * SECOND);
+        context.duration(&at.key("negative_cache_ttl"), &written.negative_cache_ttl, kubernetes::NEGATIVE_CACHE_TTL);
     let timeout = context.duration(&at.key("timeout"), &written.timeout, Duration::from_millis(100)..=MINUTE);
-    let max_concurrent_reviews = match written.max_concurrent_reviews {
-        0 => context.refuse(
-            FieldError::new(&at.key("max_concurrent_reviews"), "with none, no token could be reviewed")
-                .found("0")
-                .write("write a number from 1 to 65535"),
-        ),
-        number => Some(usize::from(number)),
-    };
-    let kubeconfig = kubeconfig?;
+    // What is wrong was told above; the rest is judged all the same.
     let judge = kubernetes::Config {
-        audiences: audiences?,
-        issuers: issuers?,
-        cache_ttl: cache_ttl?,
-        negative_cache_ttl: negative_cache_ttl?,
-        max_concurrent_reviews: max_concurrent_reviews?,
-        timeout: timeout?,
+        audiences: written.audiences.clone(),
+        issuers: written.issuers.clone(),
+        cache_ttl: cache_ttl.unwrap_or_default(),
+        negative_cache_ttl: negative_cache_ttl.unwrap_or_default(),
+        max_concurrent_reviews: usize::from(written.max_concurrent_reviews),
+        timeout: timeout.unwrap_or(MINUTE),
         verify_signatures: written.verify_signatures,
     };
-    match judge.validate() {
-        Ok(()) => Some(ServiceAccounts { judge, kubeconfig }),
-        Err(error) => context.refuse(FieldError::new(at, error.to_string())),
+    for problem in judge.problems() {
+        report(context, at, written, &problem);
     }
+    refuse_shared_audiences(context, at, written, known);
+    refuse_shared_issuers(context, &at.key("issuers"), &written.issuers, known);
+    (context.errors() == before).then(|| ServiceAccounts { judge, kubeconfig: kubeconfig.cloned() })
 }
 
-/// With the API server's own audience, or none, every pod's default token would pass.
-fn audiences(
+/// Tells a problem at its field, or at the item of it that is wrong.
+fn report(context: &mut Context<'_>, at: &FieldPath, written: &forms::ServiceAccounts, problem: &ConfigError) {
+    let at = at.key(problem.field());
+    let error = match problem {
+        ConfigError::ApiServerAudience(audience) => {
+            let index = written.audiences.iter().position(|written| written == audience).unwrap_or_default();
+            FieldError::new(&at.index(index), problem.problem()).found(audience)
+        }
+        ConfigError::NoReviews => FieldError::new(&at, problem.problem()).found("0"),
+        _ => FieldError::new(&at, problem.problem()),
+    };
+    context.report(error.write(problem.advice()));
+}
+
+/// An ID token's audience is no provider's issuer, and a token is not meant twice.
+fn refuse_shared_audiences(
     context: &mut Context<'_>,
     at: &FieldPath,
     written: &forms::ServiceAccounts,
     known: &Issuers,
-) -> Option<Vec<String>> {
-    const WRITE: &str = "write a name of this service's own, such as `portcullis.example.com`, \
-                         and ask for tokens with it (`kubectl create token --audience`)";
-    let before = context.errors();
-    if written.audiences.is_empty() {
-        context.report(FieldError::new(at, "none is named: the token of every pod would pass").write(WRITE));
-    }
+) {
     let mut seen = BTreeSet::new();
     for (index, audience) in written.audiences.iter().enumerate() {
-        let mut issuers = known.clusters.iter().chain(&known.providers);
-        let issuer = issuers.any(|issuer| kubernetes::is_same_audience(issuer, audience));
-        let problem = if audience.trim() != audience || audience.is_empty() {
-            "it is empty, or has spaces around it"
-        } else if issuer || kubernetes::is_another_services_audience(audience) {
-            "it is the API server's own audience or another service's: tokens that are not meant for us would pass"
+        let is_providers = known.providers.iter().any(|issuer| kubernetes::is_same_audience(issuer, audience));
+        let problem = ConfigError::ApiServerAudience(audience.clone());
+        let told = if audience.trim() != audience {
+            "it has spaces around it"
+        } else if is_providers {
+            problem.problem()
         } else if !seen.insert(audience) {
             "it is named twice"
         } else {
             continue;
         };
-        context.report(FieldError::new(&at.index(index), problem).found(audience).write(WRITE));
+        let at = at.key("audiences").index(index);
+        context.report(FieldError::new(&at, told).found(audience).write(problem.advice()));
     }
-    (context.errors() == before).then(|| written.audiences.clone())
 }
 
-fn issuers(context: &mut Context<'_>, at: &FieldPath, written: &[String], known: &Issuers) -> Option<Vec<String>> {
-    let before = context.errors();
-    if written.is_empty() {
-        context.report(FieldError::new(at, "none is named").write(
-            "write the API server's issuer (`kubectl get --written /.well-known/openid-configuration` shows it)",
-        ));
-    }
+fn refuse_shared_issuers(context: &mut Context<'_>, at: &FieldPath, written: &[String], known: &Issuers) {
     let mut seen = BTreeSet::new();
     for (index, issuer) in written.iter().enumerate() {
-        let problem = if issuer.is_empty() || !issuer.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let problem = if !issuer.bytes().all(|byte| byte.is_ascii_graphic()) {
             "it is no issuer"
         } else if known.providers.contains(issuer) || *issuer == known.assertion {
             "it is an identity provider's issuer or our own: each must stand for one thing"
@@ -110,5 +100,4 @@ fn issuers(context: &mut Context<'_>, at: &FieldPath, written: &[String], known:
                 .write("write the API server's issuer, byte for byte"),
         );
     }
-    (context.errors() == before).then(|| written.to_vec())
 }

@@ -1,10 +1,11 @@
 //! How ServiceAccount tokens are judged, and which settings would let everyone pass.
 
-use std::time::Duration;
-
-use thiserror::Error;
+use std::{error::Error, fmt, ops::RangeInclusive, time::Duration};
 
 use super::known_audiences::{is_another_services_audience, is_same_audience};
+
+/// How long a refused token may be refused without asking again.
+pub const NEGATIVE_CACHE_TTL: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(10);
 
 /// How ServiceAccount tokens are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct Config {
     pub issuers: Vec<String>,
     /// How long an accepted token is accepted without asking again, and so at most how long a deleted account stays.
     pub cache_ttl: Duration,
-    /// How long a refused token is refused without asking again; 10 s at most.
+    /// How long a refused token is refused without asking again: within [`NEGATIVE_CACHE_TTL`].
     pub negative_cache_ttl: Duration,
     /// How many reviews may run at once. A quarter is kept for tokens that were good before.
     pub max_concurrent_reviews: usize,
@@ -26,53 +27,102 @@ pub struct Config {
 }
 
 /// What is wrong with a [`Config`].
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigError {
-    /// No audience.
-    #[error(
-        "audiences: there is none; without one every pod's own token would pass; write a name that only callers of this \
-         gateway ask for, for example its host"
-    )]
+    /// No audience, or an empty one.
     NoAudience,
-    /// An audience that is the API server's.
-    #[error("audiences: `{0}` is the API server's own audience, which every pod's own token has; write another name")]
+    /// An audience that is the API server's, or another service's.
     ApiServerAudience(String),
-    /// No issuer.
-    #[error("issuers: there is none; write the API server's --service-account-issuer")]
+    /// No issuer, or an empty one.
     NoIssuer,
     /// Refused tokens would be remembered for too long.
-    #[error("negative_cache_ttl: it is longer than 10s")]
     NegativeCacheTooLong,
     /// No review could ever run.
-    #[error(
-        "max_concurrent_reviews: it is 0; write 2 or more, since a quarter is kept for tokens that were good before"
-    )]
     NoReviews,
     /// No review could ever end.
-    #[error("timeout: it is 0")]
     NoTime,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.field(), self.problem())?;
+        if let Self::ApiServerAudience(audience) = self {
+            write!(formatter, "; found `{audience}`")?;
+        }
+        write!(formatter, "; {}", self.advice())
+    }
+}
+
+impl Error for ConfigError {}
+
+impl ConfigError {
+    /// The field, as a configuration names it.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::NoAudience | Self::ApiServerAudience(_) => "audiences",
+            Self::NoIssuer => "issuers",
+            Self::NegativeCacheTooLong => "negative_cache_ttl",
+            Self::NoReviews => "max_concurrent_reviews",
+            Self::NoTime => "timeout",
+        }
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub const fn problem(&self) -> &'static str {
+        match self {
+            Self::NoAudience => "none is named: the token of every pod would pass",
+            Self::ApiServerAudience(_) => {
+                "it is the API server's own audience or another service's: tokens that are not meant for us would pass"
+            }
+            Self::NoIssuer => "none is named",
+            Self::NegativeCacheTooLong => "it is out of bounds",
+            Self::NoReviews => "with none, no token could be reviewed",
+            Self::NoTime => "no review could end in time",
+        }
+    }
+
+    /// What to write instead.
+    #[must_use]
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::NoAudience | Self::ApiServerAudience(_) => {
+                "write a name of this service's own, such as `portcullis.example.com`, and ask for tokens with it \
+                 (`kubectl create token --audience`)"
+            }
+            Self::NoIssuer => {
+                "write the API server's issuer (`kubectl get --raw /.well-known/openid-configuration` shows it)"
+            }
+            Self::NegativeCacheTooLong => "write a duration from `0s` to `10s`",
+            Self::NoReviews => "write a number from 1 to 65535",
+            Self::NoTime => "write a duration such as `3s`",
+        }
+    }
 }
 
 impl Config {
     /// # Errors
-    /// Where tokens would pass that must not, or none could.
+    /// The first of the [`Config::problems`].
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
-            return Err(ConfigError::NoAudience);
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Why tokens would pass that must not, or none could.
+    #[must_use]
+    pub fn problems(&self) -> Vec<ConfigError> {
+        let mut problems = Vec::new();
+        let mut refuse = |wrong: bool, problem: ConfigError| problems.extend(wrong.then_some(problem));
+        let has_none = |names: &[String]| names.is_empty() || names.iter().any(String::is_empty);
+        refuse(has_none(&self.audiences), ConfigError::NoAudience);
+        refuse(has_none(&self.issuers), ConfigError::NoIssuer);
+        for audience in &self.audiences {
+            refuse(self.is_api_servers(audience), ConfigError::ApiServerAudience(audience.clone()));
         }
-        if self.issuers.is_empty() || self.issuers.iter().any(String::is_empty) {
-            return Err(ConfigError::NoIssuer);
-        }
-        if let Some(audience) = self.audiences.iter().find(|audience| self.is_api_servers(audience)) {
-            return Err(ConfigError::ApiServerAudience(audience.clone()));
-        }
-        if self.negative_cache_ttl > Duration::from_secs(10) {
-            return Err(ConfigError::NegativeCacheTooLong);
-        }
-        if self.max_concurrent_reviews == 0 {
-            return Err(ConfigError::NoReviews);
-        }
-        if self.timeout.is_zero() { Err(ConfigError::NoTime) } else { Ok(()) }
+        refuse(!NEGATIVE_CACHE_TTL.contains(&self.negative_cache_ttl), ConfigError::NegativeCacheTooLong);
+        refuse(self.max_concurrent_reviews == 0, ConfigError::NoReviews);
+        refuse(self.timeout.is_zero(), ConfigError::NoTime);
+        problems
     }
 
     /// An API server's audiences are its issuers, unless `--api-audiences` names others; the names of its Service are

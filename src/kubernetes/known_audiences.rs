@@ -7,8 +7,7 @@ const API_SERVER: &str = "kubernetes.default.svc";
 
 /// Whether an audience is known to be the API server's own or another service's. Who accepted it would let tokens pass
 /// that are meant for somebody else.
-#[must_use]
-pub fn is_another_services_audience(audience: &str) -> bool {
+pub(super) fn is_another_services_audience(audience: &str) -> bool {
     let name = plain(audience);
     let service = name.strip_prefix(API_SERVER).is_some_and(|domain| domain.is_empty() || domain.starts_with('.'));
     service || OTHERS.contains(&name.as_str())

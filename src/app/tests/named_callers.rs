@@ -12,10 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::*;
-use crate::{
-    app::tls,
-    config::ServerTls,
-};
+use crate::{app::tls, config::ServerTls};
 
 const GATEWAY: &str = "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway";
 const STRANGER: &str = "spiffe://cluster.local/ns/default/sa/default";
