@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::{
     reason::Reason,
-    request::{Host, Request, look_alike},
+    request::{Host, HostName, Request, look_alike},
 };
 
 use rule::Match;
@@ -26,7 +26,7 @@ use rule::Match;
 /// The compiled rules.
 #[derive(Debug)]
 pub struct RuleSet {
-    hosts: HashSet<String>,
+    hosts: HashSet<HostName>,
     rules: Vec<Rule>,
     default: Rule,
     asks_for_methods: bool,
@@ -48,7 +48,7 @@ impl RuleSet {
     /// Whether the configuration names this host.
     #[must_use]
     pub fn knows(&self, host: &Host) -> bool {
-        self.hosts.contains(host.name())
+        self.hosts.contains(host.host_name())
     }
 
     /// Whether any rule asks for the method, so that a header which overrides it behind us must go.
@@ -137,17 +137,25 @@ struct Asked<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::RawRequest;
+    use crate::{jose::Audience, principal::Group, request::RawRequest};
+
+    fn host(name: &str) -> HostName {
+        HostName::parse(name).unwrap()
+    }
+
+    fn group(name: &str) -> Group {
+        Group::parse_kubernetes(name).unwrap()
+    }
 
     fn rules() -> RuleSet {
         let paths = |patterns: &[&str]| patterns.iter().map(|path| PathPattern::prefix(path).unwrap()).collect();
         RuleSet::new(Config {
-            hosts: vec!["kf.example.com".into(), "other.example.com".into()],
+            hosts: vec![host("kf.example.com"), host("other.example.com")],
             rules: vec![
                 RuleConfig { paths: paths(&["/public"]), access: Access::Public, ..RuleConfig::named("public") },
-                RuleConfig { paths: paths(&["/api"]), groups: vec!["admins".into()], ..RuleConfig::named("api") },
+                RuleConfig { paths: paths(&["/api"]), groups: vec![group("admins")], ..RuleConfig::named("api") },
                 RuleConfig {
-                    hosts: vec!["other.example.com".into()],
+                    hosts: vec![host("other.example.com")],
                     access: Access::Deny,
                     ..RuleConfig::named("other")
                 },
@@ -230,18 +238,18 @@ mod tests {
         let exact = |path: &str| vec![PathPattern::exact(path).unwrap()];
         let prefix = |path: &str| vec![PathPattern::prefix(path).unwrap()];
         RuleSet::new(Config {
-            hosts: vec!["kf.example.com".into()],
+            hosts: vec![host("kf.example.com")],
             rules: vec![
-                RuleConfig { paths: exact("/admin"), groups: vec!["admins".into()], ..RuleConfig::named("admin") },
+                RuleConfig { paths: exact("/admin"), groups: vec![group("admins")], ..RuleConfig::named("admin") },
                 RuleConfig { paths: exact("/closed/"), access: Access::Deny, ..RuleConfig::named("closed") },
                 RuleConfig {
                     paths: exact("/told"),
-                    groups: vec!["admins".into()],
-                    audience: Some("told".into()),
+                    groups: vec![group("admins")],
+                    audience: Audience::parse("told").ok(),
                     ..RuleConfig::named("told")
                 },
-                RuleConfig { paths: exact("/two"), groups: vec!["a".into()], ..RuleConfig::named("two") },
-                RuleConfig { paths: prefix("/two"), groups: vec!["b".into()], ..RuleConfig::named("below-two") },
+                RuleConfig { paths: exact("/two"), groups: vec![group("a")], ..RuleConfig::named("two") },
+                RuleConfig { paths: prefix("/two"), groups: vec![group("b")], ..RuleConfig::named("below-two") },
                 RuleConfig { paths: exact("/docs"), access: Access::Public, ..RuleConfig::named("docs") },
                 RuleConfig { paths: exact("/open/"), access: Access::Optional, ..RuleConfig::named("open") },
                 RuleConfig { paths: exact("/Admin.txt"), access: Access::Public, ..RuleConfig::named("text") },

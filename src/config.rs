@@ -25,4 +25,4 @@ mod tests;
 
 pub use listener::{Bind, Listener, Listeners, ServerTls};
 pub use reload::{Metrics, Source, load};
-pub use settings::{Drain, KeySource, Keys, Provider, ServiceAccounts, Settings};
+pub use settings::{Drain, KeySource, Keys, Provider, Settings};

@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod assertion_keys;
+mod audience;
 mod json;
 mod jwks;
 mod jwks_cache;
@@ -17,6 +18,7 @@ pub(crate) mod testing;
 
 pub use algorithm::Algorithm;
 pub use assertion_keys::{AssertionKey, AssertionKeyError, AssertionKeyRing, SharedAssertionKeyRing, SignError};
+pub use audience::{Audience, AudienceError};
 pub use json::parse_object;
 pub use jwks::{Jwks, JwksError, KeyLookupError, VerificationKey};
 pub use jwks_cache::{FetchError, FetchJwks, JwksCache, JwksCacheConfig, VerifyError, fetch_over_http};

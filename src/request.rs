@@ -19,7 +19,7 @@ use thiserror::Error;
 pub use authorization::{Authorization, BearerToken};
 pub use cookies::{CookieHeader, Stripped};
 pub use headers::{Headers, variant_form};
-pub use host::{Host, HostError};
+pub use host::{Host, HostError, HostName};
 pub use kind::Kind;
 pub use path::{Path, PathError, look_alike};
 pub use provenance::Provenance;

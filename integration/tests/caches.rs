@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use portcullis::clock::{SharedClock, SystemClock};
 use portcullis::identity::{self, AssertionConfig, Bearer, CredentialKey, HeaderConfig, Identity, Proof};
-use portcullis::jose::{AssertionKey, AssertionKeyRing};
+use portcullis::jose::{AssertionKey, AssertionKeyRing, Audience};
 use portcullis::kubernetes::{
     self, Metrics as TokenMetrics, ReviewAnswer, ReviewError, ReviewedUser, Reviews, ServiceAccountTokens,
 };
@@ -217,7 +217,7 @@ fn identity(clock: &SharedClock) -> Identity {
         remove_method_overrides: false,
         assertion: AssertionConfig {
             issuer: "https://portcullis.test".into(),
-            audience: "kubeflow".into(),
+            audience: Audience::parse("kubeflow").unwrap(),
             lifetime: Duration::from_hours(1),
         },
     };
@@ -226,6 +226,7 @@ fn identity(clock: &SharedClock) -> Identity {
 
 fn tokens(ring: SharedRootKeyRing, clock: &SharedClock) -> ServiceAccountTokens {
     let config = kubernetes::Config {
+        kubeconfig: None,
         audiences: vec![AUDIENCE.into()],
         issuers: vec![ISSUER.into()],
         cache_ttl: Duration::from_mins(5),

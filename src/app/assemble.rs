@@ -13,7 +13,7 @@ use crate::{
     authz::RuleSet,
     check::{self, Checker, Parts},
     clock::SharedClock,
-    config::{self, Provider, ServiceAccounts, Settings},
+    config::{self, Provider, Settings},
     endpoints::Endpoints,
     ext_authz::SharedChecker,
     http::{Dependency, DependencyState},
@@ -238,14 +238,14 @@ impl Assembly {
 
 impl Accounts {
     async fn new(
-        settings: &ServiceAccounts,
+        config: &kubernetes::Config,
         keyrings: &Keyrings,
         metrics: &Metrics,
         clock: &SharedClock,
     ) -> Result<Self, AssembleError> {
-        let reviews = Arc::new(KubeReviews::connect(settings.kubeconfig.clone(), settings.judge.timeout).await?);
+        let reviews = Arc::new(KubeReviews::connect(config.kubeconfig.clone(), config.timeout).await?);
         let tokens = ServiceAccountTokens::new(
-            settings.judge.clone(),
+            config.clone(),
             Arc::clone(&reviews) as Arc<dyn kubernetes::Reviews>,
             keyrings.root(),
             Arc::clone(clock),

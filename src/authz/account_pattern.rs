@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::principal::ServiceAccount;
+use crate::principal::{Namespace, ServiceAccount, ServiceAccountName};
 
 /// Why a text is no pattern for service accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -12,8 +12,9 @@ pub struct ServiceAccountPatternError;
 /// A pattern for service accounts: `namespace/name`, or `namespace/*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceAccountPattern {
-    namespace: String,
-    name: Option<String>,
+    namespace: Namespace,
+    /// Any account of the namespace where there is none.
+    account: Option<ServiceAccountName>,
 }
 
 impl ServiceAccountPattern {
@@ -22,19 +23,17 @@ impl ServiceAccountPattern {
     /// # Errors
     /// Where it is not `namespace/name` or `namespace/*`.
     pub fn parse(text: &str) -> Result<Self, ServiceAccountPatternError> {
-        let (namespace, name) = text.split_once('/').ok_or(ServiceAccountPatternError)?;
-        let dns = |text: &str, also: &[u8]| {
-            let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || also.contains(&byte);
-            !text.is_empty() && text.bytes().all(plain)
-        };
-        if !dns(namespace, b"-") || (name != "*" && !dns(name, b"-.")) {
-            return Err(ServiceAccountPatternError);
+        if let Some(namespace) = text.strip_suffix("/*") {
+            let namespace = Namespace::parse(namespace).map_err(|_| ServiceAccountPatternError)?;
+            return Ok(Self { namespace, account: None });
         }
-        Ok(Self { namespace: namespace.to_owned(), name: (name != "*").then(|| name.to_owned()) })
+        let account = ServiceAccountName::parse(text).map_err(|_| ServiceAccountPatternError)?;
+        Ok(Self { namespace: account.namespace().clone(), account: Some(account) })
     }
 
     pub(super) fn matches(&self, account: &ServiceAccount) -> bool {
-        self.namespace == account.namespace && self.name.as_ref().is_none_or(|name| *name == account.name)
+        self.namespace.as_str() == account.namespace
+            && self.account.as_ref().is_none_or(|named| named.name() == account.name)
     }
 }
 

@@ -57,6 +57,11 @@ fn is_less_closed_below(rules: &[Rule], default: &Rule, own: &Rule, exact: &str)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{principal::Group, request::HostName};
+
+    fn host(name: &str) -> HostName {
+        HostName::parse(name).unwrap()
+    }
 
     fn exact(path: &str) -> Vec<PathPattern> {
         vec![PathPattern::exact(path).unwrap()]
@@ -67,11 +72,11 @@ mod tests {
     }
 
     fn strict(paths: Vec<PathPattern>) -> RuleConfig {
-        RuleConfig { paths, groups: vec!["admins".into()], ..RuleConfig::named("strict") }
+        RuleConfig { paths, groups: vec![Group::parse_kubernetes("admins").unwrap()], ..RuleConfig::named("strict") }
     }
 
     fn has_openings(rules: Vec<RuleConfig>, default: Access) -> bool {
-        !openings(&Config { hosts: vec!["a".into(), "b".into()], rules, default }).is_empty()
+        !openings(&Config { hosts: ["a", "b"].map(host).to_vec(), rules, default }).is_empty()
     }
 
     #[test]
@@ -86,7 +91,7 @@ mod tests {
         let open = || RuleConfig { access: Access::Public, ..RuleConfig::named("open") };
         assert!(has_openings(vec![authenticated(), open()], default));
         // Closed below for one host or one method is not closed.
-        let of_a = RuleConfig { hosts: vec!["a".into()], ..strict(prefix("/admin")) };
+        let of_a = RuleConfig { hosts: vec![host("a")], ..strict(prefix("/admin")) };
         assert!(has_openings(vec![strict(exact("/admin")), of_a], default));
         let gets = RuleConfig { methods: vec!["GET".into()], ..strict(prefix("/admin")) };
         assert!(has_openings(vec![strict(exact("/admin")), gets], default));
@@ -103,7 +108,7 @@ mod tests {
         assert!(!has_openings(vec![of(Access::Public), of(Access::Optional)], default));
         assert!(!has_openings(vec![of(Access::Authenticated)], default));
         assert!(!has_openings(vec![strict(exact("/"))], default), "below the root lies everything");
-        let of_a = |rule: RuleConfig| RuleConfig { hosts: vec!["a".into()], ..rule };
+        let of_a = |rule: RuleConfig| RuleConfig { hosts: vec![host("a")], ..rule };
         assert!(!has_openings(vec![of_a(strict(exact("/admin"))), of_a(strict(prefix("/admin")))], default));
     }
 }

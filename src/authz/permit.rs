@@ -26,9 +26,8 @@ impl Rule {
     /// [`Reason::NotPermitted`] where the principal is on none.
     pub fn permit<'a>(&self, principal: &'a Principal) -> Result<Permit<'a>, Reason> {
         let config = self.config();
-        let by_group = || config.groups.iter().any(|group| principal.groups().contains(group));
-        let by_email =
-            || principal.email().is_some_and(|email| config.emails.iter().any(|listed| listed == email.as_str()));
+        let by_group = || config.groups.iter().any(|group| principal.groups().contains(group.as_str()));
+        let by_email = || principal.email().is_some_and(|email| config.emails.contains(email));
         let by_account = || match principal {
             Principal::ServiceAccount(account) => {
                 config.service_accounts.iter().any(|pattern| pattern.matches(account))
@@ -48,7 +47,7 @@ mod tests {
     use super::*;
     use crate::{
         authz::{Config, RuleConfig, RuleSet, ServiceAccountPattern},
-        principal::{Email, Groups, ProviderName, ServiceAccount, User, Userid},
+        principal::{Email, Group, Groups, ProviderName, ServiceAccount, User, Userid},
     };
 
     fn user(email: &str, groups: &[&str]) -> Principal {
@@ -81,8 +80,8 @@ mod tests {
     #[test]
     fn lists_permit_who_is_on_one_of_them() {
         let strict = || RuleConfig {
-            groups: vec!["admins".into()],
-            emails: vec!["boss@example.com".into()],
+            groups: vec![Group::parse_kubernetes("admins").unwrap()],
+            emails: vec![Email::parse("boss@example.com").unwrap()],
             service_accounts: vec![ServiceAccountPattern::parse("ci/*").unwrap()],
             ..RuleConfig::named("strict")
         };

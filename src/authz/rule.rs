@@ -3,7 +3,11 @@
 use thiserror::Error;
 
 use super::account_pattern::ServiceAccountPattern;
-use crate::request::{Host, Path, look_alike};
+use crate::{
+    jose::Audience,
+    principal::{Email, Group},
+    request::{Host, HostName, Path, look_alike},
+};
 
 /// What a rule asks of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,8 +91,8 @@ impl PathPattern {
 /// The rules as the configuration says them.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// Every host that is served, in lower case, without port or trailing dot.
-    pub hosts: Vec<String>,
+    /// Every host that is served.
+    pub hosts: Vec<HostName>,
     /// The rules, in order.
     pub rules: Vec<RuleConfig>,
     /// What is asked where no rule matches. The configuration refuses [`Access::Public`].
@@ -100,8 +104,8 @@ pub struct Config {
 pub struct RuleConfig {
     /// Its name, which logs show.
     pub name: String,
-    /// Hosts, in lower case, without port or trailing dot.
-    pub hosts: Vec<String>,
+    /// Hosts.
+    pub hosts: Vec<HostName>,
     /// Methods, as they are spelled on the wire; GET holds for HEAD too.
     pub methods: Vec<String>,
     /// Paths.
@@ -109,15 +113,15 @@ pub struct RuleConfig {
     /// What is asked.
     pub access: Access,
     /// Groups, one of which permits.
-    pub groups: Vec<String>,
-    /// E-mail addresses in lower case, one of which permits.
-    pub emails: Vec<String>,
+    pub groups: Vec<Group>,
+    /// E-mail addresses, one of which permits.
+    pub emails: Vec<Email>,
     /// Service accounts, one of which permits.
     pub service_accounts: Vec<ServiceAccountPattern>,
     /// Whether a bearer token that we judged travels on.
     pub keep_bearer: bool,
     /// The audience of the assertion, where it is not the configured one.
-    pub audience: Option<String>,
+    pub audience: Option<Audience>,
     /// Further origins whose pages may use the cookie.
     pub allowed_origins: Vec<String>,
     /// What happens to CORS preflights.
@@ -137,12 +141,14 @@ impl RuleConfig {
     }
 
     fn permits_only_those_of(&self, other: &Self) -> bool {
-        let all_in = |own: &[String], other: &[String]| own.iter().all(|name| other.contains(name));
+        fn all_in<Name: PartialEq>(own: &[Name], other: &[Name]) -> bool {
+            own.iter().all(|name| other.contains(name))
+        }
         other.permits_everyone()
             || (!self.permits_everyone()
                 && all_in(&self.groups, &other.groups)
                 && all_in(&self.emails, &other.emails)
-                && self.service_accounts.iter().all(|pattern| other.service_accounts.contains(pattern)))
+                && all_in(&self.service_accounts, &other.service_accounts))
     }
 }
 
@@ -175,7 +181,7 @@ impl Rule {
         // A public rule matches only what every server behind reads alike.
         let readable = byte_clean || self.config.access != Access::Public;
         let hosts = &self.config.hosts;
-        readable && (hosts.is_empty() || hosts.iter().any(|have| have == host.name())) && self.takes_method(method)
+        readable && (hosts.is_empty() || hosts.contains(host.host_name())) && self.takes_method(method)
     }
 
     /// How the rule matches a reading of a path, given with its [`look_alike`].
@@ -250,7 +256,7 @@ impl Rule {
     }
 
     pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
-        self.config.groups.iter().map(String::as_str)
+        self.config.groups.iter().map(Group::as_str)
     }
 
     /// The rule's name.
@@ -274,7 +280,7 @@ impl Rule {
     /// The audience of the assertion, where the rule names one.
     #[must_use]
     pub fn audience(&self) -> Option<&str> {
-        self.config.audience.as_deref()
+        self.config.audience.as_ref().map(Audience::as_str)
     }
 
     /// Further origins whose pages may use the cookie.

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     config_file::{FieldError, FieldPath, forms},
     identity::{AssertionConfig, HeaderConfig, HeaderConfigError, identity_header_name},
+    jose::Audience,
     request::variant_form,
 };
 
@@ -75,9 +76,9 @@ pub(super) fn assertion(
 }
 
 /// The `aud` of assertions.
-pub(super) fn audience(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
-    if (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some(text.to_owned());
+pub(super) fn audience(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Audience> {
+    if let Ok(audience) = Audience::parse(text) {
+        return Some(audience);
     }
     context.refuse(
         FieldError::new(at, "it is no audience")

@@ -5,7 +5,7 @@ use url::Url;
 use super::context::Context;
 use crate::{
     config_file::{FieldError, FieldPath},
-    request::{Host, Path},
+    request::{Host, HostName, Path},
 };
 
 /// A name of ours: `[a-z0-9-]`, 1 to 63 of them.
@@ -20,14 +20,13 @@ pub(super) fn name(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Opt
 }
 
 /// A host as requests are compared with it: lower case, no port, no dot at its end.
-pub(super) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
-    let normal = Host::parse(text).ok().filter(|host| host.port().is_none()).map(|host| host.name().to_owned());
-    match normal {
-        Some(normal) if normal == text => Some(normal),
+pub(super) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<HostName> {
+    match HostName::parse(text).ok() {
+        Some(normal) if normal.as_str() == text => Some(normal),
         Some(normal) => context.refuse(
             FieldError::new(at, "a host is written in lower case, with no dot at its end")
                 .found(text)
-                .write(format!("write `{normal}`")),
+                .write(format!("write `{}`", normal.as_str())),
         ),
         None => {
             context.refuse(FieldError::new(at, "it is no host name").found(text).write(
@@ -38,9 +37,8 @@ pub(super) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Opt
 }
 
 /// The host of an origin's URL, where it has one that requests can name.
-pub(super) fn host_of_origin(url: &str) -> Option<String> {
-    let host = Url::parse(url).ok()?.host()?.to_string();
-    Host::parse(&host).ok().map(|host| host.name().to_owned())
+pub(super) fn host_of_origin(url: &str) -> Option<HostName> {
+    HostName::parse(&Url::parse(url).ok()?.host()?.to_string()).ok()
 }
 
 /// Whether `http://` may be written.

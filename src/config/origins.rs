@@ -51,7 +51,7 @@ fn origin(
     let redirect_uri = url.join(&format!("{path_prefix}/callback")).ok()?;
     let post_logout_redirect_uri = url.join(&format!("{path_prefix}/signed-out")).ok()?;
     Some(Origin {
-        host,
+        host: host.as_str().to_owned(),
         login: LoginOrigin {
             url: written.url.clone(),
             provider: provider?,

@@ -200,7 +200,7 @@ fn domains(context: &mut Context<'_>, at: &FieldPath, written: &[String]) -> Opt
     let mut domains = BTreeSet::new();
     for (index, domain) in written.iter().enumerate() {
         if let Some(domain) = names::host(context, &at.index(index), domain) {
-            domains.insert(domain);
+            domains.insert(domain.as_str().to_owned());
         }
     }
     (context.errors() == before).then_some(domains)

@@ -13,6 +13,7 @@ use crate::{
     authz::{self, Access},
     config_file::{ConfigError, FieldError, FieldPath, Written, forms},
     logging,
+    request::HostName,
 };
 
 /// Checks every field, and the fields against each other.
@@ -77,8 +78,8 @@ fn drain(context: &mut Context<'_>, at: &FieldPath, written: &forms::Drain) -> O
 }
 
 /// The hosts that are served: those of the origins (where they can be read; if not, that is told there) and others.
-fn hosts(context: &mut Context<'_>, root: &FieldPath, file: &forms::File) -> BTreeSet<String> {
-    let mut hosts: BTreeSet<String> =
+fn hosts(context: &mut Context<'_>, root: &FieldPath, file: &forms::File) -> BTreeSet<HostName> {
+    let mut hosts: BTreeSet<HostName> =
         file.origins.iter().filter_map(|origin| names::host_of_origin(&origin.url)).collect();
     for (index, host) in file.hosts.iter().enumerate() {
         let at = root.key("hosts").index(index);
@@ -87,7 +88,7 @@ fn hosts(context: &mut Context<'_>, root: &FieldPath, file: &forms::File) -> BTr
         {
             context.report(
                 FieldError::new(&at, "this host is named twice, or is an origin's already")
-                    .found(&host)
+                    .found(host.as_str())
                     .write("remove it here"),
             );
         }

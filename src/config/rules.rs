@@ -7,13 +7,14 @@ use crate::{
     authz::{self, Access, Opening, PathPattern, Preflight, RuleConfig, ServiceAccountPattern},
     config_file::{FieldError, FieldPath, forms},
     principal::{Email, Group},
+    request::HostName,
 };
 
 pub(super) fn resolve(
     context: &mut Context<'_>,
     at: &FieldPath,
     written: &[forms::Rule],
-    served: &BTreeSet<String>,
+    served: &BTreeSet<HostName>,
     tokens_accepted: bool,
 ) -> Option<Vec<RuleConfig>> {
     let before = context.errors();
@@ -53,7 +54,7 @@ fn rule(
     context: &mut Context<'_>,
     at: &FieldPath,
     written: &forms::Rule,
-    served: &BTreeSet<String>,
+    served: &BTreeSet<HostName>,
 ) -> Option<RuleConfig> {
     let name = names::name(context, &at.key("name"), &written.name);
     let hosts = each(context, &at.key("hosts"), &written.hosts, |context, at, host| {
@@ -62,7 +63,9 @@ fn rule(
             return Some(host);
         }
         context.refuse(
-            FieldError::new(at, "this host is not served").found(&host).write("name it in `origins` or in `hosts` too"),
+            FieldError::new(at, "this host is not served")
+                .found(host.as_str())
+                .write("name it in `origins` or in `hosts` too"),
         )
     });
     let methods =
@@ -77,13 +80,13 @@ fn rule(
                         .write("write a group's name without commas, controls and characters that nobody sees"),
                 )
             },
-            |group| Some(group.as_str().to_owned()),
+            Some,
         )
     });
     let emails = each(context, &at.key("emails"), &written.emails, |context, at, text: &String| {
         Email::parse(text).map_or_else(
             |error| context.refuse(FieldError::new(at, error.to_string()).found(text).write("write `name@host`")),
-            |email| Some(email.as_str().to_owned()),
+            Some,
         )
     });
     let service_accounts =

@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     context::{Context, MINUTE},
     issuers::Issuers,
-    settings::ServiceAccounts,
 };
 use crate::{
     config_file::{FieldError, FieldPath, forms},
@@ -17,7 +16,7 @@ pub(super) fn resolve(
     at: &FieldPath,
     written: &forms::ServiceAccounts,
     known: &Issuers,
-) -> Option<ServiceAccounts> {
+) -> Option<kubernetes::Config> {
     let before = context.errors();
     let kubeconfig_at = at.key("kubeconfig");
     let kubeconfig = written.kubeconfig.as_ref().filter(|path| context.file(&kubeconfig_at, path).is_some());
@@ -26,7 +25,8 @@ pub(super) fn resolve(
         context.duration(&at.key("negative_cache_ttl"), &written.negative_cache_ttl, kubernetes::NEGATIVE_CACHE_TTL);
     let timeout = context.duration(&at.key("timeout"), &written.timeout, Duration::from_millis(100)..=MINUTE);
     // What is wrong was told above; the rest is judged all the same.
-    let judge = kubernetes::Config {
+    let config = kubernetes::Config {
+        kubeconfig: kubeconfig.cloned(),
         audiences: written.audiences.clone(),
         issuers: written.issuers.clone(),
         cache_ttl: cache_ttl.unwrap_or_default(),
@@ -35,12 +35,12 @@ pub(super) fn resolve(
         timeout: timeout.unwrap_or(MINUTE),
         verify_signatures: written.verify_signatures,
     };
-    for problem in judge.problems() {
+    for problem in config.problems() {
         report(context, at, written, &problem);
     }
     refuse_shared_audiences(context, at, written, known);
     refuse_shared_issuers(context, &at.key("issuers"), &written.issuers, known);
-    (context.errors() == before).then(|| ServiceAccounts { judge, kubeconfig: kubeconfig.cloned() })
+    (context.errors() == before).then_some(config)
 }
 
 /// Tells a problem at its field, or at the item of it that is wrong.

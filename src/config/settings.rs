@@ -32,7 +32,7 @@ pub struct Settings {
     /// Where browsers sign in: one for a host, and every one names a provider of the list.
     pub origins: Vec<endpoints::Origin>,
     /// ServiceAccount tokens, where they are accepted.
-    pub service_accounts: Option<ServiceAccounts>,
+    pub service_accounts: Option<kubernetes::Config>,
     /// The trusted headers.
     pub headers: identity::HeaderConfig,
     /// The signed assertion.
@@ -122,13 +122,4 @@ pub struct Provider {
     pub strict: Option<providers::StrictConfig>,
     /// What sign-out does at the provider, and the other way round.
     pub logout: providers::LogoutConfig,
-}
-
-/// ServiceAccount tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceAccounts {
-    /// How they are judged.
-    pub judge: kubernetes::Config,
-    /// A kubeconfig file instead of the pod's own account.
-    pub kubeconfig: Option<PathBuf>,
 }

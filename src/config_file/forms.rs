@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use listeners::{AdminListener, CheckListener, CheckTls, HttpListener, Listeners};
+pub(crate) use listeners::{AdminListener, CheckListener, CheckTls, HttpListener, Listeners, OperationsListener};
 pub(crate) use policy::{
     Access, Assertion, DefaultRule, Identity, IdentityHeaders, PathPattern, Preflight, Rule, ServiceAccounts,
 };

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     clock::{SharedClock, Timestamp},
     decision::HeaderText,
-    jose::SharedAssertionKeyRing,
+    jose::{Audience, SharedAssertionKeyRing},
     memory::{self, BoundedCache},
     principal::{Email, Group, Method, Principal},
     secret::{random_id, sha256},
@@ -26,7 +26,7 @@ pub struct AssertionConfig {
     /// The issuer (`iss`): the URL that serves discovery.
     pub issuer: String,
     /// The audience (`aud`) where the rule names none.
-    pub audience: String,
+    pub audience: Audience,
     /// How long an assertion is valid.
     pub lifetime: Duration,
 }
@@ -112,7 +112,7 @@ impl Assertions {
         audience: Option<&str>,
         groups: Option<&[&Group]>,
     ) -> Option<HeaderText> {
-        let audience = audience.unwrap_or(&self.config.audience);
+        let audience = audience.unwrap_or(self.config.audience.as_str());
         let key = cache_key(principal, proof, audience);
         let now = self.clock.now();
         if let Some(kept) = self.kept.get(&key)

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     clock::{ManualClock, Timestamp},
-    jose::{AssertionKey, AssertionKeyRing},
+    jose::{AssertionKey, AssertionKeyRing, Audience},
     principal::{Email, Method, ProviderName, User, Userid},
     request::RawRequest,
     secret::SecretBytes,
@@ -20,7 +20,7 @@ fn identity(clock: SharedClock) -> Identity {
         remove_method_overrides: true,
         assertion: AssertionConfig {
             issuer: "https://portcullis.example.com".into(),
-            audience: "kubeflow".into(),
+            audience: Audience::parse("kubeflow").unwrap(),
             lifetime: Duration::from_mins(1),
         },
     };

@@ -1,6 +1,6 @@
 //! How ServiceAccount tokens are judged, and which settings would let everyone pass.
 
-use std::{error::Error, fmt, ops::RangeInclusive, time::Duration};
+use std::{error::Error, fmt, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::known_audiences::{is_another_services_audience, is_same_audience};
 
@@ -10,6 +10,8 @@ pub const NEGATIVE_CACHE_TTL: RangeInclusive<Duration> = Duration::ZERO..=Durati
 /// How ServiceAccount tokens are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// The kubeconfig file of the client that asks the API server; the pod's own account where there is none.
+    pub kubeconfig: Option<PathBuf>,
     /// Our audiences: a token must be meant for one of them. Never the API server's own, which every pod's token has.
     pub audiences: Vec<String>,
     /// The issuers of the cluster's tokens (`--service-account-issuer`).

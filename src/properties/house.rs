@@ -22,10 +22,11 @@ use crate::{
     endpoints::{Endpoints, Origin},
     ext_authz,
     identity::{self, AssertionConfig, HeaderConfig, Identity},
-    jose::{AssertionKey, AssertionKeyRing},
+    jose::{AssertionKey, AssertionKeyRing, Audience},
     kubernetes::{self, ReviewAnswer, ReviewError, ReviewedUser, Reviews, ServiceAccountTokens},
     oidc::{self, Limits, LoginOrigin, Oidc},
-    principal::{Email, Groups, User, Userid},
+    principal::{Email, Group, Groups, User, Userid},
+    request::HostName,
     revocation::{self, Revocations},
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing, encode},
     session::{self, NewSession, Sessions, Tokens},
@@ -182,14 +183,14 @@ fn rules() -> RuleSet {
     };
     let robots = ServiceAccountPattern::parse("team-a/*").expect("it is a pattern");
     RuleSet::new(authz::Config {
-        hosts: ORIGINS.map(|(host, _)| host.to_owned()).to_vec(),
+        hosts: ORIGINS.map(|(host, _)| HostName::parse(host).expect("it is a host")).to_vec(),
         rules: vec![
             RuleConfig { access: Access::Public, ..rule("public") },
             RuleConfig { access: Access::Public, methods: vec!["POST".into()], ..rule("hooks") },
             RuleConfig { access: Access::Optional, ..rule("optional") },
             RuleConfig { access: Access::Deny, ..rule("closed") },
-            RuleConfig { groups: vec!["admins".into()], ..rule("admins") },
-            RuleConfig { service_accounts: vec![robots], audience: Some("robots".into()), ..rule("robots") },
+            RuleConfig { groups: vec![Group::parse_kubernetes("admins").expect("it is a group")], ..rule("admins") },
+            RuleConfig { service_accounts: vec![robots], audience: Audience::parse("robots").ok(), ..rule("robots") },
             RuleConfig { preflight: Preflight::Allow, ..rule("cors") },
         ],
         default: Access::Authenticated,
@@ -205,7 +206,7 @@ fn identity(clock: &SharedClock) -> Identity {
         remove_method_overrides: true,
         assertion: AssertionConfig {
             issuer: ASSERTION_ISSUER.into(),
-            audience: "kubeflow".into(),
+            audience: Audience::parse("kubeflow").expect("it is an audience"),
             lifetime: Duration::from_mins(1),
         },
     };
@@ -247,6 +248,7 @@ fn origin((host, url): (&str, &str)) -> Origin {
 
 fn service_accounts(ring: &SharedRootKeyRing, clock: &SharedClock, registry: &mut Registry) -> ServiceAccountTokens {
     let config = kubernetes::Config {
+        kubeconfig: None,
         audiences: vec![AUDIENCE.into()],
         issuers: vec![CLUSTER.into()],
         cache_ttl: Duration::from_secs(10),

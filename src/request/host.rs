@@ -9,10 +9,33 @@ use thiserror::Error;
 #[error("not one plain host name with an optional port")]
 pub struct HostError;
 
-/// A host in the one spelling that rules are written in: lower case, without a trailing dot; the port apart.
+/// A host's name in the one spelling that rules are written in: lower case, without a trailing dot, without a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostName(String);
+
+impl HostName {
+    /// Reads a host without a port, in any spelling.
+    ///
+    /// # Errors
+    /// Where it is not one plain host, or has a port.
+    pub fn parse(text: &str) -> Result<Self, HostError> {
+        match Host::parse(text)? {
+            Host { name, port: None } => Ok(name),
+            Host { port: Some(_), .. } => Err(HostError),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A host as requests name it; the port apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Host {
-    name: String,
+    name: HostName,
     port: Option<u16>,
 }
 
@@ -24,12 +47,18 @@ impl Host {
     pub fn parse(text: &str) -> Result<Self, HostError> {
         let (name, port) = split_port(text)?;
         let name = if name.starts_with('[') { ipv6_name(name)? } else { domain_name(name)? };
-        Ok(Self { name, port })
+        Ok(Self { name: HostName(name), port })
     }
 
     /// The host's name in lower case, without a trailing dot.
     #[must_use]
     pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The host's name alone.
+    #[must_use]
+    pub const fn host_name(&self) -> &HostName {
         &self.name
     }
 
@@ -79,7 +108,7 @@ mod tests {
         {
             assert_eq!(Host::parse(text).unwrap().name(), "kf.example.com", "{text}");
         }
-        assert_eq!(Host::parse("[::1]:8443").unwrap(), Host { name: "[::1]".into(), port: Some(8443) });
+        assert_eq!(Host::parse("[::1]:8443").unwrap(), Host { name: HostName("[::1]".into()), port: Some(8443) });
         assert_eq!(Host::parse("127.0.0.1:80").unwrap().port(), Some(80));
     }
 

@@ -119,7 +119,7 @@ async fn a_good_change_takes_effect() {
     reloading.write(&Reloading::text(&reloading.folder, "root-2,root-1", "assertion-1", "other"));
     reloading.look().await;
 
-    assert_eq!(reloading.reloader.in_force.assertion.audience, "other");
+    assert_eq!(reloading.reloader.in_force.assertion.audience.as_str(), "other");
     assert!(!std::sync::Arc::ptr_eq(&before, &reloading.reloader.assembly.checker().load_full()));
     assert_eq!(reloading.reloader.keyrings.root().load().key_ids().count(), 2);
     assert_eq!(reloading.metric("portcullis_config_reload_failed"), "0");
@@ -135,7 +135,7 @@ async fn a_wrong_change_stays_visible_and_the_old_one_in_force() {
     reloading.look().await;
     assert_eq!(reloading.metric("portcullis_config_reload_failed"), "1");
     assert_eq!(reloading.metric("portcullis_config_last_success_timestamp_seconds"), START.to_string());
-    assert_eq!(reloading.reloader.in_force.assertion.audience, "kubeflow");
+    assert_eq!(reloading.reloader.in_force.assertion.audience.as_str(), "kubeflow");
     assert!(std::sync::Arc::ptr_eq(&before, &reloading.reloader.assembly.checker().load_full()));
 
     reloading.write(&good);
@@ -155,7 +155,7 @@ async fn what_needs_a_restart_changes_nothing() {
         reloading.write(&format!("{}{change}", good.replace("kubeflow", "other")));
         reloading.look().await;
         assert_eq!(reloading.metric("portcullis_config_reload_failed"), "1", "{change}");
-        assert_eq!(reloading.reloader.in_force.assertion.audience, "kubeflow", "{change}");
+        assert_eq!(reloading.reloader.in_force.assertion.audience.as_str(), "kubeflow", "{change}");
     }
 }
 

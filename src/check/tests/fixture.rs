@@ -22,11 +22,11 @@ use crate::{
     endpoints::{Endpoints, Origin},
     http_client::{HttpError, OutboundHttp, SharedHttp},
     identity::{self, AssertionConfig, HeaderConfig, Identity},
-    jose::{AssertionKey, AssertionKeyRing},
+    jose::{AssertionKey, AssertionKeyRing, Audience},
     oidc::{self, Limits, LoginOrigin, Oidc, tests::support::CountingStore},
-    principal::{Email, Groups, ProviderName, User, Userid},
+    principal::{Email, Group, Groups, ProviderName, User, Userid},
     providers::{ClaimsConfig, LogoutConfig, ProviderConfig},
-    request::RawRequest,
+    request::{HostName, RawRequest},
     revocation::{self, Revocations},
     secret::{RootKeyRing, SecretBytes, SecretString, random_bytes},
     session::{self, NewSession, Sessions, Tokens},
@@ -189,12 +189,12 @@ fn rules() -> RuleSet {
     let below = |path: &str| vec![PathPattern::prefix(path).unwrap()];
     let rule = |name: &str, path: &str| RuleConfig { paths: below(path), ..RuleConfig::named(name) };
     RuleSet::new(authz::Config {
-        hosts: HOSTS.map(str::to_owned).to_vec(),
+        hosts: HOSTS.map(|host| HostName::parse(host).unwrap()).to_vec(),
         rules: vec![
             RuleConfig { access: Access::Public, ..rule("assets", "/assets") },
             RuleConfig { access: Access::Optional, ..rule("optional", "/optional") },
             RuleConfig { access: Access::Deny, ..rule("closed", "/closed") },
-            RuleConfig { groups: vec!["admins".into()], ..rule("admin", "/admin") },
+            RuleConfig { groups: vec![Group::parse_kubernetes("admins").unwrap()], ..rule("admin", "/admin") },
             RuleConfig { preflight: Preflight::Allow, ..rule("cors", "/cors") },
         ],
         default: Access::Authenticated,
@@ -212,7 +212,7 @@ fn identity(clock: SharedClock) -> Identity {
         remove_method_overrides: false,
         assertion: AssertionConfig {
             issuer: ASSERTION_ISSUER.into(),
-            audience: "kubeflow".into(),
+            audience: Audience::parse("kubeflow").unwrap(),
             lifetime: Duration::from_mins(1),
         },
     };

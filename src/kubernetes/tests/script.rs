@@ -273,6 +273,7 @@ impl Signer {
 
 pub(super) fn config() -> Config {
     Config {
+        kubeconfig: None,
         audiences: vec![AUDIENCE.into()],
         issuers: vec![ISSUER.into()],
         cache_ttl: Duration::from_secs(10),
