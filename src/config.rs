@@ -1,5 +1,9 @@
 //! What the configuration means: from the forms of its file to each component's own `Config`, every field checked, and
 //! the fields against each other. Pure: everything outside was read before, by `config_file`.
+//!
+//! No value is spelled a third time in between: a new setting of a component touches its form in `config_file`, its
+//! resolving here, the component's own `Config`, and the documents; the JSON Schema and the error about a missing field
+//! follow from the form.
 
 mod context;
 mod identity;
@@ -25,4 +29,4 @@ mod tests;
 
 pub use listener::{Bind, Listener, Listeners, ServerTls};
 pub use reload::{Metrics, Source, load};
-pub use settings::{Drain, KeySource, Keys, Provider, Settings};
+pub use settings::{Drain, KeySource, Keys, Settings};

@@ -16,7 +16,7 @@ pub(crate) mod told_times;
 
 pub(crate) use client_request::form;
 pub use config::{
-    ClaimsConfig, ConfigError, LogoutConfig, ProviderConfig, RefreshConfig, SharedClientSecret, StrictAsk, StrictConfig,
+    ClaimsConfig, ConfigError, LogoutConfig, Outbound, ProviderConfig, RefreshConfig, StrictAsk, StrictConfig,
 };
 pub(crate) use discovery::Known;
 pub(crate) use endpoint::Endpoint;

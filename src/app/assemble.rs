@@ -13,17 +13,15 @@ use crate::{
     authz::RuleSet,
     check::{self, Checker, Parts},
     clock::SharedClock,
-    config::{self, Provider, Settings},
+    config::{self, Settings},
     endpoints::Endpoints,
     ext_authz::SharedChecker,
     http::{Dependency, DependencyState},
-    http_client::{HttpClient, HttpClientConfig, HttpClientError, SharedHttp},
     identity::{self, Identity},
     kubernetes::{self, KubeReviews, ServiceAccountTokens},
-    memory,
     oidc::{self, Limits, Oidc, SharedBackChannel},
     panics::kept_up,
-    providers::{self, ClaimsConfig, ProviderConfig, SharedProviders},
+    providers::{self, SharedProviders},
     revocation::{self, Revocations},
     session::{self, Sessions},
     store::{self, SessionStore, StoreOpenError, StoreReach},
@@ -41,14 +39,6 @@ pub enum AssembleError {
     /// The session store.
     #[error("sessions.store: {0}")]
     Store(#[from] StoreOpenError),
-    /// The client of a provider.
-    #[error("providers: `{provider}`: {source}")]
-    Http {
-        /// The provider's name.
-        provider: String,
-        /// What is wrong.
-        source: HttpClientError,
-    },
     /// Sign-in.
     #[error("providers: {0}")]
     Providers(#[from] providers::ConfigError),
@@ -276,43 +266,9 @@ fn oidc(
     clock: &SharedClock,
     previous: Option<&Oidc>,
 ) -> Result<Oidc, AssembleError> {
-    let providers = settings.providers.iter().map(provider).collect::<Result<_, _>>()?;
-    let config = oidc::Config { providers, limits: Limits::default() };
+    let config = oidc::Config { providers: settings.providers.clone(), limits: Limits::default() };
     let (sessions, clock) = (Arc::clone(sessions), Arc::clone(clock));
     Ok(Oidc::new(config, keyrings.root(), sessions, clock, metrics.oidc.clone(), previous)?)
-}
-
-fn provider(settings: &Provider) -> Result<ProviderConfig, AssembleError> {
-    let client = HttpClient::new(&HttpClientConfig {
-        timeout: settings.timeout,
-        extra_roots: settings.ca_pem.iter().cloned().collect(),
-        allow_http: settings.allow_http,
-        body_limit: memory::PROVIDER_ANSWER_BYTES,
-        max_concurrent: memory::PROVIDER_CALLS,
-    });
-    let client =
-        client.map_err(|source| AssembleError::Http { provider: settings.name.as_str().to_owned(), source })?;
-    let secret = |secret: &crate::secret::SecretString| Arc::new(ArcSwap::from_pointee(secret.clone()));
-    Ok(ProviderConfig {
-        name: settings.name.clone(),
-        issuer: settings.issuer.clone(),
-        client_id: settings.client_id.clone(),
-        client_secret: settings.client_secret.as_ref().map(secret),
-        scopes: settings.scopes.clone(),
-        timeout: settings.timeout,
-        allow_http: settings.allow_http,
-        claims: ClaimsConfig {
-            userid_claim: settings.userid_claim.clone(),
-            userid_prefix: settings.userid_prefix.clone(),
-            groups_claim: Some(settings.groups_claim.clone()),
-            trust_unverified_email: settings.trust_unverified_email,
-            email_domains: settings.email_domains.iter().cloned().collect(),
-        },
-        refresh: settings.refresh,
-        strict: settings.strict,
-        logout: settings.logout,
-        http: Arc::new(client) as SharedHttp,
-    })
 }
 
 impl Built {

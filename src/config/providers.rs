@@ -1,21 +1,24 @@
 //! Identity providers, one by one and against each other.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use super::{
-    context::{Context, MINUTE},
+    context::{Context, MINUTE, SECOND},
     names::{self, PlainHttp},
-    settings::Provider,
     tls, weak_secrets,
 };
 use crate::{
     config_file::{FieldError, FieldPath, forms},
     principal::ProviderName,
-    providers::{LogoutConfig, RefreshConfig, StrictAsk, StrictConfig},
+    providers::{ClaimsConfig, LogoutConfig, Outbound, ProviderConfig, RefreshConfig, StrictAsk, StrictConfig},
     secret::SecretString,
 };
 
-pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &[forms::Provider]) -> Option<Vec<Provider>> {
+pub(super) fn resolve(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    written: &[forms::Provider],
+) -> Option<Vec<ProviderConfig>> {
     let mut taken = BTreeSet::new();
     for (index, provider) in written.iter().enumerate() {
         if !taken.insert(&provider.name) {
@@ -26,35 +29,70 @@ pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &[form
             );
         }
     }
-    let providers: Vec<Option<Provider>> =
+    let providers: Vec<Option<ProviderConfig>> =
         written.iter().enumerate().map(|(index, written)| provider(context, &at.index(index), written)).collect();
-    let providers: Option<Vec<Provider>> = providers.into_iter().collect();
+    let providers: Option<Vec<ProviderConfig>> = providers.into_iter().collect();
     if let Some(providers) = &providers {
         refuse_shared_userids(context, at, providers);
     }
     providers
 }
 
-fn provider(context: &mut Context<'_>, at: &FieldPath, written: &forms::Provider) -> Option<Provider> {
+fn provider(context: &mut Context<'_>, at: &FieldPath, written: &forms::Provider) -> Option<ProviderConfig> {
     let name = names::name(context, &at.key("name"), &written.name).and_then(|name| ProviderName::parse(&name).ok());
     let plain_http = if written.allow_http { PlainHttp::Allowed } else { PlainHttp::Unless("allow_http: true") };
     let issuer = names::url(context, &at.key("issuer"), &written.issuer, plain_http);
     let client_id = visible(context, &at.key("client_id"), &written.client_id);
-    let client_secret = match &written.client_secret {
-        Some(secret) => client_secret(context, &at.key("client_secret"), secret, &written.client_id).map(Some),
-        None => Some(None),
-    };
+    let client_secret = optional(written.client_secret.as_ref(), |secret| {
+        client_secret(context, &at.key("client_secret"), secret, &written.client_id)
+    });
     let scopes = scopes(context, &at.key("scopes"), &written.scopes);
-    let ca_pem = match &written.ca_file {
-        Some(path) => {
-            let at = at.key("ca_file");
-            tls::certificates(context, &at, path)
-                .and_then(|_| context.file(&at, path))
-                .map(|pem| Some(pem.expose().to_vec()))
-        }
-        None => Some(None),
-    };
+    let ca_pem = optional(written.ca_file.as_ref(), |path| authorities(context, &at.key("ca_file"), path));
     let timeout = context.duration(&at.key("timeout"), &written.timeout, Duration::from_millis(100)..=MINUTE);
+    let claims = claims(context, at, written);
+    let refresh = optional(written.refresh.as_ref(), |refresh| {
+        let ahead = context.duration(&at.key("refresh").key("ahead"), &refresh.ahead, SECOND..=60 * MINUTE);
+        ahead.map(|ahead| RefreshConfig { ahead })
+    });
+    let strict = optional(written.strict.as_ref(), |strict| {
+        let every = context.duration(&at.key("strict").key("every"), &strict.every, SECOND..=60 * MINUTE);
+        every.map(|every| StrictConfig { every, ask: ask(strict.ask) })
+    });
+    Some(ProviderConfig {
+        name: name?,
+        issuer: issuer.map(|_| written.issuer.clone())?,
+        client_id: client_id?,
+        client_secret: client_secret?,
+        scopes: scopes?,
+        timeout: timeout?,
+        allow_http: written.allow_http,
+        claims: claims?,
+        refresh: refresh?,
+        strict: strict?,
+        logout: logout(&written.logout),
+        outbound: Outbound::Own { ca_pem: ca_pem? },
+    })
+}
+
+/// What may be left out: nothing where what is written is wrong, `Some(None)` where nothing is written.
+#[expect(clippy::option_option, reason = "nothing can be told, or there is nothing")]
+fn optional<Written, Value>(
+    written: Option<Written>,
+    read: impl FnOnce(Written) -> Option<Value>,
+) -> Option<Option<Value>> {
+    match written {
+        Some(written) => read(written).map(Some),
+        None => Some(None),
+    }
+}
+
+fn authorities(context: &mut Context<'_>, at: &FieldPath, path: &Path) -> Option<Vec<u8>> {
+    tls::certificates(context, at, path)?;
+    context.file(at, path).map(|pem| pem.expose().to_vec())
+}
+
+/// How a person's names are read of the claims.
+fn claims(context: &mut Context<'_>, at: &FieldPath, written: &forms::Provider) -> Option<ClaimsConfig> {
     let userid_claim = visible(context, &at.key("userid_claim"), &written.userid_claim);
     let userid_prefix = prefix(context, &at.key("userid_prefix"), &written.userid_prefix);
     let groups_claim = visible(context, &at.key("groups_claim"), &written.groups_claim);
@@ -68,50 +106,25 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, written: &forms::Provider
             .write("list the domains whose addresses this provider may tell"),
         );
     }
-    let refresh = match &written.refresh {
-        Some(refresh) => {
-            let at = at.key("refresh").key("ahead");
-            context
-                .duration(&at, &refresh.ahead, Duration::from_secs(1)..=60 * MINUTE)
-                .map(|ahead| Some(RefreshConfig { ahead }))
-        }
-        None => Some(None),
-    };
-    let strict = match &written.strict {
-        Some(strict) => {
-            let ask = match strict.ask {
-                forms::StrictAsk::Introspection => StrictAsk::Introspection,
-                forms::StrictAsk::Userinfo => StrictAsk::Userinfo,
-            };
-            let at = at.key("strict").key("every");
-            let every = context.duration(&at, &strict.every, Duration::from_secs(1)..=60 * MINUTE);
-            every.map(|every| Some(StrictConfig { every, ask }))
-        }
-        None => Some(None),
-    };
-    Some(Provider {
-        name: name?,
-        issuer: issuer.map(|_| written.issuer.clone())?,
-        client_id: client_id?,
-        client_secret: client_secret?,
-        scopes: scopes?,
-        ca_pem: ca_pem?,
-        allow_http: written.allow_http,
-        timeout: timeout?,
+    Some(ClaimsConfig {
         userid_claim: userid_claim?,
         userid_prefix: userid_prefix?,
-        groups_claim: groups_claim?,
+        groups_claim: Some(groups_claim?),
         trust_unverified_email: written.trust_unverified_email,
-        email_domains: email_domains?,
-        refresh: refresh?,
-        strict: strict?,
-        logout: LogoutConfig {
-            at_provider: written.logout.at_provider,
-            revoke_tokens: written.logout.revoke_tokens,
-            back_channel: written.logout.back_channel,
-            front_channel: written.logout.front_channel,
-        },
+        email_domains: email_domains?.into_iter().collect(),
     })
+}
+
+const fn ask(written: forms::StrictAsk) -> StrictAsk {
+    match written {
+        forms::StrictAsk::Introspection => StrictAsk::Introspection,
+        forms::StrictAsk::Userinfo => StrictAsk::Userinfo,
+    }
+}
+
+const fn logout(written: &forms::ProviderLogout) -> LogoutConfig {
+    let &forms::ProviderLogout { at_provider, revoke_tokens, back_channel, front_channel } = written;
+    LogoutConfig { at_provider, revoke_tokens, back_channel, front_channel }
 }
 
 fn visible(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
@@ -207,7 +220,7 @@ fn domains(context: &mut Context<'_>, at: &FieldPath, written: &[String]) -> Opt
 }
 
 /// Nobody must be able to become somebody else by signing in at the other provider.
-fn refuse_shared_userids(context: &mut Context<'_>, at: &FieldPath, providers: &[Provider]) {
+fn refuse_shared_userids(context: &mut Context<'_>, at: &FieldPath, providers: &[ProviderConfig]) {
     for (index, later) in providers.iter().enumerate() {
         if let Some(earlier) = providers.iter().take(index).find(|earlier| may_share(earlier, later)) {
             context.report(
@@ -227,16 +240,17 @@ fn refuse_shared_userids(context: &mut Context<'_>, at: &FieldPath, providers: &
     }
 }
 
-fn may_share(one: &Provider, other: &Provider) -> bool {
+fn may_share(one: &ProviderConfig, other: &ProviderConfig) -> bool {
+    let same_authority = one.issuer == other.issuer;
+    let (one, other) = (&one.claims, &other.claims);
     // The same authority may be named twice, for two clients.
-    if one.issuer == other.issuer && one.userid_claim == other.userid_claim && one.userid_prefix == other.userid_prefix
-    {
+    if same_authority && one.userid_claim == other.userid_claim && one.userid_prefix == other.userid_prefix {
         return false;
     }
     let prefixed =
         !one.userid_prefix.starts_with(&other.userid_prefix) && !other.userid_prefix.starts_with(&one.userid_prefix);
     let by_domain =
-        [one, other].iter().all(|provider| provider.userid_claim == "email" && !provider.email_domains.is_empty())
-            && one.email_domains.is_disjoint(&other.email_domains);
+        [one, other].iter().all(|claims| claims.userid_claim == "email" && !claims.email_domains.is_empty())
+            && !one.email_domains.iter().any(|domain| other.email_domains.contains(domain));
     !prefixed && !by_domain
 }

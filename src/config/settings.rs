@@ -1,15 +1,14 @@
 //! A configuration that was found good: values that were read, parsed and checked against each other.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::listener::Listeners;
 use crate::{
     authz,
     config_file::FieldError,
     endpoints, identity, kubernetes, logging,
-    principal::ProviderName,
-    providers,
-    secret::{RootKeyRing, SecretBytes, SecretString},
+    providers::ProviderConfig,
+    secret::{RootKeyRing, SecretBytes},
     session,
     stores::StoreConfig,
 };
@@ -28,7 +27,7 @@ pub struct Settings {
     /// Where sessions are kept.
     pub store: StoreConfig,
     /// Identity providers; names are unique.
-    pub providers: Vec<Provider>,
+    pub providers: Vec<ProviderConfig>,
     /// Where browsers sign in: one for a host, and every one names a provider of the list.
     pub origins: Vec<endpoints::Origin>,
     /// ServiceAccount tokens, where they are accepted.
@@ -85,41 +84,4 @@ pub enum KeySource {
         /// EC P-256 private keys, PKCS#8 PEM; the first signs.
         assertion: Vec<SecretBytes>,
     },
-}
-
-/// An identity provider.
-#[derive(Debug)]
-pub struct Provider {
-    /// Its name.
-    pub name: ProviderName,
-    /// Its issuer identifier, byte for byte.
-    pub issuer: String,
-    /// Our client identifier there.
-    pub client_id: String,
-    /// Our client secret there; a public client has none.
-    pub client_secret: Option<SecretString>,
-    /// The scopes to ask for, `openid` among them, none twice.
-    pub scopes: Vec<String>,
-    /// Further authorities, PEM.
-    pub ca_pem: Option<Vec<u8>>,
-    /// Whether `http://` is allowed for it.
-    pub allow_http: bool,
-    /// How long one call may take.
-    pub timeout: Duration,
-    /// The claim that holds the user id.
-    pub userid_claim: String,
-    /// What is put in front of user ids.
-    pub userid_prefix: String,
-    /// The claim that holds the groups.
-    pub groups_claim: String,
-    /// Whether an unverified e-mail address is taken; only with `email_domains`.
-    pub trust_unverified_email: bool,
-    /// The only domains that may sign in, in lower case; empty for all.
-    pub email_domains: BTreeSet<String>,
-    /// Whether sessions follow the provider.
-    pub refresh: Option<providers::RefreshConfig>,
-    /// Whether the provider is asked again and again whether a session still counts.
-    pub strict: Option<providers::StrictConfig>,
-    /// What sign-out does at the provider, and the other way round.
-    pub logout: providers::LogoutConfig,
 }

@@ -217,7 +217,7 @@ impl Exchange<'_> {
     pub(super) fn client(&self) -> Client {
         let client = self.known.client.clone();
         match &self.config.client_secret {
-            Some(secret) => client.set_client_secret(ClientSecret::new(secret.load().expose().to_owned())),
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
             None => client,
         }
     }

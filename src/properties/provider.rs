@@ -13,7 +13,7 @@ use crate::{
     http_client::{HttpError, OutboundHttp},
     jose::AssertionKeyRing,
     principal::ProviderName,
-    providers::{ClaimsConfig, LogoutConfig, ProviderConfig},
+    providers::{ClaimsConfig, LogoutConfig, Outbound, ProviderConfig},
 };
 
 pub(super) const ISSUER: &str = "https://idp.example.com";
@@ -71,7 +71,7 @@ impl Provider {
             refresh: None,
             strict: None,
             logout: LogoutConfig::default(),
-            http: Arc::new(self.clone()),
+            outbound: Outbound::Given(Arc::new(self.clone())),
         }
     }
 

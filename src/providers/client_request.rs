@@ -15,11 +15,11 @@ pub(crate) fn form(
     endpoint: &Endpoint,
     fields: &[(&str, &str)],
 ) -> Request<Vec<u8>> {
-    let secret = config.client_secret.as_ref().map(|secret| secret.load_full());
+    let secret = config.client_secret.as_ref();
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(fields);
     let mut basic = None;
-    match &secret {
+    match secret {
         Some(secret) if matches!(by, AuthType::BasicAuth) => {
             let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
             let pair = format!("{}:{}", encode(&config.client_id), encode(secret.expose()));

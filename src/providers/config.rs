@@ -2,15 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use openidconnect::IssuerUrl;
 use thiserror::Error;
 
 use super::endpoint::Endpoint;
-use crate::{http_client::SharedHttp, principal::ProviderName, secret::SecretString};
-
-/// A client secret that a reload may replace while it is in use.
-pub type SharedClientSecret = Arc<ArcSwap<SecretString>>;
+use crate::{
+    http_client::{HttpClient, HttpClientConfig, HttpClientError, SharedHttp},
+    memory,
+    principal::ProviderName,
+    secret::SecretString,
+};
 
 /// One identity provider.
 #[derive(Clone, Debug)]
@@ -22,8 +23,8 @@ pub struct ProviderConfig {
     /// Our client id there.
     pub client_id: String,
     /// Our client secret there; none for a public client.
-    pub client_secret: Option<SharedClientSecret>,
-    /// The scopes to ask for; `openid` is always asked for.
+    pub client_secret: Option<SecretString>,
+    /// The scopes to ask for, each once; `openid` is always asked for.
     pub scopes: Vec<String>,
     /// How long one call may take.
     pub timeout: Duration,
@@ -37,8 +38,20 @@ pub struct ProviderConfig {
     pub strict: Option<StrictConfig>,
     /// What happens there when somebody signs out here, and the other way round.
     pub logout: LogoutConfig,
-    /// How it is reached.
-    pub http: SharedHttp,
+    /// By which client it is called.
+    pub outbound: Outbound,
+}
+
+/// By which client a provider is called.
+#[derive(Clone, Debug)]
+pub enum Outbound {
+    /// One of its own.
+    Own {
+        /// Further authorities, PEM, that are trusted beside the system's.
+        ca_pem: Option<Vec<u8>>,
+    },
+    /// This one.
+    Given(SharedHttp),
 }
 
 /// How sessions follow the provider.
@@ -123,6 +136,14 @@ pub enum ConfigError {
         /// The provider's name.
         provider: String,
     },
+    /// There is no client to call it with.
+    #[error("`{provider}`: {source}")]
+    Outbound {
+        /// The provider's name.
+        provider: String,
+        /// What is wrong.
+        source: HttpClientError,
+    },
     /// Two providers have the same name.
     #[error("provider `{provider}` is configured twice")]
     Repeated {
@@ -146,5 +167,24 @@ impl ProviderConfig {
             return Err(ConfigError::UnverifiedEmail { provider: provider() });
         }
         Ok(issuer)
+    }
+
+    /// The client that it is called with. The system's authorities are read now.
+    pub(super) fn client(&self) -> Result<SharedHttp, ConfigError> {
+        let extra_roots = match &self.outbound {
+            Outbound::Own { ca_pem } => ca_pem.iter().cloned().collect(),
+            Outbound::Given(client) => return Ok(Arc::clone(client)),
+        };
+        let client = HttpClient::new(&HttpClientConfig {
+            timeout: self.timeout,
+            extra_roots,
+            allow_http: self.allow_http,
+            body_limit: memory::PROVIDER_ANSWER_BYTES,
+            max_concurrent: memory::PROVIDER_CALLS,
+        });
+        match client {
+            Ok(client) => Ok(Arc::new(client)),
+            Err(source) => Err(ConfigError::Outbound { provider: self.name.as_str().to_owned(), source }),
+        }
     }
 }

@@ -75,11 +75,11 @@ impl Discovery {
     pub(crate) fn start(
         config: ProviderConfig,
         issuer: IssuerUrl,
+        http: ProviderHttp,
         clock: SharedClock,
         metrics: Metrics,
         known: Option<Arc<Known>>,
     ) -> Self {
-        let http = ProviderHttp::new(&config);
         let shared = Arc::new(Shared {
             config,
             issuer,

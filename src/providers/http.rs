@@ -8,7 +8,7 @@ use http::{Response, StatusCode, header::CONTENT_TYPE};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use thiserror::Error;
 
-use super::config::ProviderConfig;
+use super::config::{ConfigError, ProviderConfig};
 use crate::{
     http_client::{HttpError, SharedHttp},
     jose,
@@ -34,8 +34,10 @@ pub(crate) struct ProviderHttp {
 }
 
 impl ProviderHttp {
-    pub(crate) fn new(config: &ProviderConfig) -> Self {
-        Self { http: config.http.clone(), timeout: config.timeout, allow_http: config.allow_http }
+    /// # Errors
+    /// Where there is no client to call it with.
+    pub(super) fn new(config: &ProviderConfig) -> Result<Self, ConfigError> {
+        Ok(Self { http: config.client()?, timeout: config.timeout, allow_http: config.allow_http })
     }
 
     /// Sends a request whose answer is JSON.

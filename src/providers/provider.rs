@@ -7,6 +7,7 @@ use openidconnect::IssuerUrl;
 use super::{
     config::{ConfigError, ProviderConfig},
     discovery::{Discovery, Known},
+    http::ProviderHttp,
     metrics::Metrics,
 };
 use crate::{calls::Breaker, clock::SharedClock, principal::ProviderName, session::Registration};
@@ -32,6 +33,7 @@ impl Provider {
         previous: Option<&Self>,
     ) -> Result<Self, ConfigError> {
         let issuer = config.validate()?;
+        let http = ProviderHttp::new(&config)?;
         let registration = Registration {
             provider: config.name.clone(),
             issuer: config.issuer.clone(),
@@ -46,7 +48,7 @@ impl Provider {
             );
         }
         let known = previous.filter(|previous| previous.serves(&config)).and_then(Self::known_now);
-        let discovery = Discovery::start(config.clone(), issuer.clone(), clock.clone(), metrics.clone(), known);
+        let discovery = Discovery::start(config.clone(), issuer.clone(), http, clock.clone(), metrics.clone(), known);
         Ok(Self { config, issuer, discovery, registration, token_endpoint: Arc::new(Breaker::new()) })
     }
 

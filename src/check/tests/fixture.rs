@@ -25,7 +25,7 @@ use crate::{
     jose::{AssertionKey, AssertionKeyRing, Audience},
     oidc::{self, Limits, LoginOrigin, Oidc, tests::support::CountingStore},
     principal::{Email, Group, Groups, ProviderName, User, Userid},
-    providers::{ClaimsConfig, LogoutConfig, ProviderConfig},
+    providers::{ClaimsConfig, LogoutConfig, Outbound, ProviderConfig},
     request::{HostName, RawRequest},
     revocation::{self, Revocations},
     secret::{RootKeyRing, SecretBytes, SecretString, random_bytes},
@@ -271,7 +271,7 @@ fn provider(http: SharedHttp) -> ProviderConfig {
         refresh: None,
         strict: None,
         logout: LogoutConfig::default(),
-        http,
+        outbound: Outbound::Given(http),
     }
 }
 

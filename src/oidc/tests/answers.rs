@@ -353,8 +353,7 @@ async fn the_client_authenticates_as_the_metadata_say() {
     // A secret that was replaced is used from then on.
     let world = World::with(
         |config| {
-            let wrong = secret::SecretString::new("old".to_owned());
-            config.client_secret.as_ref().unwrap().store(wrong.into());
+            config.client_secret = Some(secret::SecretString::new("old".to_owned()));
         },
         Limits::default(),
     );

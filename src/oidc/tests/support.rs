@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
 use url::Url;
 
@@ -18,7 +17,7 @@ use crate::{
     clock::{ManualClock, Timestamp},
     oidc::{CallbackOutcome, CallbackRequest, Config, Limits, LoginError, LoginOrigin, Metrics, Oidc, ReturnTarget},
     principal::ProviderName,
-    providers::{ClaimsConfig, LogoutConfig, ProviderConfig},
+    providers::{ClaimsConfig, LogoutConfig, Outbound, ProviderConfig},
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing},
     session::{self, Registration, Sessions},
 };
@@ -119,7 +118,7 @@ pub(in crate::oidc) fn provider_config(provider: &Arc<ScriptedProvider>) -> Prov
         name: ProviderName::parse("dex").unwrap(),
         issuer: ISSUER.to_owned(),
         client_id: CLIENT_ID.to_owned(),
-        client_secret: Some(Arc::new(ArcSwap::from_pointee(secret))),
+        client_secret: Some(secret),
         scopes: ["openid", "email", "groups"].map(str::to_owned).to_vec(),
         timeout: Duration::from_secs(5),
         allow_http: false,
@@ -133,7 +132,7 @@ pub(in crate::oidc) fn provider_config(provider: &Arc<ScriptedProvider>) -> Prov
         refresh: None,
         strict: None,
         logout: LogoutConfig::default(),
-        http: provider.clone(),
+        outbound: Outbound::Given(provider.clone()),
     }
 }
 
