@@ -1,17 +1,14 @@
 //! What a check ends in. There is no empty decision: an empty `CheckResponse` would mean "allowed".
 
 mod header;
+mod refusal;
 mod respond;
 
 pub use header::{HeaderName, HeaderText, HeaderTextError, Mutations};
-pub use respond::{Body, CookieError, Disposition, Location, LocationError, Page, Respond, SetCookie};
-
-use std::time::Duration;
+pub use refusal::Refusal;
+pub use respond::{Body, CookieError, Location, LocationError, Page, Respond, SetCookie};
 
 use crate::reason::Reason;
-
-/// When to come back after something that is needed did not answer.
-pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The outcome of a check.
 #[derive(Debug, PartialEq, Eq)]

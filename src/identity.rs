@@ -105,7 +105,7 @@ impl Identity {
         let mut mutations = self.strip(request, bearer);
         let headers = self.protected.headers();
         set(&mut mutations, &headers.user, principal.userid());
-        set(&mut mutations, &headers.method, proof.method.as_str().to_owned());
+        set(&mut mutations, &headers.method, proof.method.header().to_owned());
         let groups = self.groups_to_tell(principal.groups());
         if let Some(groups) = &groups {
             set(&mut mutations, &headers.groups, join(groups));

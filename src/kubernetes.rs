@@ -27,7 +27,7 @@ pub use known_audiences::is_same_audience;
 pub use metrics::Metrics;
 pub use our_audiences::Audiences;
 pub use reviews::{ReviewAnswer, ReviewError, ReviewedUser, Reviews};
-pub use tokens::{Refusal, ServiceAccountTokens};
+pub use tokens::ServiceAccountTokens;
 
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,7 @@ pub mod store;
 
 // Floor 2.
 pub mod jose;
+pub mod origin;
 pub mod pages;
 
 // Floor 3.
@@ -42,6 +43,7 @@ pub mod key_directory;
 pub mod kubernetes;
 pub mod revocation;
 pub mod session;
+pub mod visit;
 
 // Floor 4.
 pub mod authz;

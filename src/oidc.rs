@@ -42,7 +42,7 @@ pub(crate) mod tests;
 pub use assembly::Oidc;
 pub use back_channel::{BackChannel, BackChannelLogout, SharedBackChannel};
 pub use callback::{CallbackOutcome, CallbackRequest};
-pub use config::{Config, Limits, LoginOrigin};
+pub use config::{Config, Limits};
 pub use freshness::Freshness;
 pub use front_channel::{FrontChannel, FrontChannelError};
 pub use logout_token::BackChannelError;

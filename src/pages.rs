@@ -13,8 +13,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use url::Url;
 
 use crate::{
-    decision::{Disposition, HeaderText, Location, Page},
-    reason::Reason,
+    decision::{HeaderText, Location, Page},
+    reason::{Disposition, Reason},
     request::Host,
 };
 

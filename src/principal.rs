@@ -64,23 +64,36 @@ pub struct BoundPod {
     pub uid: String,
 }
 
-/// How a principal was authenticated.
+/// How a principal was authenticated: by which kind of credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// By a session's cookie.
-    Session,
-    /// By a bearer token.
-    Bearer,
+pub struct Method {
+    name: &'static str,
+    header: &'static str,
 }
 
 impl Method {
-    /// The value of the method header: what oidc-authservice's clients know.
+    /// By a session's cookie.
+    pub const SESSION: Self = Self::new("session", "cookie");
+    /// By a bearer token.
+    pub const BEARER: Self = Self::new("bearer", "header");
+
+    /// By another kind of credential. Both words are contracts: `name` stands in assertions and explanations, `header` in
+    /// the method header, whose words oidc-authservice's clients know.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Session => "cookie",
-            Self::Bearer => "header",
-        }
+    pub const fn new(name: &'static str, header: &'static str) -> Self {
+        Self { name, header }
+    }
+
+    /// The kind's name, as assertions and explanations say it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// The value of the method header.
+    #[must_use]
+    pub const fn header(self) -> &'static str {
+        self.header
     }
 }
 

@@ -119,6 +119,7 @@ pub struct Request {
     query: Query,
     headers: Headers,
     source: Option<String>,
+    kind: Kind,
     id: RequestId,
 }
 
@@ -131,8 +132,8 @@ impl Request {
         match Parts::read(&raw) {
             Ok(Parts { host, path, query }) => {
                 let headers = Headers::new(raw.headers);
-                let id = RequestId::of(&headers);
-                Ok(Self { method: raw.method, host, path, query, headers, source: raw.source, id })
+                let (kind, id) = (Kind::of(&raw.method, &headers), RequestId::of(&headers));
+                Ok(Self { method: raw.method, host, path, query, headers, source: raw.source, kind, id })
             }
             Err(error) => {
                 let headers = Headers::new(raw.headers.clone());
@@ -207,8 +208,8 @@ impl Request {
 
     /// Who asks: a browser's navigation, a script, gRPC.
     #[must_use]
-    pub fn kind(&self) -> Kind {
-        Kind::of(&self.method, &self.headers)
+    pub const fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Whether the request comes from a page of this host. `origin` is this host's own origin, where it is configured,

@@ -186,7 +186,7 @@ impl House {
         let session = self.sessions.open(ticket.expose(), ORIGIN, &registration).await.unwrap();
         let (principal, name) = (Principal::User(user), session.handle().as_str().as_bytes());
         for audience in 0..assertions {
-            let proof = Proof { method: Method::Session, credential: CredentialKey { name, version: 1 } };
+            let proof = Proof { method: Method::SESSION, credential: CredentialKey { name, version: 1 } };
             let audience = format!("audience-{audience}");
             drop(self.identity.inject(&self.request, &principal, proof, Some(&audience), Bearer::Keep));
         }

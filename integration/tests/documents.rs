@@ -171,7 +171,7 @@ fn declared_reasons() -> Vec<Declared> {
         } else if let Some((variant, code)) = line.split_once(" => ") {
             reasons.push(Declared {
                 variant: variant.to_owned(),
-                code: code.trim_matches([',', '"']).to_owned(),
+                code: code.split('"').nth(1).expect("a code stands in quotes").to_owned(),
                 summary: std::mem::take(&mut summary).trim().to_owned(),
             });
         }

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::{keys::Keyrings, places};
 use crate::{
     admin::{self, Administered},
-    authn::{BearerAuthenticator, SessionAuthenticator, SessionOrigin},
+    authn::{Authenticators, BearerAuthenticator, SessionAuthenticator},
     authz::RuleSet,
     check::{self, Checker, Parts},
     clock::SharedClock,
@@ -20,6 +20,7 @@ use crate::{
     identity::{self, Identity},
     kubernetes::{self, KubeReviews, ServiceAccountTokens},
     oidc::{self, Limits, Oidc, SharedBackChannel},
+    origin::Origins,
     panics::kept_up,
     providers::{self, SharedProviders},
     revocation::{self, Revocations},
@@ -283,12 +284,6 @@ impl Built {
         let tokens = self.accounts.as_ref().map(|accounts| accounts.tokens.clone());
         let ours = self.oidc.providers.issuers().map(str::to_owned).chain([settings.assertion.issuer.clone()]);
         let not_accepted = ours.chain(CLUSTER_ISSUERS.map(str::to_owned));
-        let origins = settings.origins.iter().map(|origin| SessionOrigin {
-            host: origin.host.clone(),
-            url: origin.login.url.clone(),
-            provider: origin.login.provider.clone(),
-            cookie: origin.session_cookie.clone(),
-        });
         let cookies = settings
             .origins
             .iter()
@@ -301,20 +296,18 @@ impl Built {
             assertion: settings.assertion.clone(),
         };
         let checker = Checker::new(Parts {
-            bearer: BearerAuthenticator::new(tokens, Arc::clone(&self.revocations), not_accepted),
-            session: SessionAuthenticator::new(
-                Arc::clone(&self.sessions),
-                self.oidc.providers.clone(),
-                self.oidc.freshness.clone(),
-                origins,
-            ),
+            origins: Origins::new(settings.origins.iter().cloned()),
+            // In this order: a bearer that is ours to judge decides alone.
+            authenticators: Authenticators::new(vec![
+                Box::new(BearerAuthenticator::new(tokens, Arc::clone(&self.revocations), not_accepted)),
+                Box::new(SessionAuthenticator::new(
+                    Arc::clone(&self.sessions),
+                    self.oidc.providers.clone(),
+                    self.oidc.freshness.clone(),
+                )),
+            ]),
             identity: Identity::new(identity, keyrings.assertion(), Arc::clone(clock)),
-            endpoints: Endpoints::new(
-                settings.origins.iter().cloned(),
-                self.oidc.clone(),
-                Arc::clone(&self.sessions),
-                Arc::clone(clock),
-            ),
+            endpoints: Endpoints::new(self.oidc.clone(), Arc::clone(&self.sessions), Arc::clone(clock)),
             rules,
             clock: Arc::clone(clock),
             metrics: metrics.check.clone(),

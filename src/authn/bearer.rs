@@ -4,22 +4,23 @@ use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Authenticated, Authenticator, Outcome, Rejected};
+use super::{
+    authenticator::{Attempt, Authenticator},
+    outcome::{Authenticated, Outcome},
+};
 use crate::{
-    decision::RETRY_AFTER,
-    jose::{self, TokenError},
     kubernetes::{ReviewedServiceAccount, ServiceAccountTokens},
     principal::{Method, Principal},
     reason::Reason,
-    request::{Authorization, Request},
+    request::Authorization,
     revocation::{NotRevoked, Revocations, TokenRefusal},
     secret::sha256,
+    visit::{Bearer, Visit},
 };
 
-/// Whose the `authorization` header is to judge. Told by the unverified issuer alone: it decides who judges, never what
-/// the judgement is.
+/// Whose the `authorization` header is to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BearerClass {
+enum BearerClass {
     /// There is no bearer token.
     None,
     /// Several values, a bearer among them.
@@ -34,14 +35,6 @@ pub enum BearerClass {
     Cluster,
     /// A token of an identity provider of ours, or our own assertion: never a credential here.
     NotAccepted,
-}
-
-impl BearerClass {
-    /// Whether the header must not reach a service, because whoever runs that could use it here or at the issuer.
-    #[must_use]
-    pub const fn is_ours(self) -> bool {
-        matches!(self, Self::Ambiguous | Self::Malformed | Self::Cluster | Self::NotAccepted)
-    }
 }
 
 /// Judges bearer tokens.
@@ -64,20 +57,15 @@ impl BearerAuthenticator {
         Self { service_accounts, revocations, not_accepted: not_accepted.into_iter().collect() }
     }
 
-    /// Whose the header is to judge.
-    #[must_use]
-    pub fn classify(&self, authorization: Authorization<'_>) -> BearerClass {
-        let token = match authorization {
-            Authorization::Absent | Authorization::Other => return BearerClass::None,
-            Authorization::Ambiguous => return BearerClass::Ambiguous,
-            Authorization::Bearer(token) => token.expose(),
+    fn class(&self, visit: &Visit<'_>) -> BearerClass {
+        let issuer = match visit.bearer() {
+            Bearer::None => return BearerClass::None,
+            Bearer::Ambiguous => return BearerClass::Ambiguous,
+            Bearer::NotJwt => return BearerClass::NotJwt,
+            Bearer::Malformed => return BearerClass::Malformed,
+            Bearer::Jwt { issuer: None } => return BearerClass::ForeignIssuer,
+            Bearer::Jwt { issuer: Some(issuer) } => issuer,
         };
-        let token = match jose::peek(token) {
-            Ok(token) => token,
-            Err(TokenError::NotJwt | TokenError::Encrypted) => return BearerClass::NotJwt,
-            Err(_) => return BearerClass::Malformed,
-        };
-        let Some(issuer) = token.issuer() else { return BearerClass::ForeignIssuer };
         let is_cluster = |accounts: &ServiceAccountTokens| accounts.issuers().iter().any(|ours| ours == issuer);
         if self.service_accounts.as_ref().is_some_and(is_cluster) {
             BearerClass::Cluster
@@ -93,9 +81,7 @@ impl BearerAuthenticator {
         match self.revocations.judge(reviewed.account(), reviewed.issued_at()) {
             Ok(not_revoked) => Outcome::Authenticated(authenticated(token, reviewed, not_revoked)),
             Err(TokenRefusal::Revoked) => Outcome::rejected(Reason::TokenRevoked),
-            Err(TokenRefusal::Unknown) => {
-                Outcome::Rejected(Rejected { reason: Reason::RevocationsUnknown, retry_after: Some(RETRY_AFTER) })
-            }
+            Err(TokenRefusal::Unknown) => Outcome::rejected(Reason::RevocationsUnknown),
         }
     }
 }
@@ -103,32 +89,40 @@ impl BearerAuthenticator {
 fn authenticated(token: &str, reviewed: &ReviewedServiceAccount, _: NotRevoked) -> Authenticated {
     Authenticated {
         principal: Principal::ServiceAccount(reviewed.account().clone()),
-        method: Method::Bearer,
+        method: Method::BEARER,
         reason: Reason::ServiceAccount,
         credential: sha256(token.as_bytes()).to_vec(),
         version: 0,
-        session: None,
+        owns_authorization: true,
+        holds_to_method: false,
     }
 }
 
 #[async_trait]
 impl Authenticator for BearerAuthenticator {
-    async fn authenticate(&self, request: &Request) -> Outcome {
-        let authorization = request.authorization();
+    async fn authenticate(&self, attempt: Attempt<'_, '_>) -> Outcome {
+        let authorization = attempt.visit.authorization();
         // The hot path: one hash and one look-up, before anything is decoded.
         if let (Some(accounts), Authorization::Bearer(token)) = (&self.service_accounts, authorization)
             && let Some(reviewed) = accounts.cached(token.expose())
         {
             return self.accepted(token.expose(), &reviewed);
         }
-        match self.classify(authorization) {
-            BearerClass::None => Outcome::nothing(),
+        match self.class(attempt.visit) {
+            BearerClass::None => Outcome::NotPresented,
             BearerClass::Ambiguous => Outcome::rejected(Reason::AuthorizationAmbiguous),
             BearerClass::Malformed => Outcome::rejected(Reason::TokenMalformed),
             BearerClass::NotAccepted => Outcome::rejected(Reason::BearerNotAccepted),
-            BearerClass::NotJwt => Outcome::NotPresented { seen: Some(Reason::BearerNotJwt) },
-            BearerClass::ForeignIssuer => Outcome::NotPresented { seen: Some(Reason::BearerIssuerUnknown) },
+            BearerClass::NotJwt => Outcome::NotCounted(Reason::BearerNotJwt),
+            BearerClass::ForeignIssuer => Outcome::NotCounted(Reason::BearerIssuerUnknown),
             BearerClass::Cluster => self.judge(authorization).await,
+        }
+    }
+
+    fn owns_authorization(&self, visit: &Visit<'_>) -> bool {
+        match self.class(visit) {
+            BearerClass::Ambiguous | BearerClass::Malformed | BearerClass::Cluster | BearerClass::NotAccepted => true,
+            BearerClass::None | BearerClass::NotJwt | BearerClass::ForeignIssuer => false,
         }
     }
 }
@@ -140,7 +134,7 @@ impl BearerAuthenticator {
         };
         match accounts.judge(token.expose()).await {
             Ok(reviewed) => self.accepted(token.expose(), &reviewed),
-            Err(refusal) => Outcome::Rejected(Rejected { reason: refusal.reason, retry_after: refusal.retry_after }),
+            Err(refusal) => Outcome::Rejected(refusal),
         }
     }
 }
@@ -150,7 +144,8 @@ mod tests {
     use super::*;
     use crate::{
         clock::{ManualClock, SharedClock, Timestamp},
-        request::RawRequest,
+        origin::Origins,
+        request::{RawRequest, Request},
         revocation,
         secret::{RootKeyRing, SecretBytes},
         store::MemoryStore,
@@ -170,7 +165,8 @@ mod tests {
             BearerAuthenticator::new(None, Arc::new(revocations), ["https://idp.example.com".to_owned()]);
         let headers = vec![("authorization".to_owned(), value.to_owned())];
         let raw = RawRequest { method: "GET".into(), host: "kf".into(), path: "/".into(), headers, source: None };
-        authenticator.classify(Request::parse(raw).unwrap().authorization())
+        let (request, origins) = (Request::parse(raw).unwrap(), Origins::new([]));
+        authenticator.class(&Visit::new(&request, &origins))
     }
 
     #[test]

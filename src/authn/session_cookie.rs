@@ -1,32 +1,22 @@
 //! The session's cookie.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Authenticated, Authenticator, Outcome, Rejected};
+use super::{
+    authenticator::{Attempt, Authenticator, Look},
+    outcome::{Authenticated, BrowserSession, Outcome},
+};
 use crate::{
-    decision::RETRY_AFTER,
     oidc::{Freshness, Lapsed, Presented},
-    principal::{Method, Principal, ProviderName},
+    principal::{Method, Principal},
     providers::Providers,
     reason::Reason,
-    request::Request,
+    request::Kind,
     session::{OpenError, Session, Sessions},
+    visit::{SessionCookie, Visit},
 };
-
-/// Where a session counts.
-#[derive(Clone, Debug)]
-pub struct SessionOrigin {
-    /// The host, in lower case, without port.
-    pub host: String,
-    /// The origin's URL, as configured, without a trailing slash.
-    pub url: String,
-    /// The provider that its people sign in at.
-    pub provider: ProviderName,
-    /// The session cookie's name, `__Host-…`.
-    pub cookie: String,
-}
 
 /// Judges session cookies.
 #[derive(Debug)]
@@ -34,116 +24,107 @@ pub struct SessionAuthenticator {
     sessions: Arc<Sessions>,
     providers: Providers,
     freshness: Freshness,
-    origins: HashMap<String, SessionOrigin>,
 }
 
 impl SessionAuthenticator {
-    /// Judges the cookies of these origins.
+    /// Judges the session cookies of all origins.
     #[must_use]
-    pub fn new(
-        sessions: Arc<Sessions>,
-        providers: Providers,
-        freshness: Freshness,
-        origins: impl IntoIterator<Item = SessionOrigin>,
-    ) -> Self {
-        let origins = origins.into_iter().map(|origin| (origin.host.clone(), origin)).collect();
-        Self { sessions, providers, freshness, origins }
-    }
-
-    /// Whether a request brings a cookie with the session's name, good or not.
-    #[must_use]
-    pub fn is_presented(&self, request: &Request) -> bool {
-        self.origin(request).is_some_and(|origin| request.cookies().values(&origin.cookie).next().is_some())
-    }
-
-    fn origin(&self, request: &Request) -> Option<&SessionOrigin> {
-        self.origins.get(request.host().name())
+    pub const fn new(sessions: Arc<Sessions>, providers: Providers, freshness: Freshness) -> Self {
+        Self { sessions, providers, freshness }
     }
 }
 
 /// Why a request has no session.
 enum NoSession {
     NotPresented,
-    Rejected(Rejected),
-}
-
-impl From<NoSession> for Outcome {
-    fn from(none: NoSession) -> Self {
-        match none {
-            NoSession::NotPresented => Self::nothing(),
-            NoSession::Rejected(rejected) => Self::Rejected(rejected),
-        }
-    }
+    /// There was a cookie, and it counts as none.
+    NotCounted(Reason),
+    /// Nobody can tell.
+    Unknown(Reason),
 }
 
 impl SessionAuthenticator {
-    /// The session of a request as it is, whatever the provider says of it by now.
-    pub async fn open(&self, request: &Request) -> Outcome {
-        match self.open_presented(request).await {
-            Ok((_, session)) => Outcome::Authenticated(authenticated(session)),
-            Err(none) => none.into(),
-        }
-    }
-
-    async fn open_presented<'a>(&'a self, request: &'a Request) -> Result<(Presented<'a>, Arc<Session>), NoSession> {
-        let presented = self.presented(request)?;
-        let registration = self.providers.registration(presented.provider).ok_or(rejected(Reason::TicketInvalid))?;
+    async fn open<'a>(&self, visit: &Visit<'a>) -> Result<(Presented<'a>, Arc<Session>), NoSession> {
+        let presented = presented(visit)?;
+        let registration = self.providers.registration(presented.provider);
+        let registration = registration.ok_or(NoSession::NotCounted(Reason::TicketInvalid))?;
         let session = self.sessions.open(presented.ticket, presented.origin, registration).await;
         let session = session.map_err(|error| match error {
-            OpenError::NotOurs => rejected(Reason::TicketInvalid),
-            OpenError::Ended => rejected(Reason::SessionEnded),
-            OpenError::Unavailable => unavailable(Reason::StoreUnavailable),
+            OpenError::NotOurs => NoSession::NotCounted(Reason::TicketInvalid),
+            OpenError::Ended => NoSession::NotCounted(Reason::SessionEnded),
+            OpenError::Unavailable => NoSession::Unknown(Reason::StoreUnavailable),
         })?;
         Ok((presented, session))
     }
 
-    fn presented<'a>(&'a self, request: &'a Request) -> Result<Presented<'a>, NoSession> {
-        let origin = self.origin(request).ok_or(NoSession::NotPresented)?;
-        let cookies = request.cookies();
-        let mut tickets = cookies.values(&origin.cookie);
-        let ticket = tickets.next().ok_or(NoSession::NotPresented)?;
-        if tickets.next().is_some() {
-            // A sibling or a script may have planted one: nobody can say which counts.
-            return Err(rejected(Reason::TicketInvalid));
-        }
-        Ok(Presented { ticket, origin: &origin.url, provider: &origin.provider })
-    }
-
-    async fn open_fresh(&self, request: &Request) -> Result<Arc<Session>, NoSession> {
-        let (presented, session) = self.open_presented(request).await?;
+    async fn open_fresh(&self, visit: &Visit<'_>) -> Result<Arc<Session>, NoSession> {
+        let (presented, session) = self.open(visit).await?;
         self.freshness.keep_fresh(presented, session).await.map_err(|error| match error {
-            Lapsed::Ended => rejected(Reason::SessionEnded),
-            Lapsed::StoreUnavailable => unavailable(Reason::StoreUnavailable),
-            Lapsed::ProviderUnavailable => unavailable(Reason::ProviderUnavailable),
+            Lapsed::Ended => NoSession::NotCounted(Reason::SessionEnded),
+            Lapsed::StoreUnavailable => NoSession::Unknown(Reason::StoreUnavailable),
+            Lapsed::ProviderUnavailable => NoSession::Unknown(Reason::ProviderUnavailable),
         })
+    }
+}
+
+fn presented<'a>(visit: &Visit<'a>) -> Result<Presented<'a>, NoSession> {
+    let origin = visit.origin().ok_or(NoSession::NotPresented)?;
+    match visit.session_cookie() {
+        SessionCookie::Absent => Err(NoSession::NotPresented),
+        SessionCookie::Several => Err(NoSession::NotCounted(Reason::TicketInvalid)),
+        SessionCookie::One(ticket) => {
+            Ok(Presented { ticket, origin: &origin.login.url, provider: &origin.login.provider })
+        }
     }
 }
 
 #[async_trait]
 impl Authenticator for SessionAuthenticator {
-    async fn authenticate(&self, request: &Request) -> Outcome {
-        match self.open_fresh(request).await {
-            Ok(session) => Outcome::Authenticated(authenticated(session)),
-            Err(none) => none.into(),
+    /// With a cookie of ours, another site's page may only navigate here: whatever else it sends is not its visitor's word.
+    async fn authenticate(&self, attempt: Attempt<'_, '_>) -> Outcome {
+        let Attempt { visit, .. } = attempt;
+        if visit.session_cookie() == SessionCookie::Absent {
+            return Outcome::NotPresented;
+        }
+        let is_cross_origin = attempt.is_cross_origin();
+        if is_cross_origin {
+            if visit.request().method() != "GET" || visit.kind() == Kind::WebSocket {
+                return Outcome::rejected(Reason::CrossOrigin);
+            }
+            if visit.kind() != Kind::Navigation {
+                return Outcome::NotCounted(Reason::CrossOrigin);
+            }
+        }
+        match self.open_fresh(visit).await {
+            Ok(session) => Outcome::Authenticated(authenticated(&session, is_cross_origin)),
+            Err(NoSession::NotPresented) => Outcome::NotPresented,
+            Err(NoSession::NotCounted(reason)) => Outcome::NotCounted(reason),
+            Err(NoSession::Unknown(reason)) => Outcome::rejected(reason),
+        }
+    }
+
+    async fn browser_session(&self, visit: &Visit<'_>, look: Look) -> BrowserSession {
+        let found = match look {
+            Look::Stored => self.open(visit).await.map(|(_, session)| session),
+            Look::Fresh => self.open_fresh(visit).await,
+        };
+        match found {
+            Ok(session) => BrowserSession::SignedIn(session),
+            Err(NoSession::NotPresented | NoSession::NotCounted(_)) => BrowserSession::Nobody,
+            Err(NoSession::Unknown(reason)) => BrowserSession::Unknown(reason.into()),
         }
     }
 }
 
-fn authenticated(session: Arc<Session>) -> Authenticated {
+/// `holds_to_method`: another site's page may navigate here, which is a GET.
+fn authenticated(session: &Session, holds_to_method: bool) -> Authenticated {
     Authenticated {
         principal: Principal::User(session.user().clone()),
-        method: Method::Session,
+        method: Method::SESSION,
         reason: Reason::Session,
         credential: session.handle().as_str().as_bytes().to_vec(),
         version: session.version(),
-        session: Some(session),
+        owns_authorization: false,
+        holds_to_method,
     }
-}
-
-const fn rejected(reason: Reason) -> NoSession {
-    NoSession::Rejected(Rejected { reason, retry_after: None })
-}
-
-const fn unavailable(reason: Reason) -> NoSession {
-    NoSession::Rejected(Rejected { reason, retry_after: Some(RETRY_AFTER) })
 }

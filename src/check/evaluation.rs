@@ -1,20 +1,17 @@
 //! What a check would be decided as: no login is started and nothing is written here.
 
-use std::sync::Arc;
-
 use http::HeaderName;
 
-use super::{Checker, refusal::Refusal};
+use super::{checker::Checker, record::CheckRecord};
 use crate::{
-    authn::{Authenticated, Authenticator as _, BearerClass, Outcome, Rejected},
+    authn::{Attempt, Authenticated, BrowserSession, Identified, Look},
     authz::{Access, Preflight, Rule},
-    decision::{Allow, Disposition, HeaderText, Mutations},
+    decision::{Allow, HeaderText, Mutations, Refusal},
     endpoints::Addressed,
     identity::{Bearer, CredentialKey, Identity, Proof},
-    principal::{Method, Principal},
     reason::Reason,
-    request::{Kind, Provenance, Request},
-    session::Session,
+    request::{Kind, Request},
+    visit::Visit,
 };
 
 /// What a check would be decided as, and by which rule.
@@ -27,14 +24,14 @@ pub enum Evaluation<'a> {
         /// The rule.
         rule: &'a Rule,
         /// In whose name.
-        principal: Option<Principal>,
+        who: Option<Authenticated>,
     },
     /// The request is for an endpoint of ours.
     Endpoint {
         /// Which.
         addressed: Addressed,
-        /// The caller's session.
-        session: Option<Arc<Session>>,
+        /// Who is signed in with the browser.
+        browser: BrowserSession,
     },
     /// A navigation that needs somebody to sign in.
     SignIn {
@@ -50,177 +47,126 @@ pub enum Evaluation<'a> {
         /// The rule, where one was chosen.
         rule: Option<&'a Rule>,
         /// Who was authenticated all the same.
-        principal: Option<Principal>,
+        who: Option<Authenticated>,
     },
 }
 
 impl Evaluation<'_> {
-    fn refuse(refusal: Refusal) -> Self {
-        Self::Refuse { refusal, rule: None, principal: None }
+    fn refuse(reason: Reason) -> Self {
+        Self::Refuse { refusal: reason.into(), rule: None, who: None }
+    }
+
+    /// The record of the request, with what is known before it is carried out.
+    pub(super) fn record(&self, request: &Request) -> CheckRecord {
+        let userid = |who: &Option<Authenticated>| who.as_ref().map(|who| who.principal().userid());
+        let (rule, principal) = match self {
+            Self::Allow { rule, who, .. } => (Some(*rule), userid(who)),
+            Self::SignIn { rule, .. } => (Some(*rule), None),
+            Self::Refuse { rule, who, .. } => (*rule, userid(who)),
+            Self::Endpoint { browser, .. } => (None, browser.userid().map(str::to_owned)),
+        };
+        let mut record = CheckRecord::of_request(request);
+        record.rule = rule.map(|rule| rule.name().to_owned());
+        record.principal = principal;
+        record
     }
 }
 
 impl Checker {
     /// What a request would be decided as. Has no effect but on caches.
-    pub async fn evaluate<'a>(&'a self, request: &Request) -> Evaluation<'a> {
-        if !self.rules.knows(request.host()) {
-            return Evaluation::refuse(Refusal::new(Reason::UnknownHost, Disposition::Misdirected));
+    pub async fn evaluate<'a>(&'a self, visit: &Visit<'_>) -> Evaluation<'a> {
+        let request = visit.request();
+        if !self.0.rules.knows(request.host()) {
+            return Evaluation::refuse(Reason::UnknownHost);
         }
-        if self.identity.is_hidden(request) {
-            return Evaluation::refuse(Refusal::new(Reason::ProtectedHeaderHidden, Disposition::BadRequest));
+        if self.0.identity.is_hidden(request) {
+            return Evaluation::refuse(Reason::ProtectedHeaderHidden);
         }
-        if let Some(addressed) = self.endpoints.addressed(request) {
-            return self.evaluate_endpoint(request, addressed).await;
+        if let Some(addressed) = Addressed::of(visit) {
+            return self.evaluate_endpoint(visit, addressed).await;
         }
-        match self.rules.choose(request) {
-            Ok(rule) => self.evaluate_rule(request, rule).await,
-            Err(reason) => Evaluation::refuse(Refusal::new(reason, Disposition::BadRequest)),
+        match self.0.rules.choose(request) {
+            Ok(rule) => self.evaluate_rule(visit, rule).await,
+            Err(reason) => Evaluation::refuse(reason),
         }
     }
 
-    async fn evaluate_endpoint<'a>(&'a self, request: &Request, addressed: Addressed) -> Evaluation<'a> {
-        let outcome = if addressed.needs_session() {
-            self.session.authenticate(request).await
-        } else {
-            // A logout, for one, must not wait for the provider.
-            self.session.open(request).await
-        };
-        let session = match outcome {
-            Outcome::Authenticated(authenticated) => authenticated.session().cloned(),
-            Outcome::Rejected(
-                rejected @ Rejected { reason: Reason::StoreUnavailable | Reason::ProviderUnavailable, .. },
-            ) if addressed.needs_session() => return Evaluation::refuse(Refusal::of_credential(rejected)),
-            _ => None,
-        };
-        Evaluation::Endpoint { addressed, session }
+    async fn evaluate_endpoint<'a>(&'a self, visit: &Visit<'_>, addressed: Addressed) -> Evaluation<'a> {
+        // A logout, for one, must not wait for the provider.
+        let look = if addressed.needs_session() { Look::Fresh } else { Look::Stored };
+        match self.0.authenticators.browser_session(visit, look).await {
+            BrowserSession::Unknown(refusal) if addressed.needs_session() => {
+                Evaluation::Refuse { refusal, rule: None, who: None }
+            }
+            browser => Evaluation::Endpoint { addressed, browser },
+        }
     }
 
-    async fn evaluate_rule<'a>(&'a self, request: &Request, rule: &'a Rule) -> Evaluation<'a> {
+    async fn evaluate_rule<'a>(&'a self, visit: &Visit<'_>, rule: &'a Rule) -> Evaluation<'a> {
         match rule.access() {
-            Access::Deny => {
-                let refusal = Refusal::new(Reason::DeniedByRule, Disposition::Forbidden);
-                Evaluation::Refuse { refusal, rule: Some(rule), principal: None }
+            Access::Deny => Evaluation::Refuse { refusal: Reason::DeniedByRule.into(), rule: Some(rule), who: None },
+            Access::Public => self.anonymous(visit, rule, Reason::Public),
+            Access::Optional | Access::Authenticated
+                if visit.kind() == Kind::Preflight && rule.preflight() == Preflight::Allow =>
+            {
+                self.anonymous(visit, rule, Reason::Preflight)
             }
-            Access::Public => self.anonymous(request, rule, Reason::Public),
-            _ if request.kind() == Kind::Preflight && rule.preflight() == Preflight::Allow => {
-                self.anonymous(request, rule, Reason::Preflight)
+            Access::Optional | Access::Authenticated => {
+                let attempt = Attempt { visit, allowed_origins: rule.allowed_origins() };
+                match self.0.authenticators.identify(attempt).await {
+                    Identified::As(who) => self.permitted(visit, rule, who),
+                    Identified::Refused(refusal) => Evaluation::Refuse { refusal, rule: Some(rule), who: None },
+                    Identified::Nobody(_) if rule.access() == Access::Optional => {
+                        self.anonymous(visit, rule, Reason::Anonymous)
+                    }
+                    Identified::Nobody(instead) => not_signed_in(visit, rule, instead.unwrap_or(Reason::NotSignedIn)),
+                }
             }
-            Access::Optional => match self.authenticate(request, rule).await {
-                Ok(Some(authenticated)) => self.permitted(request, rule, &authenticated),
-                Ok(None) | Err(Denied::NoSession(_)) => self.anonymous(request, rule, Reason::Anonymous),
-                Err(Denied::Refused(refusal)) => Evaluation::Refuse { refusal, rule: Some(rule), principal: None },
-            },
-            Access::Authenticated => match self.authenticate(request, rule).await {
-                Ok(Some(authenticated)) => self.permitted(request, rule, &authenticated),
-                Ok(None) => self.not_signed_in(request, rule, Reason::NotSignedIn),
-                Err(Denied::NoSession(reason)) => self.not_signed_in(request, rule, reason),
-                Err(Denied::Refused(refusal)) => Evaluation::Refuse { refusal, rule: Some(rule), principal: None },
-            },
         }
     }
 
-    /// Asks the authenticators in their order. A credential that is rejected does not fall through; only a session that
-    /// is no more counts as none.
-    async fn authenticate(&self, request: &Request, rule: &Rule) -> Result<Option<Authenticated>, Denied> {
-        let seen = match self.bearer.authenticate(request).await {
-            Outcome::Authenticated(authenticated) => return Ok(Some(authenticated)),
-            Outcome::Rejected(rejected) => return Err(Denied::Refused(Refusal::of_credential(rejected))),
-            Outcome::NotPresented { seen } => seen,
-        };
-        self.guard_cross_site(request, rule)?;
-        if !self.cookie_counts(request, rule) {
-            return Err(Denied::NoSession(seen.unwrap_or(Reason::CrossOrigin)));
-        }
-        match self.session.authenticate(request).await {
-            Outcome::Authenticated(authenticated) => Ok(Some(authenticated)),
-            Outcome::Rejected(Rejected { reason: reason @ (Reason::SessionEnded | Reason::TicketInvalid), .. }) => {
-                Err(Denied::NoSession(seen.unwrap_or(reason)))
-            }
-            Outcome::Rejected(rejected) => Err(Denied::Refused(Refusal::of_credential(rejected))),
-            Outcome::NotPresented { .. } => seen.map_or(Ok(None), |seen| Err(Denied::NoSession(seen))),
-        }
-    }
-
-    /// With a cookie of ours, another site's page may only navigate here: whatever else it sends is not its visitor's
-    /// word.
-    fn guard_cross_site(&self, request: &Request, rule: &Rule) -> Result<(), Denied> {
-        let harmless = request.method() == "GET" && request.kind() != Kind::WebSocket;
-        if harmless || self.is_own_page(request, rule) || !self.session.is_presented(request) {
-            return Ok(());
-        }
-        Err(Denied::Refused(Refusal::new(Reason::CrossOrigin, Disposition::Forbidden)))
-    }
-
-    fn cookie_counts(&self, request: &Request, rule: &Rule) -> bool {
-        self.is_own_page(request, rule) || request.kind() == Kind::Navigation || !self.session.is_presented(request)
-    }
-
-    fn is_own_page(&self, request: &Request, rule: &Rule) -> bool {
-        let own = self.endpoints.origin(request).map(|origin| origin.login.url.as_str());
-        request.provenance(own, rule.allowed_origins()) != Provenance::CrossOrigin
-    }
-
-    fn anonymous<'a>(&'a self, request: &Request, rule: &'a Rule, reason: Reason) -> Evaluation<'a> {
-        let class = self.bearer.classify(request.authorization());
-        let mut mutations = self.identity.strip(request, bearer_fate(class, rule));
+    fn anonymous<'a>(&'a self, visit: &Visit<'_>, rule: &'a Rule, reason: Reason) -> Evaluation<'a> {
+        let request = visit.request();
+        let mut mutations = self.0.identity.strip(request, self.bearer_fate(visit, rule, None));
         if reason == Reason::Preflight {
             Identity::hold_to_method(request, &mut mutations);
         }
         narrow_service_workers(request, &mut mutations);
-        Evaluation::Allow { allow: Allow::new(reason, mutations), rule, principal: None }
+        Evaluation::Allow { allow: Allow::new(reason, mutations), rule, who: None }
     }
 
-    fn permitted<'a>(&'a self, request: &Request, rule: &'a Rule, authenticated: &Authenticated) -> Evaluation<'a> {
-        let principal = authenticated.principal();
-        let permit = match rule.permit(principal) {
+    fn permitted<'a>(&'a self, visit: &Visit<'_>, rule: &'a Rule, who: Authenticated) -> Evaluation<'a> {
+        let permit = match rule.permit(who.principal()) {
             Ok(permit) => permit,
-            Err(reason) => {
-                let refusal = Refusal::new(reason, Disposition::Forbidden);
-                return Evaluation::Refuse { refusal, rule: Some(rule), principal: Some(principal.clone()) };
-            }
+            Err(reason) => return Evaluation::Refuse { refusal: reason.into(), rule: Some(rule), who: Some(who) },
         };
-        // A token that was accepted is not decoded a second time only to learn whose it is.
-        let class = match authenticated.method() {
-            Method::Bearer => BearerClass::Cluster,
-            Method::Session => self.bearer.classify(request.authorization()),
-        };
-        let credential = CredentialKey { name: authenticated.credential(), version: authenticated.version() };
-        let proof = Proof { method: authenticated.method(), credential };
-        let fate = bearer_fate(class, rule);
-        let mut mutations = self.identity.inject(request, permit.principal(), proof, rule.audience(), fate);
-        if authenticated.method() == Method::Session && !self.is_own_page(request, rule) {
-            // The cookie counts because another site's page may navigate here, which is a GET.
+        let request = visit.request();
+        let credential = CredentialKey { name: who.credential(), version: who.version() };
+        let proof = Proof { method: who.method(), credential };
+        let fate = self.bearer_fate(visit, rule, Some(&who));
+        let mut mutations = self.0.identity.inject(request, permit.principal(), proof, rule.audience(), fate);
+        if who.holds_to_method() {
             Identity::hold_to_method(request, &mut mutations);
         }
         narrow_service_workers(request, &mut mutations);
-        Evaluation::Allow {
-            allow: Allow::new(authenticated.reason(), mutations),
-            rule,
-            principal: Some(principal.clone()),
-        }
+        Evaluation::Allow { allow: Allow::new(who.reason(), mutations), rule, who: Some(who) }
     }
 
-    /// A navigation without a bearer goes to sign in, everything else is told that it needs a credential.
-    fn not_signed_in<'a>(&'a self, request: &Request, rule: &'a Rule, reason: Reason) -> Evaluation<'a> {
-        let has_bearer = self.bearer.classify(request.authorization()) != BearerClass::None;
-        let can_sign_in = matches!(request.kind(), Kind::Navigation | Kind::FramedNavigation);
-        if can_sign_in && !has_bearer && self.endpoints.origin(request).is_some() {
-            return Evaluation::SignIn { reason, rule };
-        }
-        Evaluation::Refuse { refusal: Refusal::unauthorized(reason), rule: Some(rule), principal: None }
+    /// A token that was accepted is not decoded a second time only to learn whose it is.
+    fn bearer_fate(&self, visit: &Visit<'_>, rule: &Rule, who: Option<&Authenticated>) -> Bearer {
+        let is_ours =
+            || who.is_some_and(Authenticated::owns_authorization) || self.0.authenticators.own_authorization(visit);
+        if !rule.keep_bearer() && is_ours() { Bearer::Remove } else { Bearer::Keep }
     }
 }
 
-/// Why nobody is authenticated.
-enum Denied {
-    /// No session, or one that is no more: on an optional rule the request is anonymous.
-    NoSession(Reason),
-    /// A credential that was rejected, or a request that may not use one.
-    Refused(Refusal),
-}
-
-fn bearer_fate(class: BearerClass, rule: &Rule) -> Bearer {
-    if class.is_ours() && !rule.keep_bearer() { Bearer::Remove } else { Bearer::Keep }
+/// A navigation without a bearer goes to sign in, everything else is told that it needs a credential.
+fn not_signed_in<'a>(visit: &Visit<'_>, rule: &'a Rule, reason: Reason) -> Evaluation<'a> {
+    let can_sign_in = matches!(visit.kind(), Kind::Navigation | Kind::FramedNavigation);
+    if can_sign_in && !visit.brings_bearer() && visit.origin().is_some() {
+        return Evaluation::SignIn { reason, rule };
+    }
+    Evaluation::Refuse { refusal: Refusal::unauthenticated(reason), rule: Some(rule), who: None }
 }
 
 /// A service worker's script may claim no more than its own folder, whatever the service behind says: on a shared origin

@@ -1,11 +1,12 @@
 //! What a check would be decided as, told in words.
 
-use super::{CheckRecord, Checker, Evaluation};
+use super::{checker::Checker, evaluation::Evaluation, record::CheckRecord};
 use crate::{
-    decision::Disposition,
-    principal::Principal,
-    reason::Reason,
+    authn::Authenticated,
+    principal::Method,
+    reason::{Disposition, Reason},
     request::{RawRequest, Request, Unreadable},
+    visit::Visit,
 };
 
 /// What a check would end in.
@@ -43,7 +44,7 @@ pub struct Explanation {
     pub reason: Reason,
     /// The name of the rule, where one was chosen.
     pub rule: Option<String>,
-    /// Which authenticator told who it is: `session` or `bearer`.
+    /// By which kind of credential it was told who it is: `session`, `bearer`.
     pub authenticator: Option<&'static str>,
     /// The name that services would know the caller by.
     pub userid: Option<String>,
@@ -60,35 +61,24 @@ impl Checker {
                 return explanation(Verdict::Refused, Reason::MalformedRequest, None, record);
             }
         };
-        let evaluation = self.evaluate(&request).await;
-        let record = CheckRecord::of(&request, &evaluation);
+        let evaluation = self.evaluate(&Visit::new(&request, &self.0.origins)).await;
+        let record = evaluation.record(&request);
+        let kind = |who: &Option<Authenticated>| who.as_ref().map(Authenticated::method);
         match &evaluation {
-            Evaluation::Allow { allow, principal, .. } => {
-                explanation(Verdict::Allowed, allow.reason(), principal.as_ref().map(authenticator), record)
-            }
-            Evaluation::Endpoint { session, .. } => {
-                explanation(Verdict::Answered, Reason::Page, session.as_ref().map(|_| "session"), record)
+            Evaluation::Allow { allow, who, .. } => explanation(Verdict::Allowed, allow.reason(), kind(who), record),
+            Evaluation::Endpoint { browser, .. } => {
+                let session = browser.session().map(|_| Method::SESSION);
+                explanation(Verdict::Answered, Reason::Page, session, record)
             }
             Evaluation::SignIn { reason, .. } => explanation(Verdict::SignIn, *reason, None, record),
-            Evaluation::Refuse { refusal, principal, .. } => {
-                explanation(Verdict::Refused, refusal.reason(), principal.as_ref().map(authenticator), record)
+            Evaluation::Refuse { refusal, who, .. } => {
+                explanation(Verdict::Refused, refusal.reason(), kind(who), record)
             }
         }
     }
 }
 
-const fn authenticator(principal: &Principal) -> &'static str {
-    match principal {
-        Principal::User(_) => "session",
-        Principal::ServiceAccount(_) => "bearer",
-    }
-}
-
-fn explanation(
-    verdict: Verdict,
-    reason: Reason,
-    authenticator: Option<&'static str>,
-    record: CheckRecord,
-) -> Explanation {
+fn explanation(verdict: Verdict, reason: Reason, method: Option<Method>, record: CheckRecord) -> Explanation {
+    let authenticator = method.map(Method::name);
     Explanation { verdict, reason, rule: record.rule, authenticator, userid: record.principal }
 }

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::Evaluation;
 use crate::{
-    decision::{Decision, Disposition},
-    principal::Principal,
-    reason::Reason,
+    decision::Decision,
+    reason::{Disposition, Reason},
     request::{RawRequest, Request, RequestId},
 };
 
@@ -79,18 +77,6 @@ impl CheckRecord {
         }
     }
 
-    pub(super) fn of(request: &Request, evaluation: &Evaluation<'_>) -> Self {
-        let (rule, principal) = match evaluation {
-            Evaluation::Allow { rule, principal, .. } => (Some(*rule), principal.as_ref().map(Principal::userid)),
-            Evaluation::SignIn { rule, .. } => (Some(*rule), None),
-            Evaluation::Refuse { rule, principal, .. } => (*rule, principal.as_ref().map(Principal::userid)),
-            Evaluation::Endpoint { session, .. } => {
-                (None, session.as_ref().map(|session| session.user().userid.as_str().to_owned()))
-            }
-        };
-        Self { rule: rule.map(|rule| rule.name().to_owned()), principal, ..Self::of_request(request) }
-    }
-
     pub(super) fn decided(&mut self, decision: &Decision) {
         self.reason = decision.reason();
         (self.allowed, self.disposition) = match decision {
@@ -106,7 +92,15 @@ impl CheckRecord {
             None => "allowed",
             Some(Disposition::Ok | Disposition::Created | Disposition::Found | Disposition::SeeOther) => "answered",
             Some(Disposition::Unavailable | Disposition::TooManyRequests | Disposition::Internal) => "failed",
-            Some(_) => "denied",
+            Some(
+                Disposition::BadRequest
+                | Disposition::Unauthorized
+                | Disposition::InvalidToken
+                | Disposition::Forbidden
+                | Disposition::NotFound
+                | Disposition::MethodNotAllowed
+                | Disposition::Misdirected,
+            ) => "denied",
         }
     }
 

@@ -1,11 +1,17 @@
+mod callbacks;
 mod fixture;
 mod own_sessions;
 mod repeated;
 
+use std::{sync::Arc, time::Duration};
+
 use fixture::{Fixture, Panicking};
 
-use super::*;
-use crate::{decision::Body, reason::Reason};
+use super::Checked;
+use crate::{
+    decision::{Body, Decision, Respond},
+    reason::{Disposition, Reason},
+};
 
 fn navigation() -> Vec<(&'static str, &'static str)> {
     vec![("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-site", "none")]

@@ -11,8 +11,7 @@ use super::{
 use crate::{
     config_file::{FieldError, FieldPath, forms},
     decision::Location,
-    endpoints::Origin,
-    oidc::LoginOrigin,
+    origin::{LoginOrigin, Origin},
     principal::ProviderName,
 };
 

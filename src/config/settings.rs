@@ -6,7 +6,7 @@ use super::listener::Listeners;
 use crate::{
     authz,
     config_file::FieldError,
-    endpoints, identity, kubernetes, logging,
+    identity, kubernetes, logging, origin,
     providers::ProviderConfig,
     secret::{RootKeyRing, SecretBytes},
     session,
@@ -29,7 +29,7 @@ pub struct Settings {
     /// Identity providers; names are unique.
     pub providers: Vec<ProviderConfig>,
     /// Where browsers sign in: one for a host, and every one names a provider of the list.
-    pub origins: Vec<endpoints::Origin>,
+    pub origins: Vec<origin::Origin>,
     /// ServiceAccount tokens, where they are accepted.
     pub service_accounts: Option<kubernetes::Config>,
     /// The trusted headers.

@@ -5,39 +5,8 @@ use std::time::Duration;
 use thiserror::Error;
 use url::Url;
 
-use super::HeaderText;
-use crate::reason::Reason;
-
-/// The kind of an answer. `ext_authz` alone knows each one's HTTP and gRPC status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// A page or document of ours.
-    Ok,
-    /// Something was done; its result is the body (a logout by script).
-    Created,
-    /// Go there, to sign in.
-    Found,
-    /// Done; go there with GET.
-    SeeOther,
-    /// The request cannot be understood in one way.
-    BadRequest,
-    /// Nobody is authenticated.
-    Unauthorized,
-    /// Whoever is authenticated may not.
-    Forbidden,
-    /// There is nothing here.
-    NotFound,
-    /// Not by this method.
-    MethodNotAllowed,
-    /// This host is not served here.
-    Misdirected,
-    /// Too much at once.
-    TooManyRequests,
-    /// Something that is needed does not answer.
-    Unavailable,
-    /// A fault of ours.
-    Internal,
-}
+use super::{header::HeaderText, refusal::Refusal};
+use crate::reason::{Disposition, Reason};
 
 /// An answer of our own.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,28 +31,31 @@ pub struct Respond {
 }
 
 impl Respond {
-    /// An answer with a body that the caller's kind decides: a page for a navigation, problem+json for the rest.
-    pub fn new(reason: Reason, disposition: Disposition) -> Self {
-        Self {
-            reason,
-            disposition,
-            body: Body::Problem,
-            location: None,
-            set_cookie: None,
-            retry_after: None,
-            challenge: None,
-            allow_methods: None,
-        }
+    /// An answer of the reason's usual kind, with a body that the caller's kind decides: a page for a navigation,
+    /// problem+json for the rest.
+    pub fn new(reason: Reason) -> Self {
+        Refusal::new(reason).into()
     }
 
     /// A redirect.
-    pub fn redirect(reason: Reason, disposition: Disposition, location: Location) -> Self {
-        Self { location: Some(location), body: Body::Empty, ..Self::new(reason, disposition) }
+    pub fn redirect(reason: Reason, location: Location) -> Self {
+        Self { location: Some(location), body: Body::Empty, ..Self::new(reason) }
     }
 
     /// A page of ours.
-    pub fn page(reason: Reason, disposition: Disposition, page: Page) -> Self {
-        Self { body: Body::Page(page), ..Self::new(reason, disposition) }
+    pub fn page(why: impl Into<Refusal>, page: Page) -> Self {
+        Self { body: Body::Page(page), ..Self::from(why.into()) }
+    }
+
+    /// A JSON document of ours.
+    pub fn json(why: impl Into<Refusal>, document: String) -> Self {
+        Self { body: Body::Json(document), ..Self::from(why.into()) }
+    }
+
+    /// An address that answers other methods than the one that was asked with: these.
+    pub fn method_not_allowed(methods: &'static str) -> Self {
+        let allow_methods = Some(HeaderText::from_static(methods));
+        Self { allow_methods, ..Self::new(Reason::MethodNotAllowed) }
     }
 
     /// The same answer with a cookie.
@@ -91,11 +63,42 @@ impl Respond {
         self.set_cookie = Some(cookie);
         self
     }
+}
 
-    /// The same answer, saying when to try again.
-    pub fn with_retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
-        self
+impl From<Refusal> for Respond {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            reason: refusal.reason(),
+            disposition: refusal.disposition(),
+            body: Body::Problem,
+            location: None,
+            set_cookie: None,
+            retry_after: refusal.retry_after(),
+            challenge: challenge(refusal.disposition()),
+            allow_methods: None,
+        }
+    }
+}
+
+/// The challenge of a 401 (RFC 6750 section 3).
+fn challenge(disposition: Disposition) -> Option<HeaderText> {
+    match disposition {
+        Disposition::Unauthorized => Some(HeaderText::from_static("Bearer realm=\"portcullis\"")),
+        Disposition::InvalidToken => {
+            Some(HeaderText::from_static("Bearer realm=\"portcullis\", error=\"invalid_token\""))
+        }
+        Disposition::Ok
+        | Disposition::Created
+        | Disposition::Found
+        | Disposition::SeeOther
+        | Disposition::BadRequest
+        | Disposition::Forbidden
+        | Disposition::NotFound
+        | Disposition::MethodNotAllowed
+        | Disposition::Misdirected
+        | Disposition::TooManyRequests
+        | Disposition::Unavailable
+        | Disposition::Internal => None,
     }
 }
 

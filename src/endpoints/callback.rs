@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 
-use super::{Endpoints, Origin, failed, on_origin, refuse_other_than_get};
+use super::common::{Endpoints, failed_sign_in, on_origin, refuse_other_than_get};
 use crate::{
-    decision::{Body, Disposition, Respond, SetCookie},
+    authn::BrowserSession,
+    decision::{Respond, SetCookie},
     oidc::{CallbackOutcome, CallbackRequest, ReturnTarget},
+    origin::Origin,
     pages::{self, Problem},
     reason::Reason,
-    request::{Kind, Request},
+    request::Kind,
+    visit::Visit,
 };
 
 /// How often a login that could not be completed starts again by itself.
@@ -16,16 +19,16 @@ const MAX_RESTARTS: u8 = 2;
 
 impl Endpoints {
     /// Completes a login. Only a top-level navigation may: a script, a frame or a prerender spends nothing.
-    pub(super) async fn callback(&self, origin: &Origin, request: &Request) -> Respond {
-        if let Some(refusal) = refuse_other_than_get(request) {
+    pub(super) async fn callback(&self, origin: &Origin, visit: &Visit<'_>, browser: &BrowserSession) -> Respond {
+        if let Some(refusal) = refuse_other_than_get(visit) {
             return refusal;
         }
-        if request.kind() != Kind::Navigation {
-            return Respond::new(Reason::NotANavigation, Disposition::BadRequest);
+        if visit.kind() != Kind::Navigation {
+            return Respond::new(Reason::NotANavigation);
         }
+        let request = visit.request();
         let cookies = request.cookies();
         let login_cookies: Vec<&str> = cookies.values(&origin.login.login_cookie).collect();
-        let tickets: Vec<&str> = cookies.values(&origin.session_cookie).collect();
         let outcome = self
             .oidc
             .sign_in
@@ -33,7 +36,7 @@ impl Endpoints {
                 origin: &origin.login,
                 query: request.query().raw().unwrap_or_default(),
                 login_cookies: &login_cookies,
-                previous_ticket: if let [ticket] = tickets.as_slice() { Some(ticket) } else { None },
+                previous_ticket: visit.session_cookie().ticket(),
                 source: request.source().and_then(|source| source.parse::<IpAddr>().ok()),
             })
             .await;
@@ -41,15 +44,18 @@ impl Endpoints {
             CallbackOutcome::SignedIn { ticket, target, session } => {
                 let lifetime = session.expires_at().since(self.clock.now());
                 let Ok(cookie) = SetCookie::new(&origin.session_cookie, ticket.expose(), Some(lifetime)) else {
-                    return Respond::new(Reason::Internal, Disposition::Internal);
+                    return Respond::new(Reason::Internal);
                 };
                 go_on(origin, &target, Reason::SignedIn).with_cookie(cookie)
             }
             CallbackOutcome::StaleState { target, attempts } => {
-                self.resume_or_restart(origin, request, target, attempts).await
+                self.resume_or_restart(origin, visit, browser, target, attempts).await
             }
             CallbackOutcome::Failed { reason, target } => {
-                self.failed_login(origin, request, reason, target.as_ref()).await
+                // A sign-in that came so far has ended the session before it.
+                let has_ended = reason == Reason::SessionEnded || reason == Reason::StoreUnavailable;
+                let who = if has_ended { None } else { browser.userid() };
+                failed_login(origin, visit, who, reason, target.as_ref())
             }
         }
     }
@@ -59,48 +65,47 @@ impl Endpoints {
     async fn resume_or_restart(
         &self,
         origin: &Origin,
-        request: &Request,
+        visit: &Visit<'_>,
+        browser: &BrowserSession,
         target: ReturnTarget,
         attempts: u8,
     ) -> Respond {
-        match self.live_session(origin, request).await {
-            Ok(Some(_)) => return go_on(origin, &target, Reason::LoginResumed),
-            Ok(None) => {}
+        match browser {
+            BrowserSession::SignedIn(_) => go_on(origin, &target, Reason::LoginResumed),
             // To start again would send the browser round in circles while the store is down.
-            Err(_) => return self.failed_login(origin, request, Reason::StoreUnavailable, Some(&target)).await,
+            BrowserSession::Unknown(refusal) => failed_login(origin, visit, None, refusal.reason(), Some(&target)),
+            BrowserSession::Nobody if attempts >= MAX_RESTARTS => {
+                failed_login(origin, visit, None, Reason::LoginLoop, Some(&target))
+            }
+            BrowserSession::Nobody => self.begin(origin, visit, target, attempts + 1, Reason::LoginRestarted).await,
         }
-        if attempts >= MAX_RESTARTS {
-            return self.failed_login(origin, request, Reason::LoginLoop, Some(&target)).await;
-        }
-        self.begin(origin, request, target, attempts + 1, Reason::LoginRestarted).await
     }
+}
 
-    /// The refusal, as a page that says who is signed in all the same, with a link that tries again.
-    async fn failed_login(
-        &self,
-        origin: &Origin,
-        request: &Request,
-        reason: Reason,
-        target: Option<&ReturnTarget>,
-    ) -> Respond {
-        let refusal = failed(reason);
-        let session = self.live_session(origin, request).await.ok().flatten();
-        let (try_again, another) = (origin.login_url(target.unwrap_or(&ReturnTarget::root())), origin.logout_url());
-        let page = pages::problem(&Problem {
-            request_id: Some(request.request_id().as_str()),
-            signed_in_as: session.as_ref().map(|session| session.user().userid.as_str()),
-            retry_after: refusal.retry_after,
-            try_again: try_again.ok().as_ref(),
-            use_another_account: another.ok().filter(|_| session.is_some()).as_ref(),
-            ..Problem::new(refusal.disposition, reason)
-        });
-        Respond { body: Body::Page(page), ..refusal }
-    }
+/// The refusal, as a page that says who is signed in all the same, with a link that tries again.
+fn failed_login(
+    origin: &Origin,
+    visit: &Visit<'_>,
+    who: Option<&str>,
+    reason: Reason,
+    target: Option<&ReturnTarget>,
+) -> Respond {
+    let refusal = failed_sign_in(reason);
+    let (try_again, another) = (origin.login_url(target.map_or("/", ReturnTarget::as_str)), origin.logout_url());
+    let page = pages::problem(&Problem {
+        request_id: Some(visit.request().request_id().as_str()),
+        signed_in_as: who,
+        retry_after: refusal.retry_after(),
+        try_again: try_again.ok().as_ref(),
+        use_another_account: another.ok().filter(|_| who.is_some()).as_ref(),
+        ..Problem::new(refusal.disposition(), reason)
+    });
+    Respond::page(refusal, page)
 }
 
 fn go_on(origin: &Origin, target: &ReturnTarget, reason: Reason) -> Respond {
     match on_origin(origin, target.as_str()) {
-        Some(location) => Respond::redirect(reason, Disposition::SeeOther, location),
-        None => Respond::new(Reason::Internal, Disposition::Internal),
+        Some(location) => Respond::redirect(reason, location),
+        None => Respond::new(Reason::Internal),
     }
 }

@@ -2,16 +2,18 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{Endpoints, Origin, is_same_origin, on_origin};
+use super::common::{Endpoints, is_same_origin, on_origin};
 use crate::{
-    decision::{Body, Disposition, HeaderText, Location, RETRY_AFTER, Respond, SetCookie},
-    oidc::ReturnTarget,
+    authn::BrowserSession,
+    decision::{Location, Refusal, Respond, SetCookie},
+    origin::Origin,
     pages::{self, LogoutForm},
     panics::passed_on,
-    reason::Reason,
-    request::{Kind, Request},
-    session::{Session, Tokens},
+    reason::{Disposition, Reason},
+    request::Kind,
+    session::Tokens,
     store::StoreError,
+    visit::Visit,
 };
 
 /// The parameter of the signed-out address that leads on to the provider.
@@ -24,66 +26,64 @@ const MAX_SESSIONS: usize = 4;
 impl Endpoints {
     /// `POST` from a page of this origin ends the session; so does `GET` from a link on one. Any other `GET` gets a page
     /// with a button, any other `POST` is refused: a sibling host must not be able to sign people out.
-    pub(super) async fn logout(&self, origin: &Origin, request: &Request, session: Option<&Arc<Session>>) -> Respond {
+    pub(super) async fn logout(&self, origin: &Origin, visit: &Visit<'_>, browser: &BrowserSession) -> Respond {
+        let request = visit.request();
         match request.method() {
-            "POST" if is_same_origin(origin, request) => self.end(origin, request).await,
-            "POST" => Respond::new(Reason::CrossOrigin, Disposition::Forbidden),
-            "GET" if request.headers().single("sec-fetch-site") == Some("same-origin") && is_top_level(request) => {
-                self.end(origin, request).await
+            "POST" if is_same_origin(visit) => self.end(origin, visit).await,
+            "POST" => Respond::new(Reason::CrossOrigin),
+            "GET" if request.headers().single("sec-fetch-site") == Some("same-origin") && is_top_level(visit) => {
+                self.end(origin, visit).await
             }
-            "GET" | "HEAD" => self.ask(origin, session),
-            _ => Respond {
-                allow_methods: Some(HeaderText::from_static("GET, HEAD, POST")),
-                ..Respond::new(Reason::MethodNotAllowed, Disposition::MethodNotAllowed)
-            },
+            "GET" | "HEAD" => self.ask(origin, browser.userid()),
+            _ => Respond::method_not_allowed("GET, HEAD, POST"),
         }
     }
 
     /// The page after a logout. A browser that a script sends here goes on to the provider first; one that comes back
     /// from there goes on to where the configuration wants it.
-    pub(super) fn signed_out(&self, origin: &Origin, request: &Request) -> Respond {
-        let query = request.query();
+    pub(super) fn signed_out(&self, origin: &Origin, visit: &Visit<'_>) -> Respond {
+        let query = visit.request().query();
         let parameter = |name| query.parameter(name).ok().flatten();
-        if request.kind() == Kind::Navigation {
+        if visit.kind() == Kind::Navigation {
             let provider = parameter(CONTINUE_PARAMETER)
                 .and_then(|parameter| self.oidc.rp_initiated_logout.resumed_logout(&origin.login, &parameter));
             if let Some(location) = provider {
-                return Respond::redirect(Reason::SignedOut, Disposition::SeeOther, location);
+                return Respond::redirect(Reason::SignedOut, location);
             }
             let is_back = parameter(STATE_PARAMETER)
                 .is_some_and(|state| self.oidc.rp_initiated_logout.is_back_from_logout(&origin.login, &state));
             if is_back && origin.after_logout.as_str() != origin.login.post_logout_redirect_uri.as_str() {
-                return Respond::redirect(Reason::SignedOut, Disposition::SeeOther, origin.after_logout.clone());
+                return Respond::redirect(Reason::SignedOut, origin.after_logout.clone());
             }
         }
-        match origin.login_url(&ReturnTarget::root()) {
-            Ok(sign_in) => Respond::page(Reason::Page, Disposition::Ok, pages::signed_out(&sign_in)),
-            Err(_) => Respond::new(Reason::Internal, Disposition::Internal),
+        match origin.login_url("/") {
+            Ok(sign_in) => Respond::page(Reason::Page, pages::signed_out(&sign_in)),
+            Err(_) => Respond::new(Reason::Internal),
         }
     }
 
-    async fn end(&self, origin: &Origin, request: &Request) -> Respond {
-        let cookies = request.cookies();
+    async fn end(&self, origin: &Origin, visit: &Visit<'_>) -> Respond {
+        let cookies = visit.request().cookies();
         let mut tickets = self.tickets(cookies.values(&origin.session_cookie));
         let first: Vec<String> = tickets.by_ref().take(MAX_SESSIONS).map(str::to_owned).collect();
         let more = tickets.next().is_some();
         let Ok(tokens) = self.end_all(origin, first).await else {
-            return Respond::new(Reason::StoreUnavailable, Disposition::Unavailable).with_retry_after(RETRY_AFTER);
+            return Respond::new(Reason::StoreUnavailable);
         };
         let answer = if more {
             // Not "signed out": the session that was meant may be one of those that live on.
-            Respond::new(Reason::TicketInvalid, Disposition::BadRequest)
-        } else if is_top_level(request) {
+            Refusal::new(Reason::TicketInvalid).instead(Disposition::BadRequest).into()
+        } else if is_top_level(visit) {
             let location = self
                 .oidc
                 .rp_initiated_logout
                 .end_session_url(&origin.login, tokens.as_ref().map(|tokens| &tokens.id_token));
             let location = location.unwrap_or_else(|| origin.after_logout.clone());
-            Respond::redirect(Reason::SignedOut, Disposition::SeeOther, location)
+            Respond::redirect(Reason::SignedOut, location)
         } else {
             let location = self.address_for_script(origin, tokens.as_ref());
             let body = serde_json::json!({ "afterLogoutURL": location.as_str() }).to_string();
-            Respond { body: Body::Json(body), ..Respond::new(Reason::SignedOut, Disposition::Created) }
+            Respond::json(Refusal::new(Reason::SignedOut).instead(Disposition::Created), body)
         };
         match SetCookie::deletion(&origin.session_cookie) {
             Ok(cookie) => answer.with_cookie(cookie),
@@ -137,18 +137,17 @@ impl Endpoints {
         passed_on(ended.await).unwrap_or_else(|cancelled| Err(StoreError::Unavailable(cancelled.to_string())))
     }
 
-    fn ask(&self, origin: &Origin, session: Option<&Arc<Session>>) -> Respond {
+    fn ask(&self, origin: &Origin, who: Option<&str>) -> Respond {
         let (Ok(action), Some(stay)) = (origin.logout_url(), on_origin(origin, "/")) else {
-            return Respond::new(Reason::Internal, Disposition::Internal);
+            return Respond::new(Reason::Internal);
         };
         let through = self.oidc.rp_initiated_logout.end_session_endpoint(&origin.login);
         let form = LogoutForm { action: &action, leads_to: Some(&origin.after_logout), through: through.as_ref() };
-        let who = session.map(|session| session.user().userid.as_str());
-        Respond::page(Reason::Page, Disposition::Ok, pages::confirm_logout(form, who, &stay))
+        Respond::page(Reason::Page, pages::confirm_logout(form, who, &stay))
     }
 }
 
 /// Whether a browser shows what we answer: by Fetch Metadata, or by what it accepts where it sends none.
-fn is_top_level(request: &Request) -> bool {
-    matches!(request.kind(), Kind::Navigation | Kind::Submission)
+fn is_top_level(visit: &Visit<'_>) -> bool {
+    matches!(visit.kind(), Kind::Navigation | Kind::Submission)
 }

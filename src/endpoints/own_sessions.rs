@@ -2,59 +2,48 @@
 
 use std::sync::Arc;
 
-use super::{Endpoints, Origin, challenge, for_people, is_same_origin};
+use super::common::{Endpoints, for_people, is_same_origin};
 use crate::{
-    decision::{Disposition, HeaderText, Location, LocationError, RETRY_AFTER, Respond},
+    authn::BrowserSession,
+    decision::{Location, LocationError, Respond},
     oidc::ReturnTarget,
+    origin::{END_PARAMETER, Origin, TOKEN_PARAMETER},
     pages::{self, LogoutForm, OwnSession, OwnSessions},
     panics::passed_on,
     reason::Reason,
     request::{Kind, Request},
     session::{Handle, Session, SessionListing},
     store::StoreError,
+    visit::Visit,
 };
 
-/// The query parameters of our forms: which session ends, and the token that says that the form is ours.
-const END_PARAMETER: &str = "end";
-const TOKEN_PARAMETER: &str = "token";
 /// The value that names all sessions but the one that asks. No handle: those have 12 characters.
 const OTHERS: &str = "others";
 
 impl Endpoints {
     /// `GET` as a navigation shows the sessions; `POST` of a form of that page ends what it names.
-    pub(super) async fn own_sessions(
-        &self,
-        origin: &Origin,
-        request: &Request,
-        session: Option<&Arc<Session>>,
-    ) -> Respond {
-        let (kind, method) = (request.kind(), request.method());
-        match (method, session) {
+    pub(super) async fn own_sessions(&self, origin: &Origin, visit: &Visit<'_>, browser: &BrowserSession) -> Respond {
+        let (kind, request) = (visit.kind(), visit.request());
+        match (request.method(), browser.session()) {
             ("GET" | "HEAD", Some(session)) if kind == Kind::Navigation => self.list_own(origin, session).await,
             ("GET" | "HEAD", None) if kind == Kind::Navigation => {
-                self.begin(origin, request, ReturnTarget::root(), 0, Reason::LoginStarted).await
+                self.begin(origin, visit, ReturnTarget::root(), 0, Reason::LoginStarted).await
             }
-            ("GET" | "HEAD", Some(_)) => Respond::new(Reason::NotANavigation, Disposition::BadRequest),
-            ("POST", _) if !is_same_origin(origin, request) => {
-                Respond::new(Reason::CrossOrigin, Disposition::Forbidden)
-            }
+            ("GET" | "HEAD", Some(_)) => Respond::new(Reason::NotANavigation),
+            ("POST", _) if !is_same_origin(visit) => Respond::new(Reason::CrossOrigin),
             ("POST", Some(session)) => self.end_own(origin, request, session).await,
-            ("GET" | "HEAD" | "POST", None) => Respond {
-                challenge: Some(challenge(Reason::NotSignedIn)),
-                ..Respond::new(Reason::NotSignedIn, Disposition::Unauthorized)
-            },
-            _ => Respond {
-                allow_methods: Some(HeaderText::from_static("GET, HEAD, POST")),
-                ..Respond::new(Reason::MethodNotAllowed, Disposition::MethodNotAllowed)
-            },
+            ("GET" | "HEAD" | "POST", None) => Respond::new(Reason::NotSignedIn),
+            _ => Respond::method_not_allowed("GET, HEAD, POST"),
         }
     }
 
     async fn list_own(&self, origin: &Origin, session: &Session) -> Respond {
         let user = session.user();
-        let Ok(listed) = self.sessions.list_subject(&user.issuer, &user.subject).await else { return unavailable() };
+        let Ok(listed) = self.sessions.list_subject(&user.issuer, &user.subject).await else {
+            return Respond::new(Reason::StoreUnavailable);
+        };
         let page = self.page(origin, session, &listed);
-        page.unwrap_or_else(|_| Respond::new(Reason::Internal, Disposition::Internal))
+        page.unwrap_or_else(|_| Respond::new(Reason::Internal))
     }
 
     fn page(&self, origin: &Origin, session: &Session, listed: &[SessionListing]) -> Result<Respond, LocationError> {
@@ -84,23 +73,23 @@ impl Endpoints {
             end_others: others.as_ref(),
             logout: LogoutForm { action: &action, leads_to: Some(&origin.after_logout), through: through.as_ref() },
         });
-        Ok(Respond::page(Reason::Page, Disposition::Ok, page))
+        Ok(Respond::page(Reason::Page, page))
     }
 
     async fn end_own(&self, origin: &Origin, request: &Request, session: &Arc<Session>) -> Respond {
         let parameter = |name| request.query().parameter(name).ok().flatten();
         let (Some(end), Some(token)) = (parameter(END_PARAMETER), parameter(TOKEN_PARAMETER)) else {
-            return Respond::new(Reason::CrossOrigin, Disposition::Forbidden);
+            return Respond::new(Reason::CrossOrigin);
         };
         if !self.sessions.is_form_token(session, &end, &token) {
-            return Respond::new(Reason::CrossOrigin, Disposition::Forbidden);
+            return Respond::new(Reason::CrossOrigin);
         }
         if self.end_chosen(session, end).await.is_err() {
-            return unavailable();
+            return Respond::new(Reason::StoreUnavailable);
         }
         match origin.sessions_url() {
-            Ok(list) => Respond::redirect(Reason::SignedOut, Disposition::SeeOther, list),
-            Err(_) => Respond::new(Reason::Internal, Disposition::Internal),
+            Ok(list) => Respond::redirect(Reason::SignedOut, list),
+            Err(_) => Respond::new(Reason::Internal),
         }
     }
 
@@ -117,24 +106,5 @@ impl Endpoints {
             }
         });
         passed_on(ended.await).unwrap_or_else(|cancelled| Err(StoreError::Unavailable(cancelled.to_string())))
-    }
-}
-
-fn unavailable() -> Respond {
-    Respond::new(Reason::StoreUnavailable, Disposition::Unavailable).with_retry_after(RETRY_AFTER)
-}
-
-impl Origin {
-    /// The address of the page.
-    pub(super) fn sessions_url(&self) -> Result<Location, LocationError> {
-        Location::on_origin(&self.login.url, &format!("{}/sessions", self.path_prefix))
-    }
-
-    fn end_session_url(&self, end: &str, token: &str) -> Result<Location, LocationError> {
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair(END_PARAMETER, end)
-            .append_pair(TOKEN_PARAMETER, token)
-            .finish();
-        Location::on_origin(&self.login.url, &format!("{}/sessions?{query}", self.path_prefix))
     }
 }

@@ -1,42 +1,40 @@
 //! Tells people and scripts who they are here.
 
-use std::sync::Arc;
-
-use super::{Endpoints, Origin, challenge, for_people, refuse_other_than_get};
+use super::common::{Endpoints, for_people, refuse_other_than_get};
 use crate::{
-    decision::{Body, Disposition, Respond},
+    authn::BrowserSession,
+    decision::Respond,
     oidc::ReturnTarget,
+    origin::Origin,
     pages::{self, LogoutForm, WhoAmI},
     principal::{Email, Group},
     reason::Reason,
-    request::{Kind, Provenance, Request},
+    request::{Kind, Provenance},
     session::Session,
+    visit::Visit,
 };
 
 impl Endpoints {
-    pub(super) async fn who_am_i(&self, origin: &Origin, request: &Request, session: Option<&Arc<Session>>) -> Respond {
-        if let Some(refusal) = refuse_other_than_get(request) {
+    pub(super) async fn who_am_i(&self, origin: &Origin, visit: &Visit<'_>, browser: &BrowserSession) -> Respond {
+        if let Some(refusal) = refuse_other_than_get(visit) {
             return refusal;
         }
         // A sibling's page must not learn who its visitor is.
-        let foreign = request.provenance(Some(&origin.login.url), &[]) == Provenance::CrossOrigin;
-        match session.filter(|_| !foreign || request.kind() == Kind::Navigation) {
-            Some(session) if request.kind().wants_page() => self.who_am_i_page(origin, session),
+        let foreign = visit.provenance(&[]) == Provenance::CrossOrigin;
+        match browser.session().filter(|_| !foreign || visit.kind() == Kind::Navigation) {
+            Some(session) if visit.kind().wants_page() => self.who_am_i_page(origin, session),
             Some(session) => document(session),
-            None if request.kind() == Kind::Navigation => {
+            None if visit.kind() == Kind::Navigation => {
                 let target = ReturnTarget::root();
-                self.begin(origin, request, target, 0, Reason::LoginStarted).await
+                self.begin(origin, visit, target, 0, Reason::LoginStarted).await
             }
-            None => Respond {
-                challenge: Some(challenge(Reason::NotSignedIn)),
-                ..Respond::new(Reason::NotSignedIn, Disposition::Unauthorized)
-            },
+            None => Respond::new(Reason::NotSignedIn),
         }
     }
 
     fn who_am_i_page(&self, origin: &Origin, session: &Session) -> Respond {
         let (Ok(action), Ok(sessions)) = (origin.logout_url(), origin.sessions_url()) else {
-            return Respond::new(Reason::Internal, Disposition::Internal);
+            return Respond::new(Reason::Internal);
         };
         let through = self.oidc.rp_initiated_logout.end_session_endpoint(&origin.login);
         let user = session.user();
@@ -52,7 +50,7 @@ impl Endpoints {
             sessions: &sessions,
             logout: LogoutForm { action: &action, leads_to: Some(&origin.after_logout), through: through.as_ref() },
         });
-        Respond::page(Reason::Page, Disposition::Ok, page)
+        Respond::page(Reason::Page, page)
     }
 }
 
@@ -66,5 +64,5 @@ fn document(session: &Session) -> Respond {
         "last_seen_at": session.last_seen().as_unix_seconds(),
         "expires_at": session.expires_at().as_unix_seconds(),
     });
-    Respond { body: Body::Json(body.to_string()), ..Respond::new(Reason::Page, Disposition::Ok) }
+    Respond::json(Reason::Page, body.to_string())
 }

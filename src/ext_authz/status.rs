@@ -2,7 +2,7 @@
 
 use tonic::Code;
 
-use crate::decision::Disposition;
+use crate::reason::Disposition;
 
 /// The HTTP status (RFC 9110 section 15; 421 is section 15.5.20, 429 RFC 6585 section 4).
 pub(super) const fn http(disposition: Disposition) -> u16 {
@@ -12,7 +12,7 @@ pub(super) const fn http(disposition: Disposition) -> u16 {
         Disposition::Found => 302,
         Disposition::SeeOther => 303,
         Disposition::BadRequest => 400,
-        Disposition::Unauthorized => 401,
+        Disposition::Unauthorized | Disposition::InvalidToken => 401,
         Disposition::Forbidden => 403,
         Disposition::NotFound => 404,
         Disposition::MethodNotAllowed => 405,
@@ -27,7 +27,7 @@ pub(super) const fn http(disposition: Disposition) -> u16 {
 pub(super) const fn grpc(disposition: Disposition) -> Code {
     match disposition {
         Disposition::BadRequest => Code::InvalidArgument,
-        Disposition::Found | Disposition::Unauthorized => Code::Unauthenticated,
+        Disposition::Found | Disposition::Unauthorized | Disposition::InvalidToken => Code::Unauthenticated,
         Disposition::NotFound => Code::NotFound,
         Disposition::MethodNotAllowed => Code::Unimplemented,
         Disposition::TooManyRequests => Code::ResourceExhausted,
@@ -49,7 +49,7 @@ pub(super) const fn title(disposition: Disposition) -> &'static str {
         Disposition::Found => "Found",
         Disposition::SeeOther => "See Other",
         Disposition::BadRequest => "Bad Request",
-        Disposition::Unauthorized => "Unauthorized",
+        Disposition::Unauthorized | Disposition::InvalidToken => "Unauthorized",
         Disposition::Forbidden => "Forbidden",
         Disposition::NotFound => "Not Found",
         Disposition::MethodNotAllowed => "Method Not Allowed",

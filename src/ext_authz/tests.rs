@@ -11,32 +11,13 @@ use http::HeaderName;
 use super::{decode, encode, status};
 use crate::{
     check::{CheckRecord, Checked},
-    decision::{Allow, Body, Decision, Disposition, HeaderText, Location, Mutations, Page, Respond, SetCookie},
-    reason::Reason,
+    decision::{Allow, Body, Decision, HeaderText, Location, Mutations, Page, Respond, SetCookie},
+    reason::{Disposition, Reason},
     request::Kind,
 };
 
 fn checked(decision: Decision, kind: Kind) -> Checked {
     Checked { decision, record: CheckRecord::for_tests("request-1"), kind }
-}
-
-fn every_disposition() -> Vec<Disposition> {
-    use Disposition as D;
-    vec![
-        D::Ok,
-        D::Created,
-        D::Found,
-        D::SeeOther,
-        D::BadRequest,
-        D::Unauthorized,
-        D::Forbidden,
-        D::NotFound,
-        D::MethodNotAllowed,
-        D::Misdirected,
-        D::TooManyRequests,
-        D::Unavailable,
-        D::Internal,
-    ]
 }
 
 fn denied(response: CheckResponse) -> (i32, i32, Vec<(String, String)>, String) {
@@ -48,9 +29,9 @@ fn denied(response: CheckResponse) -> (i32, i32, Vec<(String, String)>, String) 
 
 #[test]
 fn no_answer_of_ours_can_be_read_as_allowed() {
-    for disposition in every_disposition() {
+    for disposition in Disposition::ALL {
         for kind in [Kind::Navigation, Kind::Script, Kind::Grpc, Kind::WebSocket] {
-            let respond = Respond::new(Reason::NotSignedIn, disposition);
+            let respond = Respond { disposition, ..Respond::new(Reason::NotSignedIn) };
             let (grpc, http, headers, _) = denied(encode::response(checked(Decision::Respond(respond), kind)));
             assert_ne!(grpc, 0, "{disposition:?}");
             assert_eq!(http, i32::from(status::http(disposition)));
@@ -78,7 +59,7 @@ fn headers_overwrite_and_none_is_both_set_and_removed() {
 
 #[test]
 fn a_program_is_told_the_reason_and_the_request_id() {
-    let respond = Respond::new(Reason::NotPermitted, Disposition::Forbidden);
+    let respond = Respond::new(Reason::NotPermitted);
     let (_, _, headers, body) = denied(encode::response(checked(Decision::Respond(respond), Kind::Script)));
     assert!(headers.contains(&("content-type".into(), "application/problem+json".into())));
     let document: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -89,7 +70,7 @@ fn a_program_is_told_the_reason_and_the_request_id() {
 
 #[test]
 fn a_grpc_caller_gets_trailers_and_no_body() {
-    let respond = Respond::new(Reason::ApiServerUnavailable, Disposition::Unavailable);
+    let respond = Respond::new(Reason::ApiServerUnavailable);
     let (_, _, headers, body) = denied(encode::response(checked(Decision::Respond(respond), Kind::Grpc)));
     assert_eq!(body, "");
     assert!(headers.contains(&("grpc-status".into(), "14".into())));
@@ -107,13 +88,29 @@ fn every_header_of_an_answer_occurs_once() {
         retry_after: Some(std::time::Duration::from_millis(1)),
         challenge: Some(HeaderText::from_static("Bearer")),
         allow_methods: Some(HeaderText::from_static("GET")),
-        ..Respond::new(Reason::Page, Disposition::Ok)
+        ..Respond::new(Reason::Page)
     };
     let (_, _, headers, _) = denied(encode::response(checked(Decision::Respond(respond), Kind::Navigation)));
     let names: BTreeSet<_> = headers.iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), headers.len());
     assert_eq!(names.iter().filter(|name| **name == "set-cookie").count(), 1);
     assert!(headers.contains(&("retry-after".into(), "1".into())), "never 0, which would mean at once");
+}
+
+#[test]
+fn the_document_tells_the_status_of_every_reason() {
+    let rows =
+        include_str!("../../docs/reasons.md").lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let told: Vec<(&str, &str)> =
+        rows.map(|(code, rest)| (code, rest.split('|').nth(1).unwrap_or_default().trim())).collect();
+    let statuses = |reason: &Reason| {
+        let statuses = reason.dispositions().iter().map(|kind| status::http(*kind).to_string());
+        statuses.collect::<Vec<_>>().join(", ")
+    };
+    let given: Vec<(&str, String)> = Reason::ALL.iter().map(|reason| (reason.as_str(), statuses(reason))).collect();
+    let given =
+        given.iter().map(|(code, statuses)| (*code, if statuses.is_empty() { "passes" } else { statuses.as_str() }));
+    assert_eq!(told, given.collect::<Vec<_>>());
 }
 
 fn request(http: attribute_context::HttpRequest) -> CheckRequest {

@@ -151,10 +151,7 @@ impl Assertions {
             email: principal.email().map(Email::as_str),
             groups: groups.map(|groups| groups.iter().map(|group| group.as_str()).collect()),
             groups_omitted: groups.is_none_or(|groups| groups.len() < principal.groups().names().len()),
-            method: match method {
-                Method::Session => "session",
-                Method::Bearer => "bearer",
-            },
+            method: method.name(),
         };
         let signed = self.keys.load().sign(now, &claims);
         let header = signed.ok().and_then(|signed| HeaderText::parse(signed).ok());
@@ -173,7 +170,7 @@ fn cache_key(principal: &Principal, proof: Proof<'_>, audience: &str) -> CacheKe
     let fields = [
         proof.credential.name,
         &version,
-        proof.method.as_str().as_bytes(),
+        proof.method.name().as_bytes(),
         audience.as_bytes(),
         subject.as_bytes(),
         userid.as_bytes(),

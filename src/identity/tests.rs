@@ -54,7 +54,7 @@ fn user(groups: &[&str]) -> Principal {
 }
 
 fn proof(name: &[u8], version: u64) -> Proof<'_> {
-    Proof { method: Method::Session, credential: CredentialKey { name, version } }
+    Proof { method: Method::SESSION, credential: CredentialKey { name, version } }
 }
 
 fn value(mutations: &Mutations, name: &str) -> Option<String> {

@@ -7,11 +7,11 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use futures::future::join_all;
 
 use self::script::{AUDIENCE, Behaviour, House, ISSUER, TokenSpec};
-use super::{Audiences, Config, ConfigError, Refusal, ReviewError, ServiceAccountTokens};
-use crate::{clock::Clock as _, reason::Reason, secret};
+use super::{Audiences, Config, ConfigError, ReviewError, ServiceAccountTokens};
+use crate::{clock::Clock as _, decision::Refusal, reason::Reason, secret};
 
 fn reason(refusal: Refusal) -> Reason {
-    refusal.reason
+    refusal.reason()
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn what_can_be_refused_without_the_api_server_is() {
         (String::new(), Reason::BearerNotJwt),
     ];
     for (token, expected) in cases {
-        assert_eq!(house.tokens.judge(&token).await.unwrap_err().reason, expected, "{token}");
+        assert_eq!(house.tokens.judge(&token).await.unwrap_err().reason(), expected, "{token}");
     }
     assert_eq!(house.api.reviews(), 0);
     assert!(house.tokens.judge(&house.token(TokenSpec { expires: Some(now - 59), ..spec() })).await.is_ok());
@@ -70,7 +70,7 @@ async fn ten_thousand_forgeries_cost_no_review() {
     for number in 0..10_000 {
         let name = format!("robot-{number}");
         let token = house.forged(TokenSpec { name: &name, ..TokenSpec::default() });
-        assert_eq!(house.tokens.judge(&token).await.unwrap_err().reason, Reason::TokenSignature);
+        assert_eq!(house.tokens.judge(&token).await.unwrap_err().reason(), Reason::TokenSignature);
     }
     assert_eq!(house.api.reviews(), 0);
     assert_eq!(house.api.key_fetches(), 1);
@@ -105,7 +105,7 @@ async fn answers_that_do_not_agree_with_the_token_are_refused() {
         house.api.behave(behaviour);
         let token = house.token(TokenSpec::default());
         let refusal = house.tokens.judge(&token).await.unwrap_err();
-        assert_eq!((refusal.reason, refusal.retry_after), (expected, None), "{lie}");
+        assert_eq!((refusal.reason(), refusal.retry_after()), (expected, None), "{lie}");
     }
 }
 
@@ -176,8 +176,8 @@ async fn failures_are_never_remembered() {
     for (error, expected, seconds) in failures {
         house.api.behave(Behaviour::Fail(error.clone()));
         let refusal = house.tokens.judge(&token).await.unwrap_err();
-        assert_eq!(refusal.reason, expected, "{error}");
-        assert_eq!(refusal.retry_after, Some(Duration::from_secs(seconds)), "{error}");
+        assert_eq!(refusal.reason(), expected, "{error}");
+        assert_eq!(refusal.retry_after(), Some(Duration::from_secs(seconds)), "{error}");
         assert!(!house.tokens.is_answered());
     }
     house.api.behave(Behaviour::Honest);
@@ -195,8 +195,8 @@ async fn an_api_server_that_hangs_is_given_up_and_cached_answers_hold_meanwhile(
 
     let in_time = tokio::time::timeout(Duration::from_millis(3_001), house.tokens.judge(&other)).await;
     let refusal = in_time.expect("the deadline is three seconds").unwrap_err();
-    assert_eq!(refusal.reason, Reason::ApiServerUnavailable);
-    assert!(refusal.retry_after.is_some());
+    assert_eq!(refusal.reason(), Reason::ApiServerUnavailable);
+    assert!(refusal.retry_after().is_some());
     assert!(house.tokens.judge(&known).await.is_ok());
 
     house.clock.advance(Duration::from_secs(10));
@@ -267,7 +267,7 @@ async fn with_the_keys_withheld_a_flood_keeps_to_the_bound_and_a_known_token_pas
     };
     let (flood, good) = tokio::join!(flood, good);
     assert!(good.is_ok(), "{good:?}");
-    let reasons: HashSet<_> = flood.into_iter().map(|answer| answer.unwrap_err().reason).collect();
+    let reasons: HashSet<_> = flood.into_iter().map(|answer| answer.unwrap_err().reason()).collect();
     assert_eq!(reasons, HashSet::from([Reason::TokenRejected, Reason::TooManyReviews]));
     assert!(house.api.most_at_once() <= 16, "{}", house.api.most_at_once());
     assert!(house.api.most_at_once() >= 12, "{}", house.api.most_at_once());
@@ -376,11 +376,11 @@ async fn no_token_counts_before_the_api_server_has_said_whose_our_audiences_are(
         assert!(house.tokens.cached(&token).is_none(), "{known:?}: one that was accepted before");
         for token in [&token, &house.token(TokenSpec { name: "another", ..spec() })] {
             let refusal = house.tokens.judge(token).await.unwrap_err();
-            assert_eq!(refusal.reason, reason);
-            assert!(refusal.retry_after.is_some(), "{known:?}: the token itself may be good");
+            assert_eq!(refusal.reason(), reason);
+            assert!(refusal.retry_after().is_some(), "{known:?}: the token itself may be good");
         }
         let stranger = house.token(TokenSpec { audiences: &[], ..spec() });
-        assert_eq!(house.tokens.judge(&stranger).await.unwrap_err().reason, Reason::TokenAudience);
+        assert_eq!(house.tokens.judge(&stranger).await.unwrap_err().reason(), Reason::TokenAudience);
     }
     assert_eq!(house.api.reviews(), reviews, "nobody was asked about a token meanwhile");
     house.tokens.assume(Audiences::NotAskable);

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     calls::{Part, Places, SharedCalls, Wanted},
     clock::SharedClock,
+    decision::Refusal,
     jose,
     memory::{self, Budget, Taken},
     reason::Reason,
@@ -29,29 +30,8 @@ use crate::{
 const PLACE_WAIT: Duration = Duration::from_millis(500);
 /// How many calls may wait for each place.
 const WAITING_PER_PLACE: usize = 64;
-/// When to come back after there was no place.
-const RETRY_SOON: Duration = Duration::from_secs(1);
 /// What a call takes beside its token, in bytes.
 const CALL_BYTES: usize = 4 * 1024;
-/// When to come back after the API server did not answer.
-const RETRY_LATER: Duration = Duration::from_secs(5);
-/// When to come back where only an operator can help.
-const RETRY_MUCH_LATER: Duration = Duration::from_mins(1);
-
-/// Why a token was not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The reason.
-    pub reason: Reason,
-    /// When to try again, where the token itself may be good.
-    pub retry_after: Option<Duration>,
-}
-
-impl From<Reason> for Refusal {
-    fn from(reason: Reason) -> Self {
-        Self { reason, retry_after: None }
-    }
-}
 
 /// The judge of ServiceAccount tokens. Clones share caches and bounds.
 #[derive(Clone, Debug)]
@@ -192,7 +172,7 @@ impl ServiceAccountTokens {
     /// Judges a bearer token.
     ///
     /// # Errors
-    /// The refusal. Where it is for want of an answer, `retry_after` says when to try again.
+    /// The refusal. Where it is for want of an answer, it says when to try again.
     pub async fn judge(&self, token: &str) -> Result<Arc<ReviewedServiceAccount>, Refusal> {
         let judge = &self.0;
         if token.len() > jose::MAX_TOKEN_BYTES {
@@ -212,7 +192,7 @@ impl ServiceAccountTokens {
             .map_err(|reason| judge.refused_by(Source::Claims, reason))?;
         if !known.may_judge() {
             judge.metrics.verdict(Source::None);
-            return Err(Refusal::of_audiences(known));
+            return Err(unknown_audiences(known));
         }
         if let Some(reason) = judge.verdicts.refused(&key, &*judge.clock) {
             return Err(judge.refused_by(Source::NegativeCache, reason));
@@ -220,7 +200,7 @@ impl ServiceAccountTokens {
         if let Some(signatures) = &judge.signatures {
             signatures.verify(&unverified).await.map_err(|reason| judge.refused_by(Source::Signature, reason))?;
         }
-        let late = || CallResult::Failed(Refusal::unavailable());
+        let late = || CallResult::Failed(Reason::ApiServerUnavailable.into());
         let result = timeout(judge.config.timeout, judge.review(key, token, &claims)).await.unwrap_or_else(|_| late());
         match result {
             CallResult::Decided(Ok(account)) => {
@@ -289,7 +269,7 @@ impl Judge {
                 false if running < most => self.room.take_common(bytes),
                 false => None,
             };
-            let room = room.ok_or_else(|| CallResult::Failed(Refusal::too_many(RETRY_SOON)))?;
+            let room = room.ok_or_else(|| CallResult::Failed(Reason::TooManyReviews.into()))?;
             Ok(Arc::clone(self).call(key, SecretString::new(token.to_owned()), claims.clone(), was_good, room))
         })
     }
@@ -305,7 +285,7 @@ impl Judge {
     ) -> CallResult {
         let wanted = if was_good { Wanted::ByTheKnown } else { Wanted::ByAnybody };
         let Some(_place) = self.places.take(wanted, PLACE_WAIT).await else {
-            return CallResult::Failed(Refusal::too_many(RETRY_SOON));
+            return CallResult::Failed(Reason::TooManyReviews.into());
         };
         let started = self.clock.monotonic();
         let running = self.metrics.running();
@@ -319,7 +299,7 @@ impl Judge {
             Err(error) => {
                 self.metrics.reviewed((&error).into(), took);
                 self.reach.note_failure(&error);
-                return CallResult::Failed((&error).into());
+                return failed(&error);
             }
         };
         self.reach.note_answer();
@@ -349,31 +329,25 @@ fn join(texts: &[String]) -> Vec<u8> {
     texts.iter().flat_map(|text| (text.len() as u64).to_be_bytes().into_iter().chain(text.bytes())).collect()
 }
 
-impl Refusal {
-    /// Nothing is judged while an audience of ours is the API server's own, or may be.
-    const fn of_audiences(known: Audiences) -> Self {
-        match known {
-            Audiences::ApiServers => Self { reason: Reason::AudienceShared, retry_after: Some(RETRY_MUCH_LATER) },
-            _ => Self::unavailable(),
-        }
-    }
-
-    const fn unavailable() -> Self {
-        Self { reason: Reason::ApiServerUnavailable, retry_after: Some(RETRY_LATER) }
-    }
-
-    const fn too_many(retry_after: Duration) -> Self {
-        Self { reason: Reason::TooManyReviews, retry_after: Some(retry_after) }
-    }
+/// Nothing is judged while an audience of ours is the API server's own, or may be.
+const fn unknown_audiences(known: Audiences) -> Refusal {
+    Refusal::new(match known {
+        Audiences::ApiServers => Reason::AudienceShared,
+        Audiences::Unknown | Audiences::NotAskable | Audiences::Ours => Reason::ApiServerUnavailable,
+    })
 }
 
-impl From<&ReviewError> for Refusal {
-    fn from(error: &ReviewError) -> Self {
-        match error {
-            ReviewError::RateLimited { retry_after } => Self::too_many(retry_after.unwrap_or(RETRY_SOON)),
-            _ => Self::unavailable(),
-        }
-    }
+fn failed(error: &ReviewError) -> CallResult {
+    CallResult::Failed(match error {
+        ReviewError::RateLimited { retry_after: Some(after) } => Refusal::new(Reason::TooManyReviews).retry_in(*after),
+        ReviewError::RateLimited { retry_after: None } => Reason::TooManyReviews.into(),
+        ReviewError::Deadline
+        | ReviewError::Forbidden
+        | ReviewError::Unauthenticated
+        | ReviewError::NotFound
+        | ReviewError::Malformed(_)
+        | ReviewError::Unavailable(_) => Reason::ApiServerUnavailable.into(),
+    })
 }
 
 impl From<Objection> for Reason {

@@ -2,10 +2,11 @@
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use super::{config::LoginOrigin, return_target::ReturnTarget};
+use super::return_target::ReturnTarget;
 use crate::{
     calls::{Memory, SharedCalls},
     memory::{self, Budget},
+    origin::LoginOrigin,
     reason::Reason,
     secret::SecretString,
     session::Session,

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use openidconnect::RedirectUrl;
-use url::Url;
-
-use crate::{principal::ProviderName, providers::ProviderConfig};
+use crate::providers::ProviderConfig;
 
 /// The configuration of sign-in.
 #[derive(Clone, Debug)]
@@ -14,27 +11,6 @@ pub struct Config {
     pub providers: Vec<ProviderConfig>,
     /// What strangers can cause, and how much of it.
     pub limits: Limits,
-}
-
-/// One public origin, as far as sign-in goes.
-#[derive(Clone, Debug)]
-pub struct LoginOrigin {
-    /// Scheme, host and port, as configured, without a trailing slash.
-    pub url: String,
-    /// The provider that people of this origin sign in at.
-    pub provider: ProviderName,
-    /// The name of the login cookie, `__Host-…-login`.
-    pub login_cookie: String,
-    /// Where the provider sends browsers back to: the absolute URL of the callback, from the configuration alone.
-    pub redirect_uri: Url,
-    /// Where the provider sends browsers back to once they are signed out there.
-    pub post_logout_redirect_uri: Url,
-}
-
-impl LoginOrigin {
-    pub(super) fn redirect_url(&self) -> RedirectUrl {
-        RedirectUrl::from_url(self.redirect_uri.clone())
-    }
 }
 
 /// Bounds on what anybody can cause without being signed in.

@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
-use super::{claims::MAX_NAME_BYTES, config::LoginOrigin};
+use super::claims::MAX_NAME_BYTES;
 #[cfg(test)]
 use crate::{calls::Place, principal::ProviderName};
 use crate::{
     calls::Places,
+    origin::LoginOrigin,
     pages::HostSource,
     panics::passed_on,
     providers::{Endpoint, PerProvider, Provider, Providers},

@@ -6,10 +6,10 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::config::LoginOrigin;
 use crate::{
     clock::{SharedClock, Timestamp},
     decision::Location,
+    origin::LoginOrigin,
     providers::{Known, Provider, Providers},
     secret::{Label, SecretString, SharedRootKeyRing, decode, encode},
     session::Registration,

@@ -2,13 +2,14 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use openidconnect::RedirectUrl;
 use thiserror::Error;
 
 use super::{
     authorization::authorization_url,
     callback::{CallbackOutcome, CallbackRequest, Callbacks, callbacks},
     callback_query::CallbackQuery,
-    config::{Limits, LoginOrigin},
+    config::Limits,
     exchange::{Exchange, Grant, SignedInUser},
     kept_tokens::kept,
     login_cookie::{self, LoginCookie},
@@ -21,6 +22,7 @@ use crate::{
     calls::{Closed, Lane, Part, Place, RateLimit},
     clock::{SharedClock, Timestamp},
     decision::{Location, SetCookie},
+    origin::LoginOrigin,
     providers::{Known, PerProvider, Provider, ProviderConfig, Providers, for_log},
     reason::Reason,
     secret::{SecretString, SharedRootKeyRing, constant_time_eq, sha256},
@@ -183,7 +185,7 @@ impl Inner {
         };
         let state = LoginState::begin(&provider.registration, target, attempts, cookie.binding(), now);
         let sealed = state.seal(&keys, &origin.url);
-        let url = authorization_url(provider, &known, &state, sealed, &origin.redirect_url());
+        let url = authorization_url(provider, &known, &state, sealed, &redirect_url(origin));
         let location = Location::new(&url).map_err(|_| failed(Reason::Internal))?;
         Ok(LoginStart { location, set_cookie })
     }
@@ -290,7 +292,7 @@ impl Inner {
     async fn sign_in(&self, fresh: Fresh, login_began_at: Timestamp) -> Result<(SecretString, Arc<Session>), Reason> {
         let Fresh { at, known, state, code, origin, previous_ticket, source, came_at } = fresh;
         let grant =
-            Grant { code, nonce: state.nonce, pkce_verifier: state.pkce_verifier, redirect_uri: origin.redirect_url() };
+            Grant { code, nonce: state.nonce, pkce_verifier: state.pkce_verifier, redirect_uri: redirect_url(&origin) };
         let deadline = self.callback_deadline.saturating_sub(self.clock.monotonic().saturating_sub(came_at));
         let provider = &at.provider;
         let exchange = Exchange::at(provider, &known, self.clock.now());
@@ -328,6 +330,10 @@ impl Inner {
             }
         }
     }
+}
+
+fn redirect_url(origin: &LoginOrigin) -> RedirectUrl {
+    RedirectUrl::from_url(origin.redirect_uri.clone())
 }
 
 fn new_session(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{decision::Disposition, reason::Reason};
+use crate::reason::{Disposition, Reason};
 
 /// The colour of a page, named after the class that its body carries in `style.css`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +28,12 @@ impl Tone {
 
 /// The heading: the kind of the answer, unless the reason tells more.
 pub(super) const fn heading(disposition: Disposition, reason: Reason) -> &'static str {
-    if is_failed_sign_in(reason) {
+    if let Words::SignIn(_) = words(reason) {
         return "Sign-in did not work";
     }
     match disposition {
         Disposition::BadRequest => "This request cannot be understood",
-        Disposition::Unauthorized => "Please sign in",
+        Disposition::Unauthorized | Disposition::InvalidToken => "Please sign in",
         Disposition::Forbidden => "Not allowed",
         Disposition::NotFound => "Nothing here",
         Disposition::MethodNotAllowed => "This does not work that way",
@@ -50,59 +50,138 @@ pub(super) const fn heading(disposition: Disposition, reason: Reason) -> &'stati
 /// The tone that fits the heading.
 pub(super) const fn tone(disposition: Disposition) -> Tone {
     match disposition {
-        Disposition::Unauthorized => Tone::Calm,
+        Disposition::Unauthorized | Disposition::InvalidToken => Tone::Calm,
         Disposition::TooManyRequests | Disposition::Unavailable => Tone::Wait,
-        _ => Tone::Stop,
+        Disposition::BadRequest
+        | Disposition::Forbidden
+        | Disposition::NotFound
+        | Disposition::MethodNotAllowed
+        | Disposition::Misdirected
+        | Disposition::Internal
+        | Disposition::Ok
+        | Disposition::Created
+        | Disposition::Found
+        | Disposition::SeeOther => Tone::Stop,
     }
 }
 
 /// What to do next.
 pub(super) const fn advice(disposition: Disposition, reason: Reason) -> &'static str {
+    match words(reason) {
+        Words::Advice(advice) | Words::SignIn(advice) => advice,
+        Words::OfKind => advice_of(disposition),
+    }
+}
+
+/// What to do next where only the kind of the answer is known.
+const fn advice_of(disposition: Disposition) -> &'static str {
+    match disposition {
+        Disposition::Unauthorized | Disposition::InvalidToken => "Open the page that you wanted again to sign in.",
+        Disposition::TooManyRequests | Disposition::Unavailable => {
+            "Nothing is wrong with your request. If it stays so, give the people who run this site the details below."
+        }
+        Disposition::BadRequest => {
+            "Something in the browser or between here and there sent what must not be passed on. Open the address \
+             anew; if it stays so, give the people who run this site the details below."
+        }
+        Disposition::Forbidden
+        | Disposition::NotFound
+        | Disposition::MethodNotAllowed
+        | Disposition::Misdirected
+        | Disposition::Internal
+        | Disposition::Ok
+        | Disposition::Created
+        | Disposition::Found
+        | Disposition::SeeOther => "If it stays so, give the people who run this site the details below.",
+    }
+}
+
+/// What a reason has to say of its own.
+enum Words {
+    /// Nothing: the kind of the answer tells what to do.
+    OfKind,
+    /// What to do.
+    Advice(&'static str),
+    /// What to do about a sign-in that failed.
+    SignIn(&'static str),
+}
+
+/// The words of a reason. A new one does not compile until somebody chose them.
+const fn words(reason: Reason) -> Words {
     match reason {
-        Reason::NotPermitted | Reason::DeniedByRule => {
+        Reason::NotPermitted | Reason::DeniedByRule => Words::Advice(
             "If you need access, ask the people who run this site and give them the details below. If you have another \
-             account that may, use that one."
-        }
-        Reason::CrossOrigin | Reason::NotANavigation => {
+             account that may, use that one.",
+        ),
+        Reason::CrossOrigin | Reason::NotANavigation => Words::Advice(
             "This was stopped so that other sites cannot act in your name. Open the address directly: type it or use a \
-             bookmark."
+             bookmark.",
+        ),
+        Reason::AmbiguousPath => Words::Advice(
+            "Check the address for stray characters such as doubled slashes, backslashes or dots, and open it again.",
+        ),
+        Reason::UnknownHost => Words::Advice("Check the spelling of the site's name in the address bar."),
+        Reason::NotFound | Reason::MethodNotAllowed => {
+            Words::Advice("Check the address, or go back to where you came from.")
         }
-        Reason::AmbiguousPath => {
-            "Check the address for stray characters such as doubled slashes, backslashes or dots, and open it again."
-        }
-        Reason::UnknownHost => "Check the spelling of the site's name in the address bar.",
-        Reason::NotFound | Reason::MethodNotAllowed => "Check the address, or go back to where you came from.",
-        Reason::StateInvalid => {
+        Reason::StateInvalid => Words::SignIn(
             "This happens when a sign-in took too long, was opened from a bookmark or began in another browser. Open \
-             the page that you wanted again."
-        }
-        Reason::LoginLoop => {
+             the page that you wanted again.",
+        ),
+        Reason::LoginLoop => Words::SignIn(
             "Make sure that this browser accepts cookies for this site and that the computer's clock is right, then \
-             open the page that you wanted again."
-        }
-        Reason::ProviderDenied => {
-            "The sign-in was cancelled or is not open to this account. Try again, perhaps with another account."
-        }
-        Reason::IdentityUnusable => {
+             open the page that you wanted again.",
+        ),
+        Reason::ProviderDenied => Words::SignIn(
+            "The sign-in was cancelled or is not open to this account. Try again, perhaps with another account.",
+        ),
+        Reason::IdentityUnusable => Words::SignIn(
             "Your account lacks what is needed here, often a verified e-mail address. Ask the people who run this site, \
-             and give them the details below."
-        }
-        Reason::ProviderMixUp | Reason::IdTokenInvalid | Reason::ProviderAnswerInvalid => {
+             and give them the details below.",
+        ),
+        Reason::ProviderMixUp | Reason::IdTokenInvalid | Reason::ProviderAnswerInvalid => Words::SignIn(
             "Try again. If it stays so, the sign-in is set up wrongly: give the people who run this site the details \
-             below."
-        }
-        _ => match disposition {
-            Disposition::Unauthorized => "Open the page that you wanted again to sign in.",
-            Disposition::TooManyRequests | Disposition::Unavailable => {
-                "Nothing is wrong with your request. If it stays so, give the people who run this site the details \
-                 below."
-            }
-            Disposition::BadRequest => {
-                "Something in the browser or between here and there sent what must not be passed on. Open the address \
-                 anew; if it stays so, give the people who run this site the details below."
-            }
-            _ => "If it stays so, give the people who run this site the details below.",
-        },
+             below.",
+        ),
+        Reason::Public
+        | Reason::Anonymous
+        | Reason::Session
+        | Reason::ServiceAccount
+        | Reason::Preflight
+        | Reason::LoginStarted
+        | Reason::SignedIn
+        | Reason::LoginResumed
+        | Reason::LoginRestarted
+        | Reason::SignedOut
+        | Reason::FrontChannelLogout
+        | Reason::Page
+        | Reason::MalformedRequest
+        | Reason::ProtectedHeaderHidden
+        | Reason::NotSignedIn
+        | Reason::SessionEnded
+        | Reason::TicketInvalid
+        | Reason::AuthorizationAmbiguous
+        | Reason::BearerNotAccepted
+        | Reason::BearerNotJwt
+        | Reason::BearerIssuerUnknown
+        | Reason::TokenMalformed
+        | Reason::TokenAudience
+        | Reason::TokenExpired
+        | Reason::TokenNotYetValid
+        | Reason::TokenSignature
+        | Reason::TokenRejected
+        | Reason::TokenRevoked
+        | Reason::TooManyLogins
+        | Reason::TooManyLogouts
+        | Reason::ProviderUnavailable
+        | Reason::StoreUnavailable
+        | Reason::RevocationsUnknown
+        | Reason::ApiServerUnavailable
+        | Reason::AudienceShared
+        | Reason::TooManyReviews
+        | Reason::DeadlineExceeded
+        | Reason::TooManyChecks
+        | Reason::Internal => Words::OfKind,
     }
 }
 
@@ -113,17 +192,4 @@ pub(super) fn wait(retry_after: Duration) -> String {
         seconds @ 2..120 => format!("Try again in {seconds} seconds."),
         seconds => format!("Try again in {} minutes.", seconds.div_ceil(60)),
     }
-}
-
-const fn is_failed_sign_in(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::StateInvalid
-            | Reason::LoginLoop
-            | Reason::ProviderDenied
-            | Reason::ProviderMixUp
-            | Reason::IdTokenInvalid
-            | Reason::ProviderAnswerInvalid
-            | Reason::IdentityUnusable
-    )
 }

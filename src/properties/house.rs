@@ -14,17 +14,18 @@ use url::Url;
 
 use super::provider::{self, Provider};
 use crate::{
-    authn::{BearerAuthenticator, SessionAuthenticator, SessionOrigin},
+    authn::{Authenticators, BearerAuthenticator, SessionAuthenticator},
     authz::{self, Access, PathPattern, Preflight, RuleConfig, RuleSet, ServiceAccountPattern},
     check::{self, CheckRecord, Checker, Parts},
     clock::{ManualClock, SharedClock, Timestamp},
     decision::Location,
-    endpoints::{Endpoints, Origin},
+    endpoints::Endpoints,
     ext_authz,
     identity::{self, AssertionConfig, HeaderConfig, Identity},
     jose::{AssertionKey, AssertionKeyRing, Audience},
     kubernetes::{self, ReviewAnswer, ReviewError, ReviewedUser, Reviews, ServiceAccountTokens},
-    oidc::{self, Limits, LoginOrigin, Oidc},
+    oidc::{self, Limits, Oidc},
+    origin::{LoginOrigin, Origin, Origins},
     principal::{Email, Group, Groups, User, Userid},
     request::HostName,
     revocation::{self, Revocations},
@@ -108,15 +109,13 @@ async fn build() -> (Checker, String) {
     let not_accepted = [provider::ISSUER.to_owned(), ASSERTION_ISSUER.to_owned()];
     let checker = Checker::new(Parts {
         rules: rules(),
-        bearer: BearerAuthenticator::new(Some(accounts), revocations, not_accepted),
-        session: SessionAuthenticator::new(
-            Arc::clone(&sessions),
-            oidc.providers.clone(),
-            oidc.freshness.clone(),
-            ORIGINS.map(session_origin),
-        ),
+        origins: Origins::new(ORIGINS.map(origin)),
+        authenticators: Authenticators::new(vec![
+            Box::new(BearerAuthenticator::new(Some(accounts), revocations, not_accepted)),
+            Box::new(SessionAuthenticator::new(Arc::clone(&sessions), oidc.providers.clone(), oidc.freshness.clone())),
+        ]),
         identity: identity(&clock),
-        endpoints: Endpoints::new(ORIGINS.map(origin), oidc, sessions, Arc::clone(&clock)),
+        endpoints: Endpoints::new(oidc, sessions, Arc::clone(&clock)),
         clock,
         metrics: check::Metrics::register(&mut registry),
     });
@@ -218,10 +217,6 @@ pub(super) fn assertion_keys() -> AssertionKeyRing {
     let pem = SecretBytes::new(AssertionKey::generate_pem().expose().as_bytes().to_vec());
     let key = AssertionKey::from_pem(&pem, Timestamp::from_unix_seconds(0)).expect("it was made a moment ago");
     AssertionKeyRing::new(vec![key], Duration::from_mins(90)).expect("one key makes a ring")
-}
-
-fn session_origin((host, url): (&str, &str)) -> SessionOrigin {
-    SessionOrigin { host: host.into(), url: url.into(), provider: provider::name(), cookie: SESSION_COOKIE.into() }
 }
 
 fn origin((host, url): (&str, &str)) -> Origin {

@@ -15,15 +15,16 @@ use url::Url;
 
 use super::super::{Checked, Checker, Metrics, Parts};
 use crate::{
-    authn::{BearerAuthenticator, SessionAuthenticator, SessionOrigin},
+    authn::{Authenticators, BearerAuthenticator, SessionAuthenticator},
     authz::{self, Access, PathPattern, Preflight, RuleConfig, RuleSet},
     clock::{Clock, ManualClock, SharedClock, Timestamp},
     decision::Location,
-    endpoints::{Endpoints, Origin},
+    endpoints::Endpoints,
     http_client::{HttpError, OutboundHttp, SharedHttp},
     identity::{self, AssertionConfig, HeaderConfig, Identity},
     jose::{AssertionKey, AssertionKeyRing, Audience},
-    oidc::{self, Limits, LoginOrigin, Oidc, tests::support::CountingStore},
+    oidc::{self, Limits, Oidc, tests::support::CountingStore},
+    origin::{LoginOrigin, Origin, Origins},
     principal::{Email, Group, Groups, ProviderName, User, Userid},
     providers::{ClaimsConfig, LogoutConfig, Outbound, ProviderConfig},
     request::{HostName, RawRequest},
@@ -102,19 +103,21 @@ impl Fixture {
         let oidc = Oidc::new(config, ring, Arc::clone(&sessions), shared.clone(), metrics, None).unwrap();
         let checker = Checker::new(Parts {
             rules: rules(),
-            bearer: BearerAuthenticator::new(
-                None,
-                Arc::new(revocations),
-                [ISSUER.to_owned(), ASSERTION_ISSUER.to_owned()],
-            ),
-            session: SessionAuthenticator::new(
-                Arc::clone(&sessions),
-                oidc.providers.clone(),
-                oidc.freshness.clone(),
-                HOSTS.map(session_origin),
-            ),
+            origins: Origins::new(HOSTS.map(origin)),
+            authenticators: Authenticators::new(vec![
+                Box::new(BearerAuthenticator::new(
+                    None,
+                    Arc::new(revocations),
+                    [ISSUER.to_owned(), ASSERTION_ISSUER.to_owned()],
+                )),
+                Box::new(SessionAuthenticator::new(
+                    Arc::clone(&sessions),
+                    oidc.providers.clone(),
+                    oidc.freshness.clone(),
+                )),
+            ]),
             identity: identity(shared.clone()),
-            endpoints: Endpoints::new(HOSTS.map(origin), oidc, Arc::clone(&sessions), shared.clone()),
+            endpoints: Endpoints::new(oidc, Arc::clone(&sessions), shared.clone()),
             clock: shared,
             metrics: Metrics::register(&mut registry),
         });
@@ -221,15 +224,6 @@ fn identity(clock: SharedClock) -> Identity {
 
 fn provider_name() -> ProviderName {
     ProviderName::parse("idp").unwrap()
-}
-
-fn session_origin(host: &str) -> SessionOrigin {
-    SessionOrigin {
-        host: host.to_owned(),
-        url: format!("https://{host}"),
-        provider: provider_name(),
-        cookie: "__Host-portcullis".into(),
-    }
 }
 
 fn origin(host: &str) -> Origin {

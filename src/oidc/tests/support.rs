@@ -15,7 +15,8 @@ pub(in crate::oidc) use self::provider::{ISSUER, Lies, ScriptedProvider};
 pub(crate) use self::store::CountingStore;
 use crate::{
     clock::{ManualClock, Timestamp},
-    oidc::{CallbackOutcome, CallbackRequest, Config, Limits, LoginError, LoginOrigin, Metrics, Oidc, ReturnTarget},
+    oidc::{CallbackOutcome, CallbackRequest, Config, Limits, LoginError, Metrics, Oidc, ReturnTarget},
+    origin::LoginOrigin,
     principal::ProviderName,
     providers::{ClaimsConfig, LogoutConfig, Outbound, ProviderConfig},
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing},

@@ -1,0 +1,38 @@
+//! What decides checks, and what it is made of.
+
+use super::metrics::Metrics;
+use crate::{
+    authn::Authenticators, authz::RuleSet, clock::SharedClock, endpoints::Endpoints, identity::Identity,
+    origin::Origins,
+};
+
+/// Decides checks. A reload makes a new one; checks that run keep the one that they began with.
+#[derive(Debug)]
+pub struct Checker(pub(super) Parts);
+
+/// What a checker is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The public origins.
+    pub origins: Origins,
+    /// The rules.
+    pub rules: RuleSet,
+    /// Who judges credentials, in order.
+    pub authenticators: Authenticators,
+    /// What services are told.
+    pub identity: Identity,
+    /// Our own endpoints.
+    pub endpoints: Endpoints,
+    /// The time.
+    pub clock: SharedClock,
+    /// The counters.
+    pub metrics: Metrics,
+}
+
+impl Checker {
+    /// A checker of these parts.
+    #[must_use]
+    pub const fn new(parts: Parts) -> Self {
+        Self(parts)
+    }
+}

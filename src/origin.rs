@@ -1,0 +1,9 @@
+//! The public origins: where each is reached, which provider its people sign in at, and our own addresses on it.
+
+mod login;
+mod origins;
+mod public;
+
+pub use login::LoginOrigin;
+pub use origins::Origins;
+pub use public::{END_PARAMETER, Endpoint, Origin, RETURN_PARAMETER, TOKEN_PARAMETER};
