@@ -24,7 +24,7 @@ use std::{
 
 use async_trait::async_trait;
 use redb::{Database, ReadableDatabase as _};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use self::{
     failure::{damaged, storage, table, transaction},
@@ -32,6 +32,7 @@ use self::{
     writer::{Job, Pending, Writer},
 };
 use crate::{
+    calls::Places,
     clock::{SharedClock, Timestamp},
     panics::passed_on,
     store::{
@@ -52,7 +53,7 @@ pub struct EmbeddedStore {
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     writer: Option<JoinHandle<()>>,
     /// One place for each read.
-    reads: Arc<Semaphore>,
+    reads: Places,
 }
 
 /// What the writer and the readers share.
@@ -85,7 +86,7 @@ impl EmbeddedStore {
         let writer = Writer::new(Arc::clone(&shared), path.to_owned(), file.identity)
             .start(queue)
             .map_err(|source| StoreOpenError::Io { path: path.to_owned(), source })?;
-        let reads = Arc::new(Semaphore::new(READS_AT_ONCE));
+        let reads = Places::new(READS_AT_ONCE);
         Ok(Self { shared, jobs: Some(jobs), writer: Some(writer), reads })
     }
 
@@ -114,7 +115,7 @@ impl EmbeddedStore {
     /// The row and the record of this name, expired or not.
     async fn read(&self, name: RecordName) -> Result<Option<StoredRecord>, StoreError> {
         let shared = Arc::clone(&self.shared);
-        let place = Arc::clone(&self.reads).acquire_owned().await.map_err(|_| closed())?;
+        let place = self.reads.take_in_turn().await.ok_or_else(closed)?;
         let read = tokio::task::spawn_blocking(move || {
             let read = shared.read(&name);
             // Not before, whoever still waits for it.

@@ -48,7 +48,7 @@ use std::{
 use async_trait::async_trait;
 use prometheus_client::metrics::gauge::Gauge;
 use redis::{FromRedisValue as _, Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConnection};
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 pub use self::config::{RedisAddress, RedisConfig, RedisServers, RedisTls};
 use self::{
@@ -59,6 +59,7 @@ use self::{
     steps::{Answer, Steps, bytes_of, name as read_name, number, unreadable},
 };
 use crate::{
+    calls::Places,
     clock::{SharedClock, Timestamp},
     panics::kept_up,
     store::{
@@ -84,7 +85,7 @@ pub struct RedisStore {
     hearing: Arc<Hearing>,
     keeper: Arc<Keeper>,
     keeping: JoinHandle<()>,
-    calls: Semaphore,
+    calls: Places,
 }
 
 /// Whether a step's outcome must survive the primary.
@@ -116,7 +117,7 @@ impl RedisStore {
         }
         let kept = Arc::clone(&keeper);
         let keeping = tokio::spawn(kept_up("connection to Redis", move || Arc::clone(&kept).keep()));
-        let (latest, calls) = (AtomicU64::new(0), Semaphore::new(CALLS));
+        let (latest, calls) = (AtomicU64::new(0), Places::new(CALLS));
         Ok(Self { config, steps, clock, latest, hearing, keeper, keeping, calls })
     }
 
@@ -125,7 +126,8 @@ impl RedisStore {
         let deadline = self.config.timeout;
         let timed_out = || StoreError::Unavailable(format!("Redis did not answer within {}", humantime(deadline)));
         let run = async {
-            let _permit = self.calls.acquire().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            let place = self.calls.take_in_turn().await;
+            let _place = place.ok_or_else(|| StoreError::Unavailable("there is no place for a call".to_owned()))?;
             loop {
                 let link = self.keeper.link().await;
                 let link = link.ok_or_else(|| no_link(&LinkError::Unreachable("there is no connection".to_owned())))?;

@@ -53,6 +53,12 @@ impl Places {
         Arc::clone(&self.common).try_acquire_owned().ok().map(|permit| Place { _permit: permit })
     }
 
+    /// Waits for a common place, in the order of arrival, for as long as it takes. `None` never comes: nothing takes the
+    /// places away.
+    pub(crate) async fn take_in_turn(&self) -> Option<Place> {
+        Arc::clone(&self.common).acquire_owned().await.ok().map(|permit| Place { _permit: permit })
+    }
+
     /// Waits for a place, in the order of arrival; `None` where there is none within `patience`.
     pub(crate) async fn take(&self, wanted: Wanted, patience: Duration) -> Option<Place> {
         let common = Arc::clone(&self.common).acquire_owned();

@@ -26,7 +26,7 @@ use super::{
     reach::{Reach, UNREACHABLE},
     steps::Steps,
 };
-use crate::{clock::SharedClock, store::Observers};
+use crate::{calls::Pauses, clock::SharedClock, store::Observers};
 
 /// How often the server is asked whether it is there.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -185,15 +185,14 @@ impl Keeper {
 
     /// Keeps the link for as long as this is polled.
     pub(super) async fn keep(self: Arc<Self>) {
-        let mut pause = SHORTEST_PAUSE;
+        let mut pauses = Pauses::new(SHORTEST_PAUSE, LONGEST_PAUSE);
         loop {
             if self.link.borrow().is_none() {
                 match self.connect().await {
-                    Ok(()) => pause = SHORTEST_PAUSE,
+                    Ok(()) => pauses.succeeded(),
                     Err(error) => {
                         warn!(%error, "the session store is not reached");
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(LONGEST_PAUSE);
+                        tokio::time::sleep(pauses.failed()).await;
                         continue;
                     }
                 }

@@ -22,6 +22,7 @@ use super::{
     target::Target,
 };
 use crate::{
+    calls::Failing,
     clock::{SharedClock, Timestamp},
     principal::ServiceAccount,
     secret::{RootKeyRing, SharedRootKeyRing},
@@ -133,7 +134,7 @@ pub struct Revocations {
     in_force: ArcSwap<InForce>,
     /// When the list was read, by the monotonic clock in milliseconds and one more; 0 where it never was.
     read_at: AtomicU64,
-    failing: AtomicBool,
+    failing: Failing,
     /// Whether the whole list is held, or that was not found out yet.
     is_whole: AtomicBool,
 }
@@ -151,7 +152,7 @@ impl Revocations {
             held: Mutex::default(),
             in_force: ArcSwap::default(),
             read_at: AtomicU64::new(0),
-            failing: AtomicBool::new(false),
+            failing: Failing::default(),
             is_whole: AtomicBool::new(true),
         }
     }
@@ -209,12 +210,12 @@ impl Revocations {
 
     pub(super) async fn refresh(&self) {
         match self.settle(&mut *self.held.lock().await).await {
-            Ok(()) if self.failing.swap(false, Ordering::Relaxed) => info!("the list of revocations is read again"),
+            Ok(()) if self.failing.succeeded() => info!("the list of revocations is read again"),
             Ok(()) => {}
-            Err(failure) if self.failing.swap(true, Ordering::Relaxed) => {
-                debug!(error = %failure, "the list of revocations cannot be read");
+            Err(failure) if self.failing.failed() => {
+                warn!(error = %failure, "the list of revocations cannot be read");
             }
-            Err(failure) => warn!(error = %failure, "the list of revocations cannot be read"),
+            Err(failure) => debug!(error = %failure, "the list of revocations cannot be read"),
         }
     }
 

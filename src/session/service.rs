@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
 use super::{
@@ -15,6 +14,7 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
+    calls::Places,
     clock::{SharedClock, Timestamp},
     principal::Userid,
     secret::{RootKeyRing, SecretString, SharedRootKeyRing},
@@ -101,7 +101,7 @@ pub struct Sessions {
     idle_lifetime: Duration,
     opened: OpenedSessions,
     /// One place for each use that is being stored.
-    uses: Arc<Semaphore>,
+    uses: Places,
     pub(super) metrics: Metrics,
 }
 
@@ -117,7 +117,7 @@ impl Sessions {
     ) -> Self {
         let opened = OpenedSessions::of(Arc::clone(&store));
         let (absolute_lifetime, idle_lifetime) = (config.absolute_lifetime, config.idle_lifetime);
-        let uses = Arc::new(Semaphore::new(USES_AT_ONCE));
+        let uses = Places::new(USES_AT_ONCE);
         Self { store, ring, clock, absolute_lifetime, idle_lifetime, opened, uses, metrics }
     }
 
@@ -513,7 +513,7 @@ impl Sessions {
         if !session.see(self.clock.now(), LAST_SEEN_INTERVAL.min(self.idle_lifetime / 2)) {
             return;
         }
-        let Ok(place) = Arc::clone(&self.uses).try_acquire_owned() else {
+        let Some(place) = self.uses.take_now() else {
             return debug!(session = %session.handle(), "the use of a session is not stored: too many wait");
         };
         let listing = session.seal_listing(&self.ring.load());
