@@ -1,6 +1,6 @@
 //! JSON Web Tokens: reading them strictly, fetching an issuer's keys, verifying, and signing our own assertions.
 //!
-//! A token starts as an [`UnverifiedToken`] ([`peek`]); only [`verify`] makes a [`VerifiedToken`] of it. What neither
+//! A token starts as an [`UnverifiedToken`] ([`peek`]); only a [`JwksCache`] makes a [`VerifiedToken`] of it. What neither
 //! has looked at cannot be mistaken for what both have.
 
 mod algorithm;
@@ -21,6 +21,8 @@ pub use assertion_keys::{AssertionKey, AssertionKeyError, AssertionKeyRing, Shar
 pub use audience::{Audience, AudienceError};
 pub use json::parse_object;
 pub use jwks::{Jwks, JwksError, KeyLookupError, VerificationKey};
-pub use jwks_cache::{FetchError, FetchJwks, JwksCache, JwksCacheConfig, VerifyError, fetch_over_http};
+pub use jwks_cache::{
+    ByKnownKeys, FetchError, FetchJwks, JwksCache, JwksCacheConfig, NotByKnownKeys, Sender, VerifyError,
+};
 pub use token::{MAX_TOKEN_BYTES, TokenError, UnverifiedToken, peek};
-pub use verify::{Expectation, TokenType, VerifiedToken, verify};
+pub use verify::{Expectation, TokenType, VerifiedToken};

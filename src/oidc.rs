@@ -20,6 +20,7 @@ mod due;
 mod exchange;
 mod freshness;
 mod front_channel;
+mod id_token;
 mod kept_tokens;
 mod login_cookie;
 mod logout_token;
@@ -34,6 +35,7 @@ mod sign_in;
 mod state;
 mod strict;
 mod token_revocation;
+mod userinfo;
 mod vouchers;
 
 #[cfg(test)]

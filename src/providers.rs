@@ -22,14 +22,13 @@ pub(crate) use discovery::Known;
 pub(crate) use endpoint::Endpoint;
 #[cfg(test)]
 pub(crate) use endpoint::tests::unusable;
-pub(crate) use http::{CallError, ProviderHttp};
-pub(crate) use keys::{KeySet, Origin};
+pub(crate) use http::{CallError, ProviderHttp, media_type};
+pub(crate) use metadata::Client;
 #[cfg(test)]
 pub(crate) use metadata::OptionalEndpoints;
-pub(crate) use metadata::{Client, MetadataError};
 pub(crate) use metrics::Metrics;
 pub(crate) use outside_text::for_log;
 pub(crate) use provider::Provider;
 pub(crate) use registry::PerProvider;
 pub use registry::{Providers, SharedProviders};
-pub(crate) use token_endpoint::{TokenEndpoint, Told};
+pub(crate) use token_endpoint::{TokenEndpoint, Told, ToldIdToken};

@@ -2,10 +2,11 @@
 //!
 //! Strangers choose the `kid` and the signature of a token, so what they can cause is bounded: one fetch is in flight at
 //! a time, and a set younger than [`JwksCacheConfig::min_refetch`] is believed when it does not verify a token. What the
-//! set does verify waits for no fetch. Nothing is kept by `kid`, and whatever a set lacked is forgotten with the next
-//! one. That the source cannot be reached is never an
-//! answer about a token: it is [`VerifyError::KeysUnavailable`].
+//! set does verify waits for no fetch. A token that came from the issuer itself may cause one sooner, so that no
+//! stranger's fetch shuts anybody out. Nothing is kept by `kid`, and whatever a set lacked is forgotten with the next
+//! one. That the source cannot be reached is never an answer about a token: it is [`VerifyError::KeysUnavailable`].
 
+mod config;
 mod fetch;
 
 use std::{
@@ -18,18 +19,16 @@ use arc_swap::ArcSwapOption;
 use thiserror::Error;
 use tokio::sync::watch;
 
-pub use self::fetch::{FetchError, FetchJwks, fetch_over_http};
+pub use self::{
+    config::{JwksCacheConfig, Sender},
+    fetch::{FetchError, FetchJwks},
+};
 use super::{
     jwks::Jwks,
     token::{TokenError, UnverifiedToken},
     verify::{Expectation, VerifiedToken, verify},
 };
 use crate::{clock::SharedClock, reason::Reason};
-
-/// The first wait after a failed fetch; it doubles with each further one.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The longest wait after a failed fetch.
-const LAST_RETRY: Duration = Duration::from_secs(10);
 
 /// Why a token was not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -53,35 +52,18 @@ impl VerifyError {
     }
 }
 
-/// How a [`JwksCache`] keeps and fetches keys.
-#[derive(Clone, Debug)]
-pub struct JwksCacheConfig {
-    /// Whose keys these are, for the log.
-    pub source: String,
-    /// The age at which a set is fetched anew; meanwhile the old one serves.
-    pub max_age: Duration,
-    /// The age at which a set no longer serves, whatever becomes of fetching.
-    pub max_stale: Duration,
-    /// The age from which a set may be fetched anew because it does not verify a token.
-    pub min_refetch: Duration,
-    /// The deadline of one fetch.
-    pub fetch_timeout: Duration,
-    /// The largest key set, in bytes.
-    pub max_bytes: usize,
+/// What the keys that are known say of a token that says that it is their issuer's.
+#[derive(Debug)]
+pub enum ByKnownKeys {
+    /// It is.
+    Verified(VerifiedToken),
+    /// They do not verify it; newer ones may.
+    Not(NotByKnownKeys),
 }
 
-impl Default for JwksCacheConfig {
-    fn default() -> Self {
-        Self {
-            source: String::new(),
-            max_age: Duration::from_mins(10),
-            max_stale: Duration::from_hours(1),
-            min_refetch: Duration::from_secs(30),
-            fetch_timeout: Duration::from_secs(10),
-            max_bytes: 256 * 1024,
-        }
-    }
-}
+/// A set that did not verify a token, and why; nothing of both where there was none.
+#[derive(Debug)]
+pub struct NotByKnownKeys(Option<(Arc<KeySet>, TokenError)>);
 
 /// What a [`JwksCache`] holds, for people who look after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +88,7 @@ struct Shared {
     fetching: Mutex<Fetching>,
 }
 
+#[derive(Debug)]
 struct KeySet {
     jwks: Jwks,
     /// In the clock's monotonic time.
@@ -119,6 +102,8 @@ struct Fetching {
     failures: u32,
     /// When the last fetch failed, in the clock's monotonic time.
     failed_at: Duration,
+    /// Why.
+    failure: Option<FetchError>,
 }
 
 enum NextSet {
@@ -128,6 +113,8 @@ enum NextSet {
     Awaited(watch::Receiver<()>),
     /// The last fetch failed a moment ago.
     NotYet,
+    /// The set that there is is too young.
+    TooEarly,
 }
 
 impl fmt::Debug for JwksCache {
@@ -144,13 +131,17 @@ impl JwksCache {
     /// An empty cache; the first token that needs a key has it filled.
     #[must_use]
     pub fn new(fetch: FetchJwks, clock: SharedClock, config: JwksCacheConfig) -> Self {
-        Self(Arc::new(Shared {
-            fetch,
-            clock,
-            config,
-            keys: ArcSwapOption::empty(),
-            fetching: Mutex::new(Fetching::default()),
-        }))
+        let (keys, fetching) = (ArcSwapOption::empty(), Mutex::default());
+        Self(Arc::new(Shared { fetch, clock, config, keys, fetching }))
+    }
+
+    /// A cache of a set that was fetched just now.
+    #[must_use]
+    pub fn filled(fetch: FetchJwks, clock: SharedClock, config: JwksCacheConfig, jwks: Jwks) -> Self {
+        let fetched_at = clock.monotonic();
+        let cache = Self::new(fetch, clock, config);
+        cache.0.keys.store(Some(Arc::new(KeySet { jwks, fetched_at })));
+        cache
     }
 
     /// Verifies `token` now. Fetches keys where that is needed and allowed; a caller that gives up leaves the fetch
@@ -164,19 +155,58 @@ impl JwksCache {
         &self,
         token: &UnverifiedToken,
         expectation: &Expectation,
+        sender: Sender,
     ) -> Result<VerifiedToken, VerifyError> {
         // What can be refused without a key causes no fetch.
         expectation.check(token, self.0.clock.now())?;
-        let keys = self.0.serving().await?;
-        let refused = match verify(token, &keys.jwks, expectation, self.0.clock.now()) {
-            Ok(verified) => return Ok(verified),
-            Err(refused) => refused,
-        };
-        if !refused.newer_keys_may_help() || self.0.age(&keys) < self.0.config.min_refetch {
-            return Err(refused.into());
+        let keys = self.0.serving(sender).await?;
+        match self.0.verify_with(keys, token, expectation)? {
+            ByKnownKeys::Verified(verified) => Ok(verified),
+            ByKnownKeys::Not(before) => self.verify_with_newer(token, expectation, sender, before).await,
         }
-        let keys = self.0.newer_than(Some(&keys)).await?;
-        Ok(verify(token, &keys.jwks, expectation, self.0.clock.now())?)
+    }
+
+    /// Verifies `token` with the keys that are there, and waits for nobody.
+    ///
+    /// # Errors
+    /// Where the token is not as `expectation` says, and no newer keys would change that.
+    pub fn verify_with_known(
+        &self,
+        token: &UnverifiedToken,
+        expectation: &Expectation,
+    ) -> Result<ByKnownKeys, TokenError> {
+        expectation.check(token, self.0.clock.now())?;
+        match self.0.keys.load_full().filter(|keys| self.0.age(keys) < self.0.config.max_stale) {
+            Some(keys) => self.0.verify_with(keys, token, expectation),
+            None => Ok(ByKnownKeys::Not(NotByKnownKeys(None))),
+        }
+    }
+
+    /// Verifies `token` with newer keys than those of `before`. Where it is too early to ask for some, it is refused as
+    /// before.
+    ///
+    /// Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`JwksCache::verify`].
+    pub async fn verify_with_newer(
+        &self,
+        token: &UnverifiedToken,
+        expectation: &Expectation,
+        sender: Sender,
+        NotByKnownKeys(before): NotByKnownKeys,
+    ) -> Result<VerifiedToken, VerifyError> {
+        let (seen, refused) = before.unzip();
+        match self.0.newer_than(seen.as_ref(), sender).await? {
+            Some(keys) => Ok(verify(token, &keys.jwks, expectation, self.0.clock.now())?),
+            None => Err(refused.map_or(VerifyError::KeysUnavailable, VerifyError::Rejected)),
+        }
+    }
+
+    /// Why the last fetch brought no keys, where it did not.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<FetchError> {
+        self.0.fetching().failure.clone()
     }
 
     /// What the cache holds now.
@@ -193,31 +223,53 @@ impl JwksCache {
 
 impl Shared {
     /// The set that we have, where it is young enough to serve; else the next one.
-    async fn serving(self: &Arc<Self>) -> Result<Arc<KeySet>, VerifyError> {
+    async fn serving(self: &Arc<Self>, sender: Sender) -> Result<Arc<KeySet>, VerifyError> {
         let seen = self.keys.load_full();
         match &seen {
             Some(keys) if self.age(keys) < self.config.max_stale => {
                 if self.age(keys) >= self.config.max_age {
                     // Nobody waits for this one.
-                    self.next_set(seen.as_ref());
+                    self.next_set(seen.as_ref(), sender);
                 }
                 Ok(Arc::clone(keys))
             }
-            _ => self.newer_than(seen.as_ref()).await,
+            _ => self.newer_than(seen.as_ref(), sender).await?.ok_or(VerifyError::KeysUnavailable),
         }
     }
 
-    async fn newer_than(self: &Arc<Self>, seen: Option<&Arc<KeySet>>) -> Result<Arc<KeySet>, VerifyError> {
-        match self.next_set(seen) {
+    fn verify_with(
+        &self,
+        keys: Arc<KeySet>,
+        token: &UnverifiedToken,
+        expectation: &Expectation,
+    ) -> Result<ByKnownKeys, TokenError> {
+        match verify(token, &keys.jwks, expectation, self.clock.now()) {
+            Ok(verified) => Ok(ByKnownKeys::Verified(verified)),
+            Err(refused) if refused.newer_keys_may_help() => {
+                Ok(ByKnownKeys::Not(NotByKnownKeys(Some((keys, refused)))))
+            }
+            Err(refused) => Err(refused),
+        }
+    }
+
+    /// A newer set than `seen`; nothing where it is too early to ask for one.
+    async fn newer_than(
+        self: &Arc<Self>,
+        seen: Option<&Arc<KeySet>>,
+        sender: Sender,
+    ) -> Result<Option<Arc<KeySet>>, VerifyError> {
+        match self.next_set(seen, sender) {
             NextSet::Here => {}
             NextSet::Awaited(mut ended) => while ended.changed().await.is_ok() {},
             NextSet::NotYet => return Err(VerifyError::KeysUnavailable),
+            NextSet::TooEarly => return Ok(None),
         }
-        self.keys.load_full().filter(|keys| !is_same(Some(keys), seen)).ok_or(VerifyError::KeysUnavailable)
+        let newer = self.keys.load_full().filter(|keys| !is_same(Some(keys), seen));
+        newer.map(Some).ok_or(VerifyError::KeysUnavailable)
     }
 
     /// Sees to it that a newer set than `seen` comes, by one fetch for all who ask.
-    fn next_set(self: &Arc<Self>, seen: Option<&Arc<KeySet>>) -> NextSet {
+    fn next_set(self: &Arc<Self>, seen: Option<&Arc<KeySet>>, sender: Sender) -> NextSet {
         let mut fetching = self.fetching();
         if !is_same(self.keys.load().as_ref(), seen) {
             return NextSet::Here;
@@ -225,8 +277,12 @@ impl Shared {
         if let Some(ended) = fetching.ended.as_ref().filter(|ended| ended.has_changed().is_ok()) {
             return NextSet::Awaited(ended.clone());
         }
-        if self.clock.monotonic().saturating_sub(fetching.failed_at) < retry_after(fetching.failures) {
+        let since_failure = self.clock.monotonic().saturating_sub(fetching.failed_at);
+        if since_failure < self.config.retry_after(fetching.failures) {
             return NextSet::NotYet;
+        }
+        if fetching.failures == 0 && seen.is_some_and(|keys| self.age(keys) < self.config.min_age(sender)) {
+            return NextSet::TooEarly;
         }
         let (running, ended) = watch::channel(());
         fetching.ended = Some(ended.clone());
@@ -250,12 +306,14 @@ impl Shared {
             Ok(jwks) => {
                 tracing::debug!(source = self.config.source, keys = jwks.len(), "fetched signing keys");
                 fetching.failures = 0;
+                fetching.failure = None;
                 self.keys.store(Some(Arc::new(KeySet { jwks, fetched_at: now })));
             }
             Err(error) => {
                 tracing::warn!(source = self.config.source, %error, "cannot fetch signing keys");
                 fetching.failures = fetching.failures.saturating_add(1);
                 fetching.failed_at = now;
+                fetching.failure = Some(error);
             }
         }
     }
@@ -274,13 +332,6 @@ fn is_same(one: Option<&Arc<KeySet>>, other: Option<&Arc<KeySet>>) -> bool {
         (None, None) => true,
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         _ => false,
-    }
-}
-
-fn retry_after(failures: u32) -> Duration {
-    match failures.checked_sub(1) {
-        None => Duration::ZERO,
-        Some(doublings) => FIRST_RETRY.saturating_mul(2_u32.saturating_pow(doublings)).min(LAST_RETRY),
     }
 }
 

@@ -131,7 +131,7 @@ impl Expectation {
 ///
 /// # Errors
 /// The first thing that is not as `expectation` says; [`TokenError::UnknownKey`] where the set has no such key.
-pub fn verify(
+pub(super) fn verify(
     token: &UnverifiedToken,
     keys: &Jwks,
     expectation: &Expectation,

@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use super::reviews::Reviews;
 use crate::{
     clock::SharedClock,
-    jose::{Expectation, FetchError, JwksCache, JwksCacheConfig, UnverifiedToken, VerifyError},
+    jose::{Expectation, FetchError, JwksCache, JwksCacheConfig, Sender, UnverifiedToken, VerifyError},
     reason::Reason,
 };
 
@@ -39,7 +39,7 @@ impl Signatures {
     ) -> Self {
         let fetch = move || {
             let reviews = Arc::clone(&reviews);
-            async move { reviews.jwks().await.map_err(|error| FetchError::Other(error.to_string())) }.boxed()
+            async move { reviews.jwks().await.map_err(|error| FetchError::Unavailable(error.to_string())) }.boxed()
         };
         let config = JwksCacheConfig {
             source: "the API server".to_owned(),
@@ -58,7 +58,7 @@ impl Signatures {
     pub(super) async fn verify(&self, token: &UnverifiedToken) -> Result<Signature, Reason> {
         let expectation = self.expectations.iter().find(|expectation| token.issuer() == Some(&expectation.issuer));
         let expectation = expectation.ok_or(Reason::BearerIssuerUnknown)?;
-        match self.keys.verify(token, expectation).await {
+        match self.keys.verify(token, expectation, Sender::Anybody).await {
             Ok(_) => Ok(Signature::Verified),
             Err(VerifyError::KeysUnavailable) => Ok(Signature::Unknown),
             Err(VerifyError::Rejected(error)) => Err(error.reason()),

@@ -114,10 +114,10 @@ impl Inner {
         let (inner, at) = (Arc::clone(self), Arc::clone(at));
         let logout = match candidate.verify_with_known_keys(&at.provider)? {
             Known::Verified(token) => tokio::spawn(async move { inner.end_named(&at, &token).await }),
-            Known::NotWith { seen, refused } => {
+            Known::Not(before) => {
                 let place = at.waiting.take_now().ok_or(BackChannelError::Busy)?;
                 tokio::spawn(async move {
-                    let token = candidate.verify_with_newer_keys(&at.provider, seen, refused).await?;
+                    let token = candidate.verify_with_newer_keys(&at.provider, before).await?;
                     drop(place);
                     inner.end_named(&at, &token).await
                 })

@@ -75,6 +75,19 @@ pub(super) fn needs_userinfo(config: &ClaimsConfig, id_token: &Claims) -> bool {
     lacks(&config.userid_claim) || config.groups_claim.as_deref().is_some_and(lacks) || (wants_email && lacks_email)
 }
 
+/// Whether the claims that OpenID Connect Core section 5.1 defines and that are read here are of its types; the name of
+/// one that is not. A text such as `"true"`, which some providers write, is let pass: it vouches for nothing.
+pub(super) fn check_types(claims: &Claims) -> Result<(), &'static str> {
+    if !present(claims, EMAIL).is_none_or(Value::is_string) {
+        return Err(EMAIL);
+    }
+    let is_boolean = |value: &Value| value.is_boolean() || matches!(value.as_str(), Some("true" | "false"));
+    if !present(claims, EMAIL_VERIFIED).is_none_or(is_boolean) {
+        return Err(EMAIL_VERIFIED);
+    }
+    Ok(())
+}
+
 impl Identified<'_> {
     /// The person, under the rules of this provider's configuration.
     pub(super) fn user(&self, config: &ClaimsConfig) -> Result<User, IdentityError> {

@@ -1,6 +1,6 @@
 //! What makes a token the provider's logout token for us (OpenID Connect Back-Channel Logout 1.0 sections 2.4 and 2.6).
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde_json::Value;
 use thiserror::Error;
@@ -8,8 +8,11 @@ use thiserror::Error;
 use super::claims::MAX_NAME_BYTES;
 use crate::{
     clock::Timestamp,
-    jose::{self, Expectation, TokenError, TokenType, UnverifiedToken, VerifiedToken},
-    providers::{KeySet, Origin, Provider},
+    jose::{
+        self, ByKnownKeys, Expectation, NotByKnownKeys, Sender, TokenError, TokenType, UnverifiedToken, VerifiedToken,
+        VerifyError,
+    },
+    providers::Provider,
 };
 
 /// The member of `events` that makes a logout token (section 2.4).
@@ -79,11 +82,8 @@ pub(super) struct Candidate {
 /// What the keys that are known say of a token.
 pub(super) enum Known {
     Verified(LogoutToken),
-    /// These do not verify it, or there are none; newer ones may.
-    NotWith {
-        seen: Option<Arc<KeySet>>,
-        refused: BackChannelError,
-    },
+    /// They do not verify it, or nothing is known of the provider yet; newer ones may.
+    Not(Option<NotByKnownKeys>),
 }
 
 impl Candidate {
@@ -99,37 +99,36 @@ impl Candidate {
     }
 
     pub(super) fn verify_with_known_keys(&self, provider: &Provider) -> Result<Known, BackChannelError> {
-        let Some(known) = provider.known_now() else {
-            return Ok(Known::NotWith { seen: None, refused: BackChannelError::KeysUnavailable });
-        };
-        let keys = known.keys.current();
-        match self.verify_with(&keys) {
-            Ok(token) => Ok(Known::Verified(token)),
-            Err(BackChannelError::Token(error)) if error.newer_keys_may_help() => {
-                Ok(Known::NotWith { seen: Some(keys), refused: error.into() })
-            }
-            Err(error) => Err(error),
+        let Some(known) = provider.known_now() else { return Ok(Known::Not(None)) };
+        match known.keys.verify_with_known(&self.token, &self.expectation)? {
+            ByKnownKeys::Verified(token) => Ok(Known::Verified(LogoutToken::read(&token, self.now)?)),
+            ByKnownKeys::Not(before) => Ok(Known::Not(Some(before))),
         }
     }
 
-    /// Waits for keys that are not `seen`. Where the provider does not answer, nothing is known about the token; where
-    /// there are no newer ones, it is `refused`.
+    /// Waits for newer keys than those of `before`. Where the provider does not answer, nothing is known about the
+    /// token; where there are no newer ones, it is refused as before.
     pub(super) async fn verify_with_newer_keys(
         &self,
         provider: &Provider,
-        seen: Option<Arc<KeySet>>,
-        refused: BackChannelError,
+        before: Option<NotByKnownKeys>,
     ) -> Result<LogoutToken, BackChannelError> {
         let known = provider.discovery.known().await.ok_or(BackChannelError::KeysUnavailable)?;
-        let newer = known.keys.newer_than(seen.as_ref(), Origin::Anybody).await;
-        let newer = newer.map_err(|_| BackChannelError::KeysUnavailable)?;
-        newer.map_or(Err(refused), |keys| self.verify_with(&keys))
+        let (token, expectation) = (&self.token, &self.expectation);
+        let token = match before {
+            Some(before) => known.keys.verify_with_newer(token, expectation, Sender::Anybody, before).await,
+            None => known.keys.verify(token, expectation, Sender::Anybody).await,
+        };
+        LogoutToken::read(&token?, self.now)
     }
+}
 
-    /// The logout token, where it is the provider's and for us (section 2.6, steps 1 to 6).
-    fn verify_with(&self, keys: &KeySet) -> Result<LogoutToken, BackChannelError> {
-        let keys = keys.for_logout_tokens.as_ref().ok_or(BackChannelError::KeysUnavailable)?;
-        LogoutToken::read(&jose::verify(&self.token, keys, &self.expectation, self.now)?, self.now)
+impl From<VerifyError> for BackChannelError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Rejected(error) => Self::Token(error),
+            VerifyError::KeysUnavailable => Self::KeysUnavailable,
+        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! A refresh token is brought to the provider: what comes back is verified like a sign-in, and must speak of the same
 //! person (OpenID Connect Core section 12).
 
-use openidconnect::{OAuth2TokenResponse as _, RefreshToken, TokenResponse as _, core::CoreTokenResponse};
+use openidconnect::{OAuth2TokenResponse as _, RefreshToken, core::CoreTokenResponse};
 
 use super::{
     claims::{self, Claims},
-    exchange::{Exchange, ExchangeError, NonceRule},
+    exchange::{Exchange, ExchangeError},
+    id_token::{IdToken, NonceRule},
 };
 use crate::{
-    jose::{self, UnverifiedToken},
+    jose,
     principal::User,
     providers::{TokenEndpoint, Told, told_times},
     secret::SecretString,
@@ -54,15 +55,11 @@ impl Exchange<'_> {
     ) -> Result<Renewal, ExchangeError> {
         let Brought { response, told } = brought;
         let response = response?;
-        let id_token = match response.id_token() {
-            Some(id_token) => {
-                let rule = NonceRule::NoneOr(tokens.nonce.as_ref());
-                let token = self.verified(id_token, &rule, response.access_token()).await?;
-                is_of_the_same_sign_in(&token, before, tokens)?;
-                Some(token)
-            }
-            None => None,
-        };
+        let nonce = NonceRule::NoneOr(tokens.nonce.as_ref());
+        let id_token = self.id_token(&told, nonce, response.access_token(), None).await?;
+        if let Some(token) = &id_token {
+            is_of_the_same_sign_in(token, before, tokens)?;
+        }
         let id_claims = id_token.as_ref().map_or_else(Claims::new, |token| self.wanted_claims(token));
         let userinfo = if claims::needs_userinfo(&self.config.claims, &id_claims) {
             self.userinfo(&response, &before.subject).await?
@@ -82,11 +79,11 @@ impl Exchange<'_> {
         &self,
         response: &CoreTokenResponse,
         told: &Told,
-        id_token: Option<&UnverifiedToken>,
+        id_token: Option<&IdToken>,
         before: &Tokens,
     ) -> Tokens {
         let text = |text: &str| SecretString::new(text.to_owned());
-        let id_token_ends = id_token.and_then(UnverifiedToken::expires_at);
+        let id_token_ends = id_token.and_then(IdToken::expires_at);
         let before_life = before.access_token_life;
         Tokens {
             id_token: id_token.map_or_else(|| before.id_token.clone(), |token| text(token.expose())),
@@ -100,9 +97,9 @@ impl Exchange<'_> {
 
 /// `iss` and `aud` were compared with what every ID token must have; `sub` and `azp` must be those of the sign-in
 /// (OpenID Connect Core section 12.2).
-fn is_of_the_same_sign_in(token: &UnverifiedToken, user: &User, before: &Tokens) -> Result<(), ExchangeError> {
+fn is_of_the_same_sign_in(token: &IdToken, user: &User, before: &Tokens) -> Result<(), ExchangeError> {
     let refused = |text: &str| ExchangeError::IdToken(text.to_owned());
-    if token.subject() != Some(user.subject.as_str()) {
+    if token.subject() != user.subject {
         return Err(refused("it speaks of another subject than the sign-in"));
     }
     let before = jose::peek(before.id_token.expose()).map_err(|error| ExchangeError::IdToken(error.to_string()))?;

@@ -3,16 +3,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use openidconnect::{
-    AccessToken, IntrospectionUrl, SubjectIdentifier, TokenIntrospectionResponse as _, UserInfoError,
-    core::CoreUserInfoClaims,
-};
+use http::StatusCode;
+use openidconnect::{AccessToken, IntrospectionUrl, TokenIntrospectionResponse as _};
 
 use super::{
     exchange::{Exchange, ExchangeError},
     metrics::Metrics,
     refreshes::Refreshes,
     session_calls::{Lapsed, Outcome, Presented, SessionCalls},
+    userinfo::UserinfoError,
     vouchers::Vouchers,
 };
 use crate::{
@@ -174,9 +173,10 @@ impl Exchange<'_> {
         access_token: &SecretString,
         subject: &str,
     ) -> Result<bool, ExchangeError> {
-        let access_token = AccessToken::new(access_token.expose().to_owned());
         match ask {
-            StrictAsk::Introspection => self.is_active(&access_token, subject).await,
+            StrictAsk::Introspection => {
+                self.is_active(&AccessToken::new(access_token.expose().to_owned()), subject).await
+            }
             StrictAsk::Userinfo => self.is_accepted_by_userinfo(access_token, subject).await,
         }
     }
@@ -195,19 +195,12 @@ impl Exchange<'_> {
         Ok(answer.active() && answer.sub().is_none_or(|found| found == subject))
     }
 
-    async fn is_accepted_by_userinfo(&self, access_token: AccessToken, subject: &str) -> Result<bool, ExchangeError> {
-        // What is no header value would make the library panic.
-        if !access_token.secret().bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(ExchangeError::Answer("the access token is no bearer token".to_owned()));
-        }
+    async fn is_accepted_by_userinfo(&self, access_token: &SecretString, subject: &str) -> Result<bool, ExchangeError> {
         let missing = || ExchangeError::Answer("it has no userinfo endpoint".to_owned());
-        let subject = SubjectIdentifier::new(subject.to_owned());
-        let request = self.known.client.user_info(access_token, Some(subject)).map_err(|_| missing())?;
-        let claims: Result<CoreUserInfoClaims, _> = request.request_async(self.http).await;
-        match claims {
+        match self.userinfo_about(subject).ok_or_else(missing)?.ask(access_token.expose()).await {
             Ok(_) => Ok(true),
             // RFC 6750 section 3.1: the token, or what it may.
-            Err(UserInfoError::Response(status, ..)) if matches!(status.as_u16(), 401 | 403) => Ok(false),
+            Err(UserinfoError::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

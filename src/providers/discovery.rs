@@ -14,8 +14,9 @@ use tokio::{
 
 use super::{
     config::ProviderConfig,
+    endpoint::Endpoint,
     http::ProviderHttp,
-    keys::Keys,
+    keys,
     metadata::{Client, Discovered, MetadataError, OptionalEndpoints},
     metrics::Metrics,
     outside_text::for_log,
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     calls::Pauses,
     clock::SharedClock,
+    jose::JwksCache,
     panics::{Panicked, caught},
 };
 
@@ -41,7 +43,9 @@ pub(crate) struct Known {
     pub(crate) auth_type: AuthType,
     pub(crate) endpoints: OptionalEndpoints,
     pub(crate) names_issuer_in_answers: bool,
-    pub(crate) keys: Keys,
+    /// Where people are asked about, where it tells that.
+    pub(crate) userinfo: Option<Endpoint>,
+    pub(crate) keys: JwksCache,
 }
 
 /// One provider's discovery: one task asks, everybody reads.
@@ -150,12 +154,14 @@ impl Shared {
     }
 
     fn learned(&self, discovered: Discovered) {
-        let keys = Keys::new(discovered.jwks_uri, discovered.keys, self.http.clone(), self.clock.clone());
+        let (http, clock) = (self.http.clone(), self.clock.clone());
+        let keys = keys::cache(&self.config, discovered.jwks_uri, discovered.keys, http, clock);
         let known = Known {
             client: discovered.client,
             auth_type: discovered.auth_type,
             endpoints: discovered.endpoints,
             names_issuer_in_answers: discovered.names_issuer_in_answers,
+            userinfo: discovered.userinfo,
             keys,
         };
         if self.known.swap(Some(Arc::new(known))).is_none() {

@@ -1,6 +1,9 @@
 //! The provider's endpoints, called through the one outbound client.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -75,6 +78,44 @@ impl<'c> AsyncHttpClient<'c> for ProviderHttp {
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(self.send(request))
     }
+}
+
+/// The provider's endpoints, and the last answer as it came: what the library made of it no longer shows all that it said.
+#[derive(Debug)]
+pub(super) struct Overheard<'a> {
+    http: &'a ProviderHttp,
+    body: Mutex<Vec<u8>>,
+}
+
+impl<'a> Overheard<'a> {
+    pub(super) fn of(http: &'a ProviderHttp) -> Self {
+        Self { http, body: Mutex::default() }
+    }
+
+    /// The body of the last answer.
+    pub(super) fn last_body(self) -> Vec<u8> {
+        self.body.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Overheard<'_> {
+    type Error = CallError;
+    type Future = BoxFuture<'c, Result<HttpResponse, CallError>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let response = self.http.send(request).await?;
+            self.body.lock().unwrap_or_else(PoisonError::into_inner).clone_from(response.body());
+            Ok(response)
+        })
+    }
+}
+
+/// What an answer claims to be, in lower case and without parameters (RFC 9110 section 8.3.1); what is no text is the
+/// empty one.
+pub(crate) fn media_type(response: &Response<Bytes>) -> Option<String> {
+    let claimed = response.headers().get(CONTENT_TYPE)?.to_str().unwrap_or_default();
+    Some(claimed.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 /// An answer that is to be JSON, where it can be read in one way only.

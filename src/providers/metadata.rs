@@ -16,8 +16,10 @@ use thiserror::Error;
 use super::{
     config::ProviderConfig,
     endpoint::{Endpoint, EndpointError},
-    http::{CallError, ProviderHttp},
+    http::{CallError, Overheard, ProviderHttp},
+    keys,
 };
+use crate::jose::Jwks;
 
 /// The members of the metadata that OpenID Connect Discovery does not define.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -108,7 +110,7 @@ pub(crate) enum MetadataError {
 }
 
 /// A provider's metadata that passed every check, with the keys that it publishes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Discovered {
     /// The client, without our secret: that one may be replaced at any time.
     pub(crate) client: Client,
@@ -119,9 +121,11 @@ pub(crate) struct Discovered {
     /// Whether every answer names its issuer (RFC 9207 section 3), so that one without is not the provider's.
     pub(crate) names_issuer_in_answers: bool,
     /// Where the keys are.
-    pub(crate) jwks_uri: openidconnect::JsonWebKeySetUrl,
+    pub(crate) jwks_uri: Endpoint,
     /// The keys, as they were just now.
-    pub(crate) keys: openidconnect::core::CoreJsonWebKeySet,
+    pub(crate) keys: Jwks,
+    /// Where people are asked about, where there is such a place.
+    pub(crate) userinfo: Option<Endpoint>,
 }
 
 impl Discovered {
@@ -131,27 +135,32 @@ impl Discovered {
         issuer: &IssuerUrl,
         http: &ProviderHttp,
     ) -> Result<Self, MetadataError> {
-        let metadata = Metadata::discover_async(issuer.clone(), http).await.map_err(MetadataError::from)?;
-        Self::check(metadata, config, issuer)
+        let overheard = Overheard::of(http);
+        let metadata = Metadata::discover_async(issuer.clone(), &overheard).await.map_err(MetadataError::from)?;
+        // The library asks for the key set last.
+        let keys = Jwks::parse(&overheard.last_body(), keys::MAX_BYTES);
+        Self::check(metadata, keys.map_err(|error| MetadataError::Unreadable(error.to_string()))?, config, issuer)
     }
 
-    fn check(metadata: Metadata, config: &ProviderConfig, issuer: &IssuerUrl) -> Result<Self, MetadataError> {
+    fn check(
+        metadata: Metadata,
+        keys: Jwks,
+        config: &ProviderConfig,
+        issuer: &IssuerUrl,
+    ) -> Result<Self, MetadataError> {
         // To the byte; `https://idp` and `https://idp/` are two issuers.
         if metadata.issuer().as_bytes() != issuer.as_bytes() {
             return Err(MetadataError::Issuer);
         }
         // The library sends requests to its own copies of these, which it makes of what is checked here.
-        let usable = |name, url| match Endpoint::from_url(url, config.allow_http) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(MetadataError::Endpoint(name, error)),
+        let usable = |name, url| {
+            Endpoint::from_url(url, config.allow_http).map_err(|error| MetadataError::Endpoint(name, error))
         };
         usable("authorization_endpoint", metadata.authorization_endpoint().url())?;
         let token_endpoint = metadata.token_endpoint().ok_or(MetadataError::NoEndpoint("token_endpoint"))?.clone();
         usable("token_endpoint", token_endpoint.url())?;
-        if let Some(userinfo) = metadata.userinfo_endpoint() {
-            usable("userinfo_endpoint", userinfo.url())?;
-        }
-        usable("jwks_uri", metadata.jwks_uri().url())?;
+        let userinfo = metadata.userinfo_endpoint().map(|url| usable("userinfo_endpoint", url.url())).transpose()?;
+        let jwks_uri = usable("jwks_uri", metadata.jwks_uri().url())?;
         let extra = metadata.additional_metadata().clone();
         let endpoints = OptionalEndpoints::of(&extra, config);
         if extra.code_challenge_methods_supported.is_some_and(|methods| !methods.iter().any(|method| method == "S256"))
@@ -159,8 +168,6 @@ impl Discovered {
             return Err(MetadataError::PkceMethod);
         }
         let auth_type = auth_type(&metadata, config)?;
-        let keys = metadata.jwks().clone();
-        let jwks_uri = metadata.jwks_uri().clone();
         let client_id = openidconnect::ClientId::new(config.client_id.clone());
         let client = CoreClient::from_provider_metadata(metadata, client_id, None)
             .set_token_uri(token_endpoint)
@@ -172,6 +179,7 @@ impl Discovered {
             names_issuer_in_answers: extra.authorization_response_iss_parameter_supported,
             jwks_uri,
             keys,
+            userinfo,
         })
     }
 }

@@ -18,7 +18,17 @@ use super::{
 };
 use crate::{jose, secret::SecretString};
 
-/// What an answer says apart from what is judged as a whole. The token does not print.
+/// The `id_token` of an answer. The library does not see it: it would read it too.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum ToldIdToken {
+    #[default]
+    None,
+    Text(SecretString),
+    /// It is no text.
+    Unreadable,
+}
+
+/// What an answer says apart from what is judged as a whole. The tokens do not print.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     /// The refresh token that works from now on (RFC 6749 section 6). It counts however unusable the rest is: the one
@@ -26,6 +36,8 @@ pub(crate) struct Told {
     pub(crate) refresh_token: Option<SecretString>,
     /// How long the access token is good.
     pub(crate) expires_in: Option<Duration>,
+    /// Who signed in.
+    pub(crate) id_token: ToldIdToken,
 }
 
 /// A provider's token endpoint, for one call.
@@ -51,11 +63,12 @@ impl<'a> TokenEndpoint<'a> {
             *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Told::read(response.body());
         }
         let mut response = strict(response)?;
-        if let Some(mut object) = jose::parse_object(response.body())
-            && object.remove("expires_in").is_some()
-        {
-            // The library takes whole seconds alone, and refuses all of an answer that says it otherwise.
-            *response.body_mut() = Value::Object(object).to_string().into_bytes();
+        if let Some(mut object) = jose::parse_object(response.body()) {
+            // Of the one, the library takes whole seconds alone, and refuses all of an answer that says it otherwise.
+            let told_apart = [object.remove("expires_in"), object.remove("id_token")];
+            if told_apart.iter().any(Option::is_some) {
+                *response.body_mut() = Value::Object(object).to_string().into_bytes();
+            }
         }
         Ok(response)
     }
@@ -69,6 +82,11 @@ impl Told {
         Self {
             refresh_token: refresh_token.map(|token| SecretString::new(token.to_owned())),
             expires_in: object.get("expires_in").and_then(told_times::expires_in),
+            id_token: match object.get("id_token") {
+                None | Some(Value::Null) => ToldIdToken::None,
+                Some(Value::String(token)) => ToldIdToken::Text(SecretString::new(token.clone())),
+                Some(_) => ToldIdToken::Unreadable,
+            },
         }
     }
 }

@@ -48,13 +48,11 @@ pub(crate) fn access_token_life(
 }
 
 /// Whether an ID token's `iat` is that of one that was made for us just now.
-pub(crate) fn issued_recently(issued_at: i64, now: Timestamp) -> Result<(), String> {
-    let issued_at = u64::try_from(issued_at).map_err(|_| "iat is negative")?;
-    let issued_at = Timestamp::from_unix_seconds(issued_at);
+pub(crate) fn issued_recently(issued_at: Timestamp, now: Timestamp) -> Result<(), &'static str> {
     if issued_at > now.plus(LEEWAY) {
-        Err("iat lies in the future".to_owned())
+        Err("iat lies in the future")
     } else if now.since(issued_at) > MAX_AGE + LEEWAY {
-        Err("iat is too long ago".to_owned())
+        Err("iat is too long ago")
     } else {
         Ok(())
     }

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    jose::{Algorithm, Expectation, Jwks, TokenError, peek, testing::P384, verify},
+    jose::{Algorithm, Expectation, Jwks, TokenError, peek, testing::P384, verify::verify},
     secret::SecretBytes,
 };
 

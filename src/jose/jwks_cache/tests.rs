@@ -10,7 +10,6 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::{
     clock::{ManualClock, Timestamp},
-    http_client::HttpError,
     jose::{
         Algorithm, peek,
         testing::{P256, TestKey, jwks_document},
@@ -52,7 +51,7 @@ impl Source {
     }
 
     fn then_fail(self: &Arc<Self>) -> Arc<Self> {
-        self.answers.lock().unwrap().push_back(Err(HttpError::Connect("refused".to_owned()).into()));
+        self.answers.lock().unwrap().push_back(Err(FetchError::Unavailable("refused".to_owned())));
         Arc::clone(self)
     }
 
@@ -106,7 +105,8 @@ impl Setup {
 async fn verify_with(cache: &JwksCache, key: &TestKey) -> Result<(), VerifyError> {
     let claims = json!({"iss": "https://issuer", "aud": "a", "exp": NOW * 2});
     let token = key.sign(Algorithm::Es256, &json!({"alg": "ES256", "kid": key.jwk["kid"]}), &claims);
-    cache.verify(&peek(&token).unwrap(), &Expectation::new("https://issuer", vec!["a".to_owned()])).await.map(drop)
+    let expectation = Expectation::new("https://issuer", vec!["a".to_owned()]);
+    cache.verify(&peek(&token).unwrap(), &expectation, Sender::Anybody).await.map(drop)
 }
 
 const UNKNOWN: Result<(), VerifyError> = Err(VerifyError::Rejected(TokenError::UnknownKey));
@@ -134,7 +134,8 @@ async fn what_can_be_refused_without_a_key_causes_no_fetch() {
         let mut claims = good.clone();
         claims[name] = bad;
         let token = peek(&P256.sign(Algorithm::Es256, &header, &claims)).unwrap();
-        let verdict = setup.cache.verify(&token, &Expectation::new("https://issuer", vec!["a".to_owned()])).await;
+        let expectation = Expectation::new("https://issuer", vec!["a".to_owned()]);
+        let verdict = setup.cache.verify(&token, &expectation, Sender::Anybody).await;
         assert!(matches!(verdict, Err(VerifyError::Rejected(_))), "{name}");
     }
     assert_eq!(setup.source.asked(), 0);
@@ -196,7 +197,7 @@ async fn a_flood_of_unknown_keys_causes_one_fetch() {
     for number in 0..1_000 {
         let header = json!({"alg": "ES256", "kid": format!("k{number}")});
         let token = peek(&format!("{}.AAAA", crate::jose::testing::unsigned(&header, &claims))).unwrap();
-        let verdict = setup.cache.verify(&token, &expectation).await;
+        let verdict = setup.cache.verify(&token, &expectation, Sender::Anybody).await;
         assert_eq!(verdict.unwrap_err(), VerifyError::Rejected(TokenError::UnknownKey));
     }
     assert_eq!(setup.source.asked(), 1);
@@ -340,9 +341,12 @@ async fn a_set_over_the_bound_is_no_set() {
 
 #[test]
 fn waits_double_up_to_a_bound() {
-    let seconds: Vec<_> = (0..8).map(|failures| retry_after(failures).as_secs()).collect();
+    let config = JwksCacheConfig::default();
+    let seconds: Vec<_> = (0..8).map(|failures| config.retry_after(failures).as_secs()).collect();
     assert_eq!(seconds, [0, 1, 2, 4, 8, 10, 10, 10]);
-    assert_eq!(retry_after(u32::MAX), LAST_RETRY);
+    assert_eq!(config.retry_after(u32::MAX), 10 * SECOND);
+    let config = JwksCacheConfig { longest_retry: SECOND, ..config };
+    assert_eq!(config.retry_after(u32::MAX), SECOND);
 }
 
 #[test]
@@ -352,29 +356,39 @@ fn reasons_tell_refusal_from_outage() {
     assert_eq!(VerifyError::KeysUnavailable.reason(Reason::ProviderUnavailable), Reason::ProviderUnavailable);
 }
 
-/// A server that answers every call with this.
-#[derive(Debug)]
-struct Answer(u16, &'static str);
-
-#[async_trait::async_trait]
-impl crate::http_client::OutboundHttp for Answer {
-    async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Bytes>, HttpError> {
-        assert_eq!(request.method(), http::Method::GET);
-        assert_eq!(request.uri(), "https://issuer/keys");
-        Ok(http::Response::builder().status(self.0).body(Bytes::from_static(self.1.as_bytes())).unwrap())
-    }
+#[tokio::test]
+async fn a_set_that_is_there_serves_at_once_and_the_issuer_s_own_tokens_have_it_fetched_sooner() {
+    let new = TestKey::p256("new");
+    let source = Source::open().then(&[&new.jwk]);
+    let clock = ManualClock::at(Timestamp::from_unix_seconds(NOW));
+    let jwks = crate::jose::testing::jwks(&[&P256.jwk]);
+    let cache = JwksCache::filled(source.fetch(), Arc::<ManualClock>::clone(&clock), JwksCacheConfig::default(), jwks);
+    assert_eq!(verify_with(&cache, &P256).await, Ok(()));
+    assert_eq!(source.asked(), 0);
+    let claims = json!({"iss": "https://issuer", "aud": "a", "exp": NOW * 2});
+    let token = peek(&new.sign(Algorithm::Es256, &json!({"alg": "ES256", "kid": "new"}), &claims)).unwrap();
+    let expectation = Expectation::new("https://issuer", vec!["a".to_owned()]);
+    let known = cache.verify_with_known(&token, &expectation).unwrap();
+    assert!(matches!(known, ByKnownKeys::Not(_)), "{known:?}");
+    clock.advance(5 * SECOND);
+    let verdict = cache.verify(&token, &expectation, Sender::Anybody).await;
+    assert_eq!(verdict.unwrap_err(), VerifyError::Rejected(TokenError::UnknownKey));
+    assert!(cache.verify(&token, &expectation, Sender::Issuer).await.is_ok());
+    let known = cache.verify_with_known(&token, &expectation).unwrap();
+    assert!(matches!(known, ByKnownKeys::Verified(_)), "{known:?}");
+    assert_eq!(source.asked(), 1);
 }
 
 #[tokio::test]
-async fn over_http_only_200_is_an_answer() {
-    for (status, expected) in [
-        (200, Ok(Bytes::from_static(b"keys"))),
-        (302, Err(FetchError::Status(http::StatusCode::FOUND))),
-        (404, Err(FetchError::Status(http::StatusCode::NOT_FOUND))),
-        (503, Err(FetchError::Status(http::StatusCode::SERVICE_UNAVAILABLE))),
-    ] {
-        let url = http::Uri::from_static("https://issuer/keys");
-        let fetch = fetch_over_http(Arc::new(Answer(status, "keys")), url);
-        assert_eq!(fetch().await, expected, "{status}");
+async fn why_there_are_no_keys_is_told_until_there_are() {
+    let source = Source::open().then_fail().then_bytes("<html>".to_owned()).then(&[&P256.jwk]);
+    let setup = Setup::new(source);
+    assert_eq!(setup.cache.last_failure(), None);
+    for (is_an_answer, wait) in [(false, SECOND), (true, 2 * SECOND)] {
+        assert_eq!(setup.verify(&P256).await, UNAVAILABLE);
+        assert_eq!(setup.cache.last_failure().map(|failure| failure.is_an_answer()), Some(is_an_answer));
+        setup.clock.advance(wait);
     }
+    assert_eq!(setup.verify(&P256).await, Ok(()));
+    assert_eq!(setup.cache.last_failure(), None);
 }

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::{
     failure, signed_in,
-    support::{CLIENT_ID, Lies, World},
+    support::{CLIENT_ID, ISSUER, Lies, World},
 };
 use crate::{
     clock::Timestamp,
     jose::{
         Algorithm,
-        testing::{P256, P384, RSA, TestKey, unsigned},
+        testing::{ED25519, P256, P384, P521, RSA, TestKey, merged, unsigned},
     },
     oidc::{CallbackOutcome, Limits},
     providers::{ClaimsConfig, ProviderConfig},
@@ -49,9 +49,14 @@ async fn an_honest_answer_signs_in() {
 
 #[tokio::test]
 async fn every_asymmetric_algorithm_of_the_list_is_accepted() {
-    for (algorithm, key) in
-        [(Algorithm::Rs256, &*RSA), (Algorithm::Rs512, &*RSA), (Algorithm::Ps256, &*RSA), (Algorithm::Es384, &*P384)]
-    {
+    for algorithm in Algorithm::ALL.iter().copied() {
+        let key: &TestKey = match algorithm {
+            Algorithm::Es256 => &P256,
+            Algorithm::Es384 => &P384,
+            Algorithm::Es512 => &P521,
+            Algorithm::EdDsa => &ED25519,
+            _ => &RSA,
+        };
         let published = vec![key.jwk.clone()];
         let outcome = outcome_of(Lies { key, algorithm, published, ..Lies::default() }).await;
         assert_eq!(signed_in(&outcome), "/", "{algorithm:?}");
@@ -132,7 +137,7 @@ async fn other_kinds_of_tokens_are_no_id_tokens() {
 #[tokio::test]
 async fn forged_signatures_are_refused() {
     type Forge = fn(&Value, &Value) -> String;
-    let with_header = |header: &Value, edit: Value| crate::jose::testing::merged(header, &edit);
+    let with_header = |header: &Value, edit: Value| merged(header, &edit);
     let forgeries: [(&str, Forge); 8] = [
         ("none", |_, claims| format!("{}.", unsigned(&json!({"alg": "none"}), claims))),
         ("nOnE", |_, claims| format!("{}.", unsigned(&json!({"alg": "nOnE"}), claims))),
@@ -290,6 +295,69 @@ async fn userinfo_fills_in_what_is_missing_for_the_same_subject_only() {
     let without =
         Lies { claims: json!({"groups": null}), discovery: json!({"userinfo_endpoint": null}), ..Lies::default() };
     assert_eq!(signed_in(&outcome_of(without).await), "/", "missing groups are fine");
+}
+
+/// Userinfo as a JWT (OpenID Connect Core section 5.3.2), told instead of the groups.
+fn signed_userinfo(token: String) -> Lies {
+    Lies {
+        claims: json!({"groups": null}),
+        bodies: [("/userinfo", token)].into(),
+        content_types: [("/userinfo", "application/jwt; charset=utf-8")].into(),
+        published: vec![P256.jwk.clone(), P521.jwk.clone(), ED25519.jwk.clone()],
+        ..Lies::default()
+    }
+}
+
+#[tokio::test]
+async fn userinfo_that_is_signed_is_believed_as_any_token_is() {
+    let claims = json!({"iss": ISSUER, "aud": CLIENT_ID, "sub": "subject-1", "groups": ["signed"]});
+    let sign = |key: &TestKey, algorithm: Algorithm, header: Value, edit: Value| {
+        let honest = json!({"alg": algorithm.name(), "kid": key.jwk["kid"]});
+        signed_userinfo(key.sign(algorithm, &merged(&honest, &header), &merged(&claims, &edit)))
+    };
+    let none = || json!({});
+    for (key, algorithm) in [(&*P256, Algorithm::Es256), (&*P521, Algorithm::Es512), (&*ED25519, Algorithm::EdDsa)] {
+        for edit in [none(), json!({"exp": START + 60, "iat": START, "nbf": START}), json!({"aud": [CLIENT_ID]})] {
+            let outcome = outcome_of(sign(key, algorithm, none(), edit)).await;
+            let CallbackOutcome::SignedIn { session, .. } = &outcome else { panic!("{algorithm:?}: {outcome:?}") };
+            assert!(session.user().groups.contains("signed"));
+        }
+    }
+    let (key, algorithm) = (&*P256, Algorithm::Es256);
+    for (header, edit) in [
+        (none(), json!({"iss": null})),
+        (none(), json!({"iss": "https://evil.example.com"})),
+        (none(), json!({"aud": null})),
+        (none(), json!({"aud": "another"})),
+        (none(), json!({"aud": [CLIENT_ID, "another"]})),
+        (none(), json!({"sub": "subject-2"})),
+        (none(), json!({"sub": null})),
+        (none(), json!({"exp": START - 60})),
+        (none(), json!({"iat": START + 61})),
+        (none(), json!({"email": 7})),
+        (json!({"typ": "logout+jwt"}), none()),
+        (json!({"crit": ["exp"]}), none()),
+        (json!({"alg": "none"}), none()),
+        (json!({"kid": "unknown"}), none()),
+    ] {
+        let reason = failure(&outcome_of(sign(key, algorithm, header.clone(), edit.clone())).await);
+        assert_eq!(reason, Reason::ProviderAnswerInvalid, "{header} {edit}");
+    }
+    let stranger = TestKey::p256("p256");
+    let reason = failure(&outcome_of(sign(&stranger, algorithm, none(), none())).await);
+    assert_eq!(reason, Reason::ProviderAnswerInvalid);
+}
+
+#[tokio::test]
+async fn what_the_code_s_hash_says_is_the_code_where_it_is_said() {
+    let other = Lies::claims(json!({"c_hash": Algorithm::Es256.half_hash("another code")}));
+    assert_eq!(failure(&outcome_of(other).await), Reason::IdTokenInvalid);
+    let world = World::new();
+    let browser = world.browser();
+    let query = world.provider.authorize(&browser.begin("/").await.unwrap());
+    let code = query.split('&').find_map(|pair| pair.strip_prefix("code=")).unwrap();
+    world.provider.tell(Lies::claims(json!({"c_hash": Algorithm::Es256.half_hash(code)})));
+    assert_eq!(signed_in(&browser.callback(&query).await), "/");
 }
 
 #[tokio::test]

@@ -54,6 +54,8 @@ pub(in crate::oidc) struct Lies {
     pub(in crate::oidc) published: Vec<Value>,
     /// A whole body instead of the honest one, by path.
     pub(in crate::oidc) bodies: HashMap<&'static str, String>,
+    /// What an answer claims to be instead of JSON, by path.
+    pub(in crate::oidc) content_types: HashMap<&'static str, &'static str>,
     /// A status instead of 200, by path.
     pub(in crate::oidc) statuses: HashMap<&'static str, StatusCode>,
     /// Endpoints that never answer.
@@ -76,6 +78,7 @@ impl Default for Lies {
             algorithm: Algorithm::Es256,
             published: vec![P256.jwk.clone(), RSA.jwk.clone()],
             bodies: HashMap::new(),
+            content_types: HashMap::new(),
             statuses: HashMap::new(),
             hanging: Vec::new(),
             breaking: Vec::new(),
@@ -303,7 +306,8 @@ fn form_of(request: &Request<Vec<u8>>) -> HashMap<String, String> {
 fn hash_of(algorithm: Algorithm) -> &'static digest::Algorithm {
     match algorithm.name().get(2..) {
         Some("384") => &digest::SHA384,
-        Some("512") => &digest::SHA512,
+        // Ed25519 hashes with SHA-512 itself.
+        Some("512" | "DSA") => &digest::SHA512,
         _ => &digest::SHA256,
     }
 }
@@ -347,7 +351,8 @@ impl OutboundHttp for ScriptedProvider {
         let lies = self.lies.lock().unwrap();
         let status = lies.statuses.get(path.as_str()).copied().unwrap_or(status);
         let body = lies.bodies.get(path.as_str()).cloned().unwrap_or_else(|| body.to_string());
-        let response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
+        let content_type = lies.content_types.get(path.as_str()).copied().unwrap_or("application/json");
+        let response = Response::builder().status(status).header(header::CONTENT_TYPE, content_type);
         Ok(response.body(Bytes::from(body)).unwrap())
     }
 }

@@ -1,0 +1,112 @@
+//! Userinfo: what the provider says of a person to whoever holds an access token (OpenID Connect Core section 5.3).
+//!
+//! It comes as JSON, or signed as a JWT; that one is read and verified by [`jose`], as every token that comes in.
+
+use http::{HeaderValue, Request, StatusCode, header};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::claims::{self, Claims};
+use crate::{
+    jose::{self, Expectation, JwksCache, Sender, TokenError, TokenType, VerifyError},
+    providers::{CallError, Endpoint, ProviderHttp, media_type},
+};
+
+/// Why userinfo told nothing. The text is for the log: it holds nothing of what was told.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum UserinfoError {
+    /// What stands in no header, or holds what would part it.
+    #[error("the access token is no bearer token")]
+    NotABearerToken,
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Another status than 200; 401 and 403 are about the access token (RFC 6750 section 3.1).
+    #[error("userinfo: status {}", .0.as_u16())]
+    Status(StatusCode),
+    #[error("userinfo is neither JSON nor a JWT")]
+    MediaType,
+    #[error("userinfo is no JSON object")]
+    NotAnObject,
+    #[error("userinfo cannot be read at `{0}`")]
+    Claim(&'static str),
+    #[error("userinfo speaks of another subject")]
+    Subject,
+    /// As a JWT it is not the provider's word for us.
+    #[error("userinfo is refused: {0}")]
+    Token(#[from] TokenError),
+    #[error("the provider's keys cannot be fetched")]
+    KeysUnavailable,
+}
+
+/// A question about one person.
+pub(super) struct Userinfo<'a> {
+    pub(super) http: &'a ProviderHttp,
+    pub(super) endpoint: &'a Endpoint,
+    /// For an answer that is signed.
+    pub(super) keys: &'a JwksCache,
+    /// The provider's issuer identifier.
+    pub(super) issuer: &'a str,
+    /// Our client id there.
+    pub(super) client_id: &'a str,
+    /// Whom it must speak of: the `sub` of the ID token (section 5.3.2).
+    pub(super) subject: &'a str,
+}
+
+impl Userinfo<'_> {
+    /// Asks with this access token, and gives the claims.
+    pub(super) async fn ask(&self, access_token: &str) -> Result<Claims, UserinfoError> {
+        let response = self.http.send_plain(self.request(access_token)?).await?;
+        if response.status() != StatusCode::OK {
+            return Err(UserinfoError::Status(response.status()));
+        }
+        let claims = match media_type(&response).as_deref() {
+            None | Some("application/json") => jose::parse_object(response.body()).ok_or(UserinfoError::NotAnObject)?,
+            Some("application/jwt") => self.verified(response.body()).await?,
+            Some(_) => return Err(UserinfoError::MediaType),
+        };
+        if claims.get("sub").and_then(Value::as_str) != Some(self.subject) {
+            return Err(UserinfoError::Subject);
+        }
+        claims::check_types(&claims).map_err(UserinfoError::Claim)?;
+        Ok(claims)
+    }
+
+    /// RFC 6750 section 2.1.
+    fn request(&self, access_token: &str) -> Result<Request<Vec<u8>>, UserinfoError> {
+        if !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(UserinfoError::NotABearerToken);
+        }
+        let mut bearer =
+            HeaderValue::try_from(format!("Bearer {access_token}")).map_err(|_| UserinfoError::NotABearerToken)?;
+        bearer.set_sensitive(true);
+        let mut request = Request::new(Vec::new());
+        *request.uri_mut() = self.endpoint.uri().clone();
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(header::AUTHORIZATION, bearer);
+        Ok(request)
+    }
+
+    /// Claims that are signed name their issuer and us as the audience (section 5.3.2); they need not end.
+    async fn verified(&self, body: &[u8]) -> Result<Claims, UserinfoError> {
+        let token = jose::peek(str::from_utf8(body).map_err(|_| TokenError::NotJwt)?)?;
+        let expectation = Expectation {
+            token_type: TokenType::OpenId,
+            must_expire: false,
+            ..Expectation::new(self.issuer, vec![self.client_id.to_owned()])
+        };
+        if token.audiences().iter().any(|audience| audience != self.client_id) {
+            return Err(TokenError::Audience.into());
+        }
+        let verified = self.keys.verify(&token, &expectation, Sender::Issuer).await;
+        Ok(verified.map_err(UserinfoError::from)?.claims().clone())
+    }
+}
+
+impl From<VerifyError> for UserinfoError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Rejected(error) => Self::Token(error),
+            VerifyError::KeysUnavailable => Self::KeysUnavailable,
+        }
+    }
+}
