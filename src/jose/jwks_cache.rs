@@ -17,7 +17,6 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use thiserror::Error;
-use tokio::sync::watch;
 
 pub use self::{
     config::{JwksCacheConfig, Sender},
@@ -28,7 +27,14 @@ use super::{
     token::{TokenError, UnverifiedToken},
     verify::{Expectation, VerifiedToken, verify},
 };
-use crate::{clock::SharedClock, reason::Reason};
+use crate::{
+    calls::{Call, Part, Pauses, SharedCalls},
+    clock::SharedClock,
+    reason::Reason,
+};
+
+/// The first wait after a failed fetch; it doubles with each further one.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// Why a token was not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -85,7 +91,9 @@ struct Shared {
     clock: SharedClock,
     config: JwksCacheConfig,
     keys: ArcSwapOption<KeySet>,
-    fetching: Mutex<Fetching>,
+    /// The one fetch that may run.
+    fetches: SharedCalls<(), ()>,
+    failed: Mutex<Failed>,
 }
 
 #[derive(Debug)]
@@ -95,22 +103,20 @@ struct KeySet {
     fetched_at: Duration,
 }
 
-#[derive(Default)]
-struct Fetching {
-    /// Closed when the fetch that was started last has ended, in whatever way.
-    ended: Option<watch::Receiver<()>>,
-    failures: u32,
-    /// When the last fetch failed, in the clock's monotonic time.
-    failed_at: Duration,
-    /// Why.
-    failure: Option<FetchError>,
+/// The fetches that failed since the last one that did not.
+struct Failed {
+    count: u32,
+    /// Why the last one did.
+    why: Option<FetchError>,
+    pauses: Pauses,
+    /// Until when nobody fetches, in the clock's monotonic time.
+    until: Duration,
 }
 
-enum NextSet {
+/// Why no fetch begins.
+enum NoFetch {
     /// There is a newer set already.
     Here,
-    /// A fetch is on its way; the channel closes at its end.
-    Awaited(watch::Receiver<()>),
     /// The last fetch failed a moment ago.
     NotYet,
     /// The set that there is is too young.
@@ -131,8 +137,10 @@ impl JwksCache {
     /// An empty cache; the first token that needs a key has it filled.
     #[must_use]
     pub fn new(fetch: FetchJwks, clock: SharedClock, config: JwksCacheConfig) -> Self {
-        let (keys, fetching) = (ArcSwapOption::empty(), Mutex::default());
-        Self(Arc::new(Shared { fetch, clock, config, keys, fetching }))
+        let pauses = Pauses::new(FIRST_RETRY, config.longest_retry);
+        let failed = Mutex::new(Failed { count: 0, why: None, pauses, until: Duration::ZERO });
+        let (keys, fetches) = (ArcSwapOption::empty(), SharedCalls::new());
+        Self(Arc::new(Shared { fetch, clock, config, keys, fetches, failed }))
     }
 
     /// A cache of a set that was fetched just now.
@@ -206,7 +214,7 @@ impl JwksCache {
     /// Why the last fetch brought no keys, where it did not.
     #[must_use]
     pub fn last_failure(&self) -> Option<FetchError> {
-        self.0.fetching().failure.clone()
+        self.0.failed().why.clone()
     }
 
     /// What the cache holds now.
@@ -216,7 +224,7 @@ impl JwksCache {
         JwksStatus {
             keys: keys.as_ref().map_or(0, |keys| keys.jwks.len()),
             age: keys.as_ref().map(|keys| self.0.age(keys)),
-            failures: self.0.fetching().failures,
+            failures: self.0.failed().count,
         }
     }
 }
@@ -229,7 +237,7 @@ impl Shared {
             Some(keys) if self.age(keys) < self.config.max_stale => {
                 if self.age(keys) >= self.config.max_age {
                     // Nobody waits for this one.
-                    self.next_set(seen.as_ref(), sender);
+                    let _ = self.begin(seen.as_ref(), sender);
                 }
                 Ok(Arc::clone(keys))
             }
@@ -258,41 +266,35 @@ impl Shared {
         seen: Option<&Arc<KeySet>>,
         sender: Sender,
     ) -> Result<Option<Arc<KeySet>>, VerifyError> {
-        match self.next_set(seen, sender) {
-            NextSet::Here => {}
-            NextSet::Awaited(mut ended) => while ended.changed().await.is_ok() {},
-            NextSet::NotYet => return Err(VerifyError::KeysUnavailable),
-            NextSet::TooEarly => return Ok(None),
+        match self.begin(seen, sender) {
+            Ok(fetch) => {
+                fetch.await;
+            }
+            Err(NoFetch::Here) => {}
+            Err(NoFetch::NotYet) => return Err(VerifyError::KeysUnavailable),
+            Err(NoFetch::TooEarly) => return Ok(None),
         }
         let newer = self.keys.load_full().filter(|keys| !is_same(Some(keys), seen));
         newer.map(Some).ok_or(VerifyError::KeysUnavailable)
     }
 
-    /// Sees to it that a newer set than `seen` comes, by one fetch for all who ask.
-    fn next_set(self: &Arc<Self>, seen: Option<&Arc<KeySet>>, sender: Sender) -> NextSet {
-        let mut fetching = self.fetching();
-        if !is_same(self.keys.load().as_ref(), seen) {
-            return NextSet::Here;
-        }
-        if let Some(ended) = fetching.ended.as_ref().filter(|ended| ended.has_changed().is_ok()) {
-            return NextSet::Awaited(ended.clone());
-        }
-        let since_failure = self.clock.monotonic().saturating_sub(fetching.failed_at);
-        if since_failure < self.config.retry_after(fetching.failures) {
-            return NextSet::NotYet;
-        }
-        if fetching.failures == 0 && seen.is_some_and(|keys| self.age(keys) < self.config.min_age(sender)) {
-            return NextSet::TooEarly;
-        }
-        let (running, ended) = watch::channel(());
-        fetching.ended = Some(ended.clone());
-        let shared = Arc::clone(self);
-        // A task of its own: it ends whatever its callers do.
-        tokio::spawn(async move {
-            shared.fetch_once().await;
-            drop(running);
+    /// The fetch of a newer set than `seen`, one for all who ask.
+    fn begin(self: &Arc<Self>, seen: Option<&Arc<KeySet>>, sender: Sender) -> Result<Call<()>, NoFetch> {
+        let part = self.fetches.join((), |_| {
+            if !is_same(self.keys.load().as_ref(), seen) {
+                return Err(NoFetch::Here);
+            }
+            let failed = self.failed();
+            if self.clock.monotonic() < failed.until {
+                return Err(NoFetch::NotYet);
+            }
+            if failed.count == 0 && seen.is_some_and(|keys| self.age(keys) < self.config.min_age(sender)) {
+                return Err(NoFetch::TooEarly);
+            }
+            let shared = Arc::clone(self);
+            Ok(async move { shared.fetch_once().await })
         });
-        NextSet::Awaited(ended)
+        part.map(Part::call)
     }
 
     async fn fetch_once(&self) {
@@ -301,19 +303,19 @@ impl Shared {
             .unwrap_or(Err(FetchError::Deadline))
             .and_then(|document| Ok(Jwks::parse(&document, self.config.max_bytes)?));
         let now = self.clock.monotonic();
-        let mut fetching = self.fetching();
+        let mut failed = self.failed();
         match outcome {
             Ok(jwks) => {
                 tracing::debug!(source = self.config.source, keys = jwks.len(), "fetched signing keys");
-                fetching.failures = 0;
-                fetching.failure = None;
+                (failed.count, failed.why, failed.until) = (0, None, Duration::ZERO);
+                failed.pauses.succeeded();
                 self.keys.store(Some(Arc::new(KeySet { jwks, fetched_at: now })));
             }
             Err(error) => {
                 tracing::warn!(source = self.config.source, %error, "cannot fetch signing keys");
-                fetching.failures = fetching.failures.saturating_add(1);
-                fetching.failed_at = now;
-                fetching.failure = Some(error);
+                failed.count = failed.count.saturating_add(1);
+                failed.until = now.saturating_add(failed.pauses.failed());
+                failed.why = Some(error);
             }
         }
     }
@@ -322,8 +324,8 @@ impl Shared {
         self.clock.monotonic().saturating_sub(keys.fetched_at)
     }
 
-    fn fetching(&self) -> MutexGuard<'_, Fetching> {
-        self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failed(&self) -> MutexGuard<'_, Failed> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

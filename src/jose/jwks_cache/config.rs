@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// The first wait after a failed fetch; it doubles with each further one.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-
 /// Who sent a token that the known keys do not verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
@@ -56,14 +53,6 @@ impl JwksCacheConfig {
         match sender {
             Sender::Issuer => self.min_refetch_for_issuer,
             Sender::Anybody => self.min_refetch,
-        }
-    }
-
-    /// How long nobody fetches after so many failures in a row.
-    pub(super) fn retry_after(&self, failures: u32) -> Duration {
-        match failures.checked_sub(1) {
-            None => Duration::ZERO,
-            Some(doublings) => FIRST_RETRY.saturating_mul(2_u32.saturating_pow(doublings)).min(self.longest_retry),
         }
     }
 }

@@ -95,9 +95,9 @@ impl Setup {
 
     /// Waits for the fetches that nobody else waits for.
     async fn settle(&self) {
-        let ended = self.cache.0.fetching().ended.clone();
-        if let Some(mut ended) = ended {
-            while ended.changed().await.is_ok() {}
+        let running = self.cache.0.fetches.join((), |_| Err::<std::future::Ready<()>, ()>(()));
+        if let Ok(fetch) = running {
+            fetch.call().await;
         }
     }
 }
@@ -339,14 +339,21 @@ async fn a_set_over_the_bound_is_no_set() {
     assert_eq!(setup.verify(&P256).await, UNAVAILABLE);
 }
 
-#[test]
-fn waits_double_up_to_a_bound() {
-    let config = JwksCacheConfig::default();
-    let seconds: Vec<_> = (0..8).map(|failures| config.retry_after(failures).as_secs()).collect();
-    assert_eq!(seconds, [0, 1, 2, 4, 8, 10, 10, 10]);
-    assert_eq!(config.retry_after(u32::MAX), 10 * SECOND);
-    let config = JwksCacheConfig { longest_retry: SECOND, ..config };
-    assert_eq!(config.retry_after(u32::MAX), SECOND);
+#[tokio::test]
+async fn waits_double_up_to_a_bound() {
+    let mut source = Source::open();
+    for _ in 0..8 {
+        source = source.then_fail();
+    }
+    let setup = Setup::new(source);
+    for (asked, seconds) in [1, 2, 4, 8, 10, 10, 10].into_iter().enumerate() {
+        assert_eq!(setup.verify(&P256).await, UNAVAILABLE);
+        assert_eq!(setup.source.asked(), asked + 1);
+        setup.clock.advance(Duration::from_millis(seconds * 1000 - 1));
+        assert_eq!(setup.verify(&P256).await, UNAVAILABLE);
+        assert_eq!(setup.source.asked(), asked + 1, "not within {seconds} s");
+        setup.clock.advance(Duration::from_millis(1));
+    }
 }
 
 #[test]
