@@ -9,6 +9,7 @@ mod headers;
 mod host;
 mod kind;
 mod path;
+mod plain_path;
 mod provenance;
 mod query;
 
@@ -22,6 +23,7 @@ pub use headers::{Headers, variant_form};
 pub use host::{Host, HostError, HostName};
 pub use kind::Kind;
 pub use path::{Path, PathError, look_alike};
+pub use plain_path::{PlainPath, PlainPathError};
 pub use provenance::Provenance;
 pub use query::{Query, QueryError};
 

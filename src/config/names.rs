@@ -5,7 +5,7 @@ use url::Url;
 use super::context::Context;
 use crate::{
     config_file::{FieldError, FieldPath},
-    request::{Host, HostName, Path},
+    request::{Host, HostName, PlainPath},
 };
 
 /// A name of ours: `[a-z0-9-]`, 1 to 63 of them.
@@ -99,12 +99,10 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A path of ours, or that browsers are led to: one that has one reading only, as a request's path must to get there, and
-/// that browsers send as it is written (URL Standard, "path percent-encode set").
-pub(super) fn clean_path(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
-    let as_sent = || Url::parse("https://host.example").and_then(|base| base.join(text)).ok();
-    if Path::new(text).is_byte_clean() && as_sent().is_some_and(|url| url.path() == text) {
-        return Some(text.to_owned());
+/// A path of ours, or that browsers are led to.
+pub(super) fn plain_path(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<PlainPath> {
+    if let Ok(path) = PlainPath::parse(text) {
+        return Some(path);
     }
     context.refuse(FieldError::new(at, "it is no plain path, and no request would be taken for it").found(text).write(
         "write a path that begins with `/`, of letters, digits and `-._~$&'()*+,=:@`, without `//` and dot segments",

@@ -13,6 +13,7 @@ use crate::{
     decision::Location,
     origin::{LoginOrigin, Origin},
     principal::ProviderName,
+    request::PlainPath,
 };
 
 pub(super) fn resolve(
@@ -42,15 +43,15 @@ fn origin(
     let provider = provider(context, &at.key("provider"), &written.provider, providers);
     let cookie = cookie(context, &at.key("cookie"), &written.cookie);
     let path_prefix = path_prefix(context, &at.key("path_prefix"), &written.path_prefix);
-    let aliases = aliases(context, &at.key("aliases"), &written.aliases, path_prefix.as_deref());
+    let aliases = aliases(context, &at.key("aliases"), &written.aliases, path_prefix.as_ref());
     let (url, cookie, path_prefix) = (public?, cookie?, path_prefix?);
     let after_logout = after_logout(context, &at.key("after_logout_url"), written, &path_prefix);
     let [logout_aliases, callback_aliases, login_aliases] = aliases?;
     let host = names::host_of_origin(&written.url)?;
-    let redirect_uri = url.join(&format!("{path_prefix}/callback")).ok()?;
-    let post_logout_redirect_uri = url.join(&format!("{path_prefix}/signed-out")).ok()?;
+    let address = |name: &str| url.join(&format!("{}/{name}", path_prefix.as_str())).ok();
+    let (redirect_uri, post_logout_redirect_uri) = (address("callback")?, address("signed-out")?);
     Some(Origin {
-        host: host.as_str().to_owned(),
+        host,
         login: LoginOrigin {
             url: written.url.clone(),
             provider: provider?,
@@ -121,9 +122,9 @@ fn cookie(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Strin
     )
 }
 
-fn path_prefix(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
-    let path = names::clean_path(context, at, text)?;
-    if path.len() > 1 && !path.ends_with('/') && path.len() <= 128 {
+fn path_prefix(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<PlainPath> {
+    let path = names::plain_path(context, at, text)?;
+    if !path.as_str().ends_with('/') && path.as_str().len() <= 128 {
         return Some(path);
     }
     context.refuse(
@@ -138,12 +139,12 @@ fn after_logout(
     context: &mut Context<'_>,
     at: &FieldPath,
     written: &forms::Origin,
-    path_prefix: &str,
+    path_prefix: &PlainPath,
 ) -> Option<Location> {
-    let own = format!("{path_prefix}/signed-out");
+    let own = format!("{}/signed-out", path_prefix.as_str());
     let text = written.after_logout_url.as_deref().unwrap_or(&own);
     let location = if text.starts_with('/') {
-        Location::on_origin(&written.url, &names::clean_path(context, at, text)?)
+        Location::on_origin(&written.url, names::plain_path(context, at, text)?.as_str())
     } else {
         Location::new(&names::url(context, at, text, PlainHttp::Never)?)
     };
@@ -158,8 +159,8 @@ fn aliases(
     context: &mut Context<'_>,
     at: &FieldPath,
     written: &forms::Aliases,
-    path_prefix: Option<&str>,
-) -> Option<[Vec<String>; 3]> {
+    path_prefix: Option<&PlainPath>,
+) -> Option<[Vec<PlainPath>; 3]> {
     let before = context.errors();
     let mut taken = BTreeSet::new();
     let lists = [("logout", &written.logout), ("callback", &written.callback), ("login", &written.login)];
@@ -167,14 +168,12 @@ fn aliases(
         let mut resolved = Vec::new();
         for (index, path) in paths.iter().enumerate() {
             let at = at.key(name).index(index);
-            let Some(path) = names::clean_path(context, &at, path) else { continue };
-            let ours = path_prefix.is_some_and(|prefix| {
-                path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            });
-            if ours || path == "/" || !taken.insert(path.clone()) {
+            let Some(path) = names::plain_path(context, &at, path) else { continue };
+            let ours = path_prefix.is_some_and(|prefix| prefix.covers(path.as_str()));
+            if ours || path.as_str() == "/" || !taken.insert(path.clone()) {
                 context.report(
                     FieldError::new(&at, "an alias is named once, is not `/` and not below `path_prefix`")
-                        .found(&path)
+                        .found(path.as_str())
                         .write("write another path, or remove it"),
                 );
             } else {

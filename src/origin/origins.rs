@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::public::Origin;
-use crate::request::Host;
+use crate::request::{Host, HostName};
 
 /// Every public origin. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Origins(Arc<HashMap<String, Arc<Origin>>>);
+pub struct Origins(Arc<HashMap<HostName, Arc<Origin>>>);
 
 impl Origins {
     /// These origins. A host has one: of several the last counts.
@@ -19,6 +19,6 @@ impl Origins {
     /// The origin of a host, where it has one.
     #[must_use]
     pub fn of(&self, host: &Host) -> Option<&Arc<Origin>> {
-        self.0.get(host.name())
+        self.0.get(host.host_name())
     }
 }

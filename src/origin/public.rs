@@ -3,7 +3,7 @@
 use super::login::LoginOrigin;
 use crate::{
     decision::{Location, LocationError},
-    request::Path,
+    request::{HostName, Path, PlainPath},
 };
 
 /// The query parameter of the login address that says where to come back to.
@@ -17,22 +17,22 @@ pub const TOKEN_PARAMETER: &str = "token";
 /// A public origin and our addresses on it.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The host, in lower case, without port.
-    pub host: String,
+    /// The host.
+    pub host: HostName,
     /// What a login needs to know.
     pub login: LoginOrigin,
     /// The session cookie's name, `__Host-…`.
     pub session_cookie: String,
-    /// Our prefix: begins with a slash, ends without one.
-    pub path_prefix: String,
+    /// Our prefix, without a slash at its end.
+    pub path_prefix: PlainPath,
     /// Where a browser goes once it is signed out: a path of this origin or an absolute URL.
     pub after_logout: Location,
     /// Further exact paths of the logout endpoint.
-    pub logout_aliases: Vec<String>,
+    pub logout_aliases: Vec<PlainPath>,
     /// Further exact paths of the callback endpoint.
-    pub callback_aliases: Vec<String>,
+    pub callback_aliases: Vec<PlainPath>,
     /// Further exact paths of the login endpoint.
-    pub login_aliases: Vec<String>,
+    pub login_aliases: Vec<PlainPath>,
 }
 
 /// What answers at an address of ours.
@@ -63,10 +63,10 @@ impl Origin {
     pub fn endpoint(&self, path: &Path) -> Option<Endpoint> {
         if !path.is_byte_clean() {
             let readings = path.readings().unwrap_or_default();
-            return readings.iter().any(|reading| self.is_below_prefix(reading)).then_some(Endpoint::Nothing);
+            return readings.iter().any(|reading| self.path_prefix.covers(reading)).then_some(Endpoint::Nothing);
         }
         let raw = path.raw();
-        let named = |aliases: &[String]| aliases.iter().any(|alias| alias == raw);
+        let named = |aliases: &[PlainPath]| aliases.iter().any(|alias| alias.as_str() == raw);
         if named(&self.logout_aliases) {
             return Some(Endpoint::Logout);
         }
@@ -84,7 +84,7 @@ impl Origin {
             "/signed-out" => Some(Endpoint::SignedOut),
             "/whoami" => Some(Endpoint::WhoAmI),
             "/sessions" => Some(Endpoint::Sessions),
-            _ => self.is_below_prefix(raw).then_some(Endpoint::Nothing),
+            _ => self.path_prefix.covers(raw).then_some(Endpoint::Nothing),
         }
     }
 
@@ -101,7 +101,7 @@ impl Origin {
     /// Where no header could hold the address.
     pub fn login_url(&self, target: &str) -> Result<Location, LocationError> {
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair(RETURN_PARAMETER, target).finish();
-        Location::on_origin(&self.login.url, &format!("{}/login?{query}", self.path_prefix))
+        Location::on_origin(&self.login.url, &format!("{}/login?{query}", self.path_prefix.as_str()))
     }
 
     /// The address of the logout page.
@@ -109,7 +109,7 @@ impl Origin {
     /// # Errors
     /// As for [`Origin::login_url`].
     pub fn logout_url(&self) -> Result<Location, LocationError> {
-        Location::on_origin(&self.login.url, &format!("{}/logout", self.path_prefix))
+        Location::on_origin(&self.login.url, &format!("{}/logout", self.path_prefix.as_str()))
     }
 
     /// The address of the page of a person's own sessions.
@@ -117,7 +117,7 @@ impl Origin {
     /// # Errors
     /// As for [`Origin::login_url`].
     pub fn sessions_url(&self) -> Result<Location, LocationError> {
-        Location::on_origin(&self.login.url, &format!("{}/sessions", self.path_prefix))
+        Location::on_origin(&self.login.url, &format!("{}/sessions", self.path_prefix.as_str()))
     }
 
     /// The address of a form that ends the session that `end` names, with the form's token.
@@ -129,11 +129,7 @@ impl Origin {
             .append_pair(END_PARAMETER, end)
             .append_pair(TOKEN_PARAMETER, token)
             .finish();
-        Location::on_origin(&self.login.url, &format!("{}/sessions?{query}", self.path_prefix))
-    }
-
-    fn is_below_prefix(&self, path: &str) -> bool {
-        path.strip_prefix(self.path_prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        Location::on_origin(&self.login.url, &format!("{}/sessions?{query}", self.path_prefix.as_str()))
     }
 }
 
@@ -147,7 +143,7 @@ mod tests {
     fn origin() -> Origin {
         let url = "https://kf.example.com".to_owned();
         Origin {
-            host: "kf.example.com".into(),
+            host: HostName::parse("kf.example.com").unwrap(),
             after_logout: Location::on_origin(&url, "/portcullis/signed-out").unwrap(),
             login: LoginOrigin {
                 redirect_uri: Url::parse("https://kf.example.com/portcullis/callback").unwrap(),
@@ -157,8 +153,8 @@ mod tests {
                 login_cookie: "__Host-portcullis-login".into(),
             },
             session_cookie: "__Host-portcullis".into(),
-            path_prefix: "/portcullis".into(),
-            logout_aliases: vec!["/oauth2/sign_out".into()],
+            path_prefix: PlainPath::parse("/portcullis").unwrap(),
+            logout_aliases: vec![PlainPath::parse("/oauth2/sign_out").unwrap()],
             callback_aliases: vec![],
             login_aliases: vec![],
         }

@@ -27,7 +27,7 @@ use crate::{
     oidc::{self, Limits, Oidc},
     origin::{LoginOrigin, Origin, Origins},
     principal::{Email, Group, Groups, User, Userid},
-    request::HostName,
+    request::{HostName, PlainPath},
     revocation::{self, Revocations},
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing, encode},
     session::{self, NewSession, Sessions, Tokens},
@@ -223,7 +223,7 @@ fn origin((host, url): (&str, &str)) -> Origin {
     let after_logout = Location::on_origin(url, "/portcullis/signed-out").expect("it is an address of ours");
     let redirect_uri = Url::parse(&format!("{url}/portcullis/callback")).expect("it is an address of ours");
     Origin {
-        host: host.into(),
+        host: HostName::parse(host).expect("it is a host"),
         after_logout,
         login: LoginOrigin {
             url: url.into(),
@@ -234,8 +234,8 @@ fn origin((host, url): (&str, &str)) -> Origin {
                 .expect("it is an address of ours"),
         },
         session_cookie: SESSION_COOKIE.into(),
-        path_prefix: "/portcullis".into(),
-        logout_aliases: vec!["/logout".into()],
+        path_prefix: PlainPath::parse("/portcullis").expect("it is a path"),
+        logout_aliases: vec![PlainPath::parse("/logout").expect("it is a path")],
         callback_aliases: vec![],
         login_aliases: vec![],
     }

@@ -27,7 +27,7 @@ use crate::{
     origin::{LoginOrigin, Origin, Origins},
     principal::{Email, Group, Groups, ProviderName, User, Userid},
     providers::{ClaimsConfig, LogoutConfig, Outbound, ProviderConfig},
-    request::{HostName, RawRequest},
+    request::{HostName, PlainPath, RawRequest},
     revocation::{self, Revocations},
     secret::{RootKeyRing, SecretBytes, SecretString, random_bytes},
     session::{self, NewSession, Sessions, Tokens},
@@ -229,7 +229,7 @@ fn provider_name() -> ProviderName {
 fn origin(host: &str) -> Origin {
     let url = format!("https://{host}");
     Origin {
-        host: host.to_owned(),
+        host: HostName::parse(host).unwrap(),
         after_logout: Location::on_origin(&url, "/portcullis/signed-out").unwrap(),
         login: LoginOrigin {
             redirect_uri: Url::parse(&format!("{url}/portcullis/callback")).unwrap(),
@@ -239,7 +239,7 @@ fn origin(host: &str) -> Origin {
             login_cookie: "__Host-portcullis-login".into(),
         },
         session_cookie: "__Host-portcullis".into(),
-        path_prefix: "/portcullis".into(),
+        path_prefix: PlainPath::parse("/portcullis").unwrap(),
         logout_aliases: vec![],
         callback_aliases: vec![],
         login_aliases: vec![],
