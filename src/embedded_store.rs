@@ -5,30 +5,31 @@
 
 mod failure;
 mod file;
+mod open_error;
 mod revocations;
+mod shared;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod wire;
 mod writer;
 
 use std::{
     fmt,
     path::Path,
-    sync::{
-        Arc, PoisonError, RwLock, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Weak},
     thread::JoinHandle,
 };
 
 use async_trait::async_trait;
-use redb::{Database, ReadableDatabase as _};
 use tokio::sync::mpsc;
 
+pub use self::open_error::OpenError;
 use self::{
-    failure::{damaged, storage, table, transaction},
-    tables::{RECORDS, ROWS, Tables, read_row, sweep},
+    shared::{Shared, closed},
+    tables::Tables,
+    upkeep::sweep,
     writer::{Job, Pending, Writer},
 };
 use crate::{
@@ -36,9 +37,9 @@ use crate::{
     clock::{SharedClock, Timestamp},
     panics::passed_on,
     store::{
-        CLOCK_TOLERANCE, Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, Leases, MarkKeys, NewRecord,
-        Observers, RecordName, Replaced, Replacement, RevocationChange, RevocationList, SessionStore, StoreError,
-        StoreObserver, StoreOpenError, StoredListing, StoredRecord, too_many_revocations,
+        Generation, IndexKeys, Inserted, Judged, LeaseHolder, LeaseKey, LeaseStore, MarkKeys, MarkStore, NewRecord,
+        RecordName, Replaced, Replacement, RevocationChange, RevocationList, RevocationStore, SessionStore, StoreError,
+        StoreObserver, StoredListing, StoredRecord, too_many_revocations,
     },
 };
 
@@ -56,36 +57,19 @@ pub struct EmbeddedStore {
     reads: Places,
 }
 
-/// What the writer and the readers share.
-struct Shared {
-    /// Nothing while the file is closed after a failure.
-    database: RwLock<Option<Database>>,
-    clock: SharedClock,
-    /// The latest time that was seen, in milliseconds since the Unix epoch, unless the clock has stepped back since.
-    latest: AtomicU64,
-    leases: Leases,
-    observers: Observers,
-}
-
 impl EmbeddedStore {
     /// Opens the file at `path`, or makes it, and locks it. Every page is verified, which takes about a tenth of a
     /// second for 20,000 sessions.
     ///
     /// # Errors
     /// Where the file is damaged, held by another process, a link, not ours, or cannot be written. It is left as it is.
-    pub fn open(path: &Path, clock: SharedClock) -> Result<Self, StoreOpenError> {
+    pub fn open(path: &Path, clock: SharedClock) -> Result<Self, OpenError> {
         let file = file::open_or_create(path)?;
-        let shared = Arc::new(Shared {
-            database: RwLock::new(Some(file.database)),
-            clock,
-            latest: AtomicU64::new(file.meta.latest.as_unix_millis()),
-            leases: Leases::default(),
-            observers: Observers::default(),
-        });
+        let shared = Arc::new(Shared::new(file.database, clock, file.meta.latest));
         let (jobs, queue) = mpsc::channel(QUEUE);
         let writer = Writer::new(Arc::clone(&shared), path.to_owned(), file.identity)
             .start(queue)
-            .map_err(|source| StoreOpenError::Io { path: path.to_owned(), source })?;
+            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         let reads = Places::new(READS_AT_ONCE);
         Ok(Self { shared, jobs: Some(jobs), writer: Some(writer), reads })
     }
@@ -104,7 +88,7 @@ impl EmbeddedStore {
 
     /// The time by which is judged beside the writer.
     async fn present(&self) -> Result<Timestamp, StoreError> {
-        let Present { now, stepped_back } = self.shared.present();
+        let Judged { now, stepped_back } = self.shared.present();
         if stepped_back || self.shared.is_closed() {
             // Every transaction begins by deleting what had expired by the later time, and opens a file that failed.
             self.write(|_| Ok(())).await?;
@@ -185,11 +169,26 @@ impl SessionStore for EmbeddedStore {
         self.write(move |tables| tables.end_all_once(&mark, &index, not_before, mark_until)).await
     }
 
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        self.write(sweep).await
+    }
+
+    fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {
+        self.shared.observers.add(observer);
+        true
+    }
+}
+
+#[async_trait]
+impl MarkStore for EmbeddedStore {
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
         let mark = mark.clone();
         self.write(move |tables| tables.spend(&mark, until)).await
     }
+}
 
+#[async_trait]
+impl LeaseStore for EmbeddedStore {
     async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
         let now = self.present().await?;
         Ok(self.shared.leases.take(lease, holder, until, now))
@@ -199,22 +198,16 @@ impl SessionStore for EmbeddedStore {
         let now = self.present().await?;
         Ok(self.shared.leases.release(lease, holder, now))
     }
+}
 
+#[async_trait]
+impl RevocationStore for EmbeddedStore {
     async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {
         self.write(move |tables| tables.revocations(seen)).await
     }
 
     async fn change_revocations(&self, change: RevocationChange) -> Result<bool, StoreError> {
         self.write(move |tables| tables.change_revocations(&change)).await?.ok_or_else(too_many_revocations)
-    }
-
-    async fn sweep(&self) -> Result<usize, StoreError> {
-        self.write(sweep).await
-    }
-
-    fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {
-        self.shared.observers.add(observer);
-        true
     }
 }
 
@@ -233,59 +226,6 @@ impl fmt::Debug for EmbeddedStore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("EmbeddedStore").finish_non_exhaustive()
     }
-}
-
-/// The time by which a read judges.
-struct Present {
-    now: Timestamp,
-    /// Whether the clock stepped back for good, so that something may have to be deleted first.
-    stepped_back: bool,
-}
-
-impl Shared {
-    fn present(&self) -> Present {
-        let now = self.clock.now();
-        let latest = Timestamp::from_unix_millis(self.latest.fetch_max(now.as_unix_millis(), Ordering::SeqCst));
-        let stepped_back = now.plus(CLOCK_TOLERANCE) < latest;
-        Present { now: if stepped_back { now } else { now.max(latest) }, stepped_back }
-    }
-
-    fn latest(&self) -> Timestamp {
-        Timestamp::from_unix_millis(self.latest.load(Ordering::SeqCst))
-    }
-
-    /// Notes the time by which a transaction judged that had loaded `seen` as the latest before.
-    fn settle(&self, seen: Timestamp, judged: Timestamp) {
-        let (seen, judged) = (seen.as_unix_millis(), judged.as_unix_millis());
-        if judged < seen {
-            // The clock stepped back, and what had expired by the later time is gone. Who moved it on meanwhile wins.
-            let _ = self.latest.compare_exchange(seen, judged, Ordering::SeqCst, Ordering::SeqCst);
-        } else {
-            self.latest.fetch_max(judged, Ordering::SeqCst);
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.database.read().unwrap_or_else(PoisonError::into_inner).is_none()
-    }
-
-    fn read(&self, name: &RecordName) -> Result<Option<StoredRecord>, StoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = database.as_ref().ok_or_else(closed)?;
-        let snapshot = database.begin_read().map_err(transaction)?;
-        let rows = snapshot.open_table(ROWS).map_err(table)?;
-        let Some(row) = rows.get(name.as_bytes()).map_err(storage)? else { return Ok(None) };
-        let row = read_row(row.value())?;
-        let records = snapshot.open_table(RECORDS).map_err(table)?;
-        let sealed = records.get(name.as_bytes()).map_err(storage)?;
-        let sealed = sealed.ok_or_else(|| damaged("a session has no record"))?.value().to_vec();
-        let expires_at = Timestamp::from_unix_millis(row.expires_at_ms);
-        Ok(Some(StoredRecord { sealed, listing: row.listing, version: row.version, expires_at }))
-    }
-}
-
-fn closed() -> StoreError {
-    StoreError::Unavailable("the file is closed after a failure".to_owned())
 }
 
 fn writer_gone() -> StoreError {

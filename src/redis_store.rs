@@ -31,6 +31,7 @@ mod failure;
 mod keeper;
 mod link;
 mod reach;
+mod refused;
 mod replicas;
 mod steps;
 #[cfg(test)]
@@ -38,10 +39,7 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -50,9 +48,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use redis::{FromRedisValue as _, Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::task::JoinHandle;
 
-pub use self::config::{RedisAddress, RedisConfig, RedisServers, RedisTls};
+pub use self::{
+    config::{RedisAddress, RedisConfig, RedisServers, RedisTls},
+    refused::Refused,
+};
 use self::{
-    failure::{call, is_elsewhere, no_link},
+    failure::{call, is_elsewhere},
     keeper::{Hearing, Keeper},
     link::{Link, LinkError},
     reach::Reach,
@@ -63,9 +64,10 @@ use crate::{
     clock::{SharedClock, Timestamp},
     panics::kept_up,
     store::{
-        CLOCK_TOLERANCE, Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, NewRecord, RecordName,
-        Replaced, Replacement, RevocationChange, RevocationEntry, RevocationId, RevocationList, SessionStore,
-        StoreError, StoreObserver, StoreOpenError, StoreReach, StoredListing, StoredRecord, too_many_revocations,
+        Generation, IndexKeys, Inserted, Judged, LatestTime, LeaseHolder, LeaseKey, LeaseStore, MarkKeys, MarkStore,
+        NewRecord, RecordName, Replaced, Replacement, RevocationChange, RevocationEntry, RevocationId, RevocationList,
+        RevocationStore, SessionStore, StoreError, StoreObserver, StoreReach, StoredListing, StoredRecord,
+        too_many_revocations,
     },
 };
 
@@ -80,8 +82,7 @@ pub struct RedisStore {
     config: RedisConfig,
     steps: Steps,
     clock: SharedClock,
-    /// The latest time that was seen, in milliseconds since the Unix epoch, unless the clock has stepped back since.
-    latest: AtomicU64,
+    latest: LatestTime,
     hearing: Arc<Hearing>,
     keeper: Arc<Keeper>,
     keeping: JoinHandle<()>,
@@ -103,21 +104,21 @@ impl RedisStore {
     ///
     /// # Errors
     /// Where waiting mends nothing: a wrong password or certificate file, or a server that may forget what it holds.
-    pub async fn open(config: RedisConfig, clock: SharedClock, up: Gauge) -> Result<Self, StoreOpenError> {
+    pub async fn open(config: RedisConfig, clock: SharedClock, up: Gauge) -> Result<Self, Refused> {
         let steps = Steps::new(&config.prefix);
         let hearing = Arc::new(Hearing::new(Arc::clone(&clock)));
         let reach = Reach::new(Arc::clone(&clock), up);
         let keeper = Keeper::new(config.clone(), steps.clone(), Arc::clone(&hearing), reach);
         match keeper.connect().await {
             Ok(()) => {}
-            Err(LinkError::Refused(problem)) => return Err(StoreOpenError::Refused { problem }),
+            Err(LinkError::Refused(problem)) => return Err(Refused { problem }),
             Err(LinkError::Unreachable(problem)) => {
                 tracing::error!(problem, "the session store is not reached: nobody is signed in until it is");
             }
         }
         let kept = Arc::clone(&keeper);
         let keeping = tokio::spawn(kept_up("connection to Redis", move || Arc::clone(&kept).keep()));
-        let (latest, calls) = (AtomicU64::new(0), Places::new(CALLS));
+        let (latest, calls) = (LatestTime::of(Timestamp::from_unix_millis(0)), Places::new(CALLS));
         Ok(Self { config, steps, clock, latest, hearing, keeper, keeping, calls })
     }
 
@@ -130,7 +131,7 @@ impl RedisStore {
             let _place = place.ok_or_else(|| StoreError::Unavailable("there is no place for a call".to_owned()))?;
             loop {
                 let link = self.keeper.link().await;
-                let link = link.ok_or_else(|| no_link(&LinkError::Unreachable("there is no connection".to_owned())))?;
+                let link = link.ok_or_else(|| StoreError::Unavailable("there is no connection".to_owned()))?;
                 let outcome = self.run_on(&link, step, &arguments, wanted).await;
                 // What a step that only reads would have said, the next primary says. Of another the outcome is unknown.
                 if outcome.is_ok() || !READS.contains(&step) || self.keeper.is_current(&link) {
@@ -149,7 +150,7 @@ impl RedisStore {
         wanted: Durability,
     ) -> Result<Value, StoreError> {
         let now = self.clock.now();
-        let seen = Timestamp::from_unix_millis(self.latest.fetch_max(now.as_unix_millis(), Ordering::SeqCst)).max(now);
+        let seen = self.latest.note(now).max(now);
         let replicas = match wanted {
             Durability::None => 0,
             Durability::Replicated => self.config.replicas.unwrap_or_else(|| link.replicas()),
@@ -182,7 +183,7 @@ impl RedisStore {
         }
         let (answer, acknowledged) = answers.map_err(failed)?;
         let answer = Answer::read(answer)?;
-        self.settle(seen, answer.judged);
+        self.latest.settle(seen, answer.judged);
         self.hearing.observers().changed(&answer.changed);
         if acknowledged < replicas {
             return Err(StoreError::Unavailable(format!(
@@ -190,17 +191,6 @@ impl RedisStore {
             )));
         }
         Ok(answer.says)
-    }
-
-    /// Notes the time by which a step judged that was told of `seen` as the latest before.
-    fn settle(&self, seen: Timestamp, judged: Timestamp) {
-        let (seen, judged) = (seen.as_unix_millis(), judged.as_unix_millis());
-        if judged < seen {
-            // The clock stepped back, and what had expired by the later time is gone. Who moved it on meanwhile wins.
-            let _ = self.latest.compare_exchange(seen, judged, Ordering::SeqCst, Ordering::SeqCst);
-        } else {
-            self.latest.fetch_max(judged, Ordering::SeqCst);
-        }
     }
 
     async fn count(&self, step: &'static str, arguments: Vec<Vec<u8>>, wanted: Durability) -> Result<i64, StoreError> {
@@ -250,10 +240,6 @@ impl SessionStore for RedisStore {
 
     fn may_remember_for(&self) -> Duration {
         self.config.cache_lifetime
-    }
-
-    fn is_shared(&self) -> bool {
-        true
     }
 
     async fn get(&self, name: &RecordName) -> Result<Option<StoredRecord>, StoreError> {
@@ -322,10 +308,30 @@ impl SessionStore for RedisStore {
         }
     }
 
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        let deleted = self.count("sweep", Vec::new(), Durability::None).await?;
+        usize::try_from(deleted).map_err(|_| unreadable("no count"))
+    }
+
+    fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {
+        self.hearing.observers().add(observer);
+        true
+    }
+
+    fn tells_of_changes(&self) -> bool {
+        self.hearing.is_good()
+    }
+}
+
+#[async_trait]
+impl MarkStore for RedisStore {
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
         Ok(self.count("spend", vec![marks(mark), time(until)], Durability::Replicated).await? == 1)
     }
+}
 
+#[async_trait]
+impl LeaseStore for RedisStore {
     async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
         let arguments = vec![lease.as_bytes().to_vec(), holder.as_bytes().to_vec(), time(until)];
         Ok(self.count("take_lease", arguments, Durability::None).await? == 1)
@@ -334,6 +340,13 @@ impl SessionStore for RedisStore {
     async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError> {
         let arguments = vec![lease.as_bytes().to_vec(), holder.as_bytes().to_vec()];
         Ok(self.count("release_lease", arguments, Durability::None).await? == 1)
+    }
+}
+
+#[async_trait]
+impl RevocationStore for RedisStore {
+    fn is_shared(&self) -> bool {
+        true
     }
 
     async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {
@@ -345,7 +358,7 @@ impl SessionStore for RedisStore {
         let generation = says.next().ok_or_else(|| unreadable("no generation"))?;
         let generation = number(&Vec::from_redis_value(generation).map_err(|_| unreadable("no generation"))?)?;
         let Some(fields) = says.next() else { return Ok(RevocationList::Unchanged) };
-        let now = self.present();
+        let now = Judged::by(self.clock.now(), self.latest.get()).now;
         let (mut entries, mut digest) = (Vec::new(), None);
         let mut fields = bytes_of(fields)?.into_iter();
         while let (Some(name), Some(stored)) = (fields.next(), fields.next()) {
@@ -372,28 +385,6 @@ impl SessionStore for RedisStore {
             1 => Ok(true),
             _ => Err(too_many_revocations()),
         }
-    }
-
-    async fn sweep(&self) -> Result<usize, StoreError> {
-        let deleted = self.count("sweep", Vec::new(), Durability::None).await?;
-        usize::try_from(deleted).map_err(|_| unreadable("no count"))
-    }
-
-    fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {
-        self.hearing.observers().add(observer);
-        true
-    }
-
-    fn tells_of_changes(&self) -> bool {
-        self.hearing.is_good()
-    }
-}
-
-impl RedisStore {
-    /// The time by which what was read is judged.
-    fn present(&self) -> Timestamp {
-        let (now, latest) = (self.clock.now(), Timestamp::from_unix_millis(self.latest.load(Ordering::SeqCst)));
-        if now.plus(CLOCK_TOLERANCE) < latest { now } else { now.max(latest) }
     }
 }
 

@@ -25,6 +25,7 @@ mod digest;
 mod entry;
 mod held;
 mod in_force;
+mod limits;
 mod metrics;
 mod service;
 mod target;
@@ -32,19 +33,8 @@ mod target;
 mod tests;
 mod wire;
 
-use std::time::Duration;
-
 pub use entry::Revocation;
+pub use limits::{ISSUE_MARGIN, MARK_LIFE, STALE_AFTER};
 pub use metrics::Metrics;
 pub use service::{Measure, NotRevoked, Reopening, Revocations, RevokeError, TokenRefusal};
 pub use target::{PodUid, Target, TargetError, TokenId};
-
-/// How long after the moment of a revocation tokens must have been issued to pass: the API server's clock may be ahead
-/// of ours by less.
-pub const ISSUE_MARGIN: Duration = Duration::from_mins(1);
-
-/// How old the list may be.
-pub const STALE_AFTER: Duration = Duration::from_secs(30);
-
-/// How long it is remembered that a revocation was lifted.
-pub const MARK_LIFE: Duration = Duration::from_hours(30 * 24);

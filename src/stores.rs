@@ -2,8 +2,8 @@
 //!
 //! # A new backend
 //! 1. A room of its own, named for what keeps it, beside `embedded_store` and `redis_store`, with its own `Config`. It
-//!    implements the contract of `store`, and runs the suite: `contract::run!(factory)` in its tests.
-//! 2. A variant of [`StoreConfig`], and its line in [`open`].
+//!    implements the four contracts of `store`, and runs the suite: `contract::run!(factory)` in its tests.
+//! 2. A variant of [`StoreConfig`], and its line in [`open`]. Errors of its own stay its own: [`OpenError`] carries them.
 //! 3. Its form in the configuration, and `docs/configuration.md`.
 
 #[cfg(test)]
@@ -14,11 +14,13 @@ use std::{
     sync::Arc,
 };
 
+use thiserror::Error;
+
 use crate::{
     clock::SharedClock,
-    embedded_store::EmbeddedStore,
-    redis_store::{RedisConfig, RedisStore},
-    store::{MemoryStore, Metrics, SessionStore, StoreOpenError},
+    embedded_store::{self, EmbeddedStore},
+    redis_store::{self, RedisConfig, RedisStore},
+    store::{MemoryStore, Metrics, Stores},
 };
 
 /// Where sessions are kept.
@@ -55,21 +57,28 @@ impl StoreConfig {
     }
 }
 
+/// Why a store was not opened. Never followed by an empty one in its place.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The file.
+    #[error(transparent)]
+    Embedded(#[from] embedded_store::OpenError),
+    /// The server.
+    #[error(transparent)]
+    Redis(#[from] redis_store::Refused),
+}
+
 /// Opens the store that the configuration names. Blocks while a file is opened and checked, and waits for a server.
 ///
 /// # Errors
 /// Where it cannot be opened as it stands; never is an empty store put in the place of one that was found.
-pub async fn open(
-    config: &StoreConfig,
-    clock: &SharedClock,
-    metrics: &Metrics,
-) -> Result<Arc<dyn SessionStore>, StoreOpenError> {
+pub async fn open(config: &StoreConfig, clock: &SharedClock, metrics: &Metrics) -> Result<Stores, OpenError> {
     let (clock, up) = (Arc::clone(clock), metrics.up.clone());
     // What is within this process is reached.
     up.set(1);
-    Ok(match config {
+    Ok(Stores::of(match config {
         StoreConfig::Memory => Arc::new(MemoryStore::new(clock)),
         StoreConfig::Embedded { path } => Arc::new(EmbeddedStore::open(path, clock)?),
         StoreConfig::Redis(redis) => Arc::new(RedisStore::open(redis.clone(), clock, up).await?),
-    })
+    }))
 }

@@ -46,9 +46,9 @@ pub fn in_redis(redis: &RedisServer) -> StoreConfig {
 pub async fn service(config: &StoreConfig, key: &[u8]) -> Result<Sessions> {
     let clock: SharedClock = SystemClock::shared();
     let ring = RootKeyRing::new(&[SecretBytes::new(key.to_vec())])?.shared();
-    let store = stores::open(config, &clock, &store::Metrics::default()).await?;
+    let stores = stores::open(config, &clock, &store::Metrics::default()).await?;
     let config = SessionConfig { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
-    Ok(Sessions::new(store, ring, clock, &config, Metrics::default()))
+    Ok(Sessions::new(&stores, ring, clock, &config, Metrics::default()))
 }
 
 /// Stores the sessions of these numbers, many at once, and gives their tickets.

@@ -112,10 +112,10 @@ impl House {
         let ring: SharedRootKeyRing =
             RootKeyRing::new(&[SecretBytes::new(random_bytes::<32>().to_vec())]).unwrap().shared();
         let path = folder.join("store/sessions.redb");
-        let store = stores::open(&StoreConfig::Embedded { path }, &clock, &store::Metrics::default()).await.unwrap();
+        let stores = stores::open(&StoreConfig::Embedded { path }, &clock, &store::Metrics::default()).await.unwrap();
         let config =
             SessionConfig { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
-        let sessions = Sessions::new(store, ring.clone(), Arc::clone(&clock), &config, Metrics::default());
+        let sessions = Sessions::new(&stores, ring.clone(), Arc::clone(&clock), &config, Metrics::default());
         let raw = RawRequest { method: "GET".into(), host: "kubeflow.test".into(), path: "/".into(), ..<_>::default() };
         Self {
             sessions,

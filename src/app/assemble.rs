@@ -25,7 +25,7 @@ use crate::{
     providers::{self, SharedProviders},
     revocation::{self, Revocations},
     session::{self, Sessions},
-    store::{self, SessionStore, StoreOpenError, StoreReach},
+    store::{self, StoreReach, Stores},
     stores,
 };
 
@@ -39,7 +39,7 @@ const CLUSTER_ISSUERS: [&str; 3] =
 pub enum AssembleError {
     /// The session store.
     #[error("sessions.store: {0}")]
-    Store(#[from] StoreOpenError),
+    Store(#[from] stores::OpenError),
     /// Sign-in.
     #[error("providers: {0}")]
     Providers(#[from] providers::ConfigError),
@@ -99,7 +99,7 @@ pub(super) struct Assembly {
     admin_metrics: admin::Metrics,
     /// The sessions in force, for administrators.
     sessions: Arc<ArcSwap<Sessions>>,
-    store: Arc<dyn SessionStore>,
+    stores: Stores,
     built: Built,
 }
 
@@ -126,10 +126,10 @@ impl Assembly {
         metrics: &Metrics,
         clock: &SharedClock,
     ) -> Result<Self, AssembleError> {
-        let store = stores::open(&settings.store, clock, &metrics.store).await?;
-        let sessions = sessions(settings, &store, keyrings, metrics, clock);
+        let stores = stores::open(&settings.store, clock, &metrics.store).await?;
+        let sessions = sessions(settings, &stores, keyrings, metrics, clock);
         let revocations = Arc::new(Revocations::new(
-            Arc::clone(&store),
+            Arc::clone(&stores.revocations),
             keyrings.root(),
             Arc::clone(clock),
             metrics.revocations.clone(),
@@ -149,7 +149,7 @@ impl Assembly {
             back_channel: Arc::new(ArcSwap::from_pointee(built.oidc.back_channel.clone())),
             sessions: Arc::new(ArcSwap::new(Arc::clone(&built.sessions))),
             admin_metrics: metrics.admin.clone(),
-            store,
+            stores,
             built,
         })
     }
@@ -167,7 +167,7 @@ impl Assembly {
         let sessions = if settings.sessions == before.sessions {
             Arc::clone(&self.built.sessions)
         } else {
-            sessions(settings, &self.store, keyrings, metrics, clock)
+            sessions(settings, &self.stores, keyrings, metrics, clock)
         };
         let accounts = match (&settings.service_accounts, &before.service_accounts, &self.built.accounts) {
             (Some(wanted), Some(have), Some(accounts)) if wanted == have => {
@@ -250,13 +250,12 @@ impl Accounts {
 
 fn sessions(
     settings: &Settings,
-    store: &Arc<dyn SessionStore>,
+    stores: &Stores,
     keyrings: &Keyrings,
     metrics: &Metrics,
     clock: &SharedClock,
 ) -> Arc<Sessions> {
-    let (store, clock) = (Arc::clone(store), Arc::clone(clock));
-    Arc::new(Sessions::new(store, keyrings.root(), clock, &settings.sessions, metrics.sessions.clone()))
+    Arc::new(Sessions::new(stores, keyrings.root(), Arc::clone(clock), &settings.sessions, metrics.sessions.clone()))
 }
 
 fn oidc(

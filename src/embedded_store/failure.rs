@@ -4,7 +4,8 @@ use std::{io, path::Path};
 
 use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionError};
 
-use crate::store::{StoreError, StoreOpenError};
+use super::open_error::OpenError;
+use crate::store::StoreError;
 
 /// The kinds of failure that somebody can do something about.
 enum Kind {
@@ -66,33 +67,33 @@ pub(super) fn commit(error: CommitError) -> StoreError {
     }
 }
 
-pub(super) fn open(path: &Path, error: DatabaseError) -> StoreOpenError {
+pub(super) fn open(path: &Path, error: DatabaseError) -> OpenError {
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            StoreOpenError::AlreadyOpen { path: path.to_owned() }
+            OpenError::AlreadyOpen { path: path.to_owned() }
         }
         DatabaseError::Storage(StorageError::Io(error)) => open_io(path, error),
-        other => StoreOpenError::Damaged { path: path.to_owned(), detail: other.to_string() },
+        other => OpenError::Damaged { path: path.to_owned(), detail: other.to_string() },
     }
 }
 
 /// What a failure of a step means while the file is being opened.
-pub(super) fn open_step(path: &Path, error: StoreError) -> StoreOpenError {
+pub(super) fn open_step(path: &Path, error: StoreError) -> OpenError {
     let path = path.to_owned();
     match error {
-        StoreError::Damaged(detail) => StoreOpenError::Damaged { path, detail },
-        StoreError::Full(text) => StoreOpenError::Full { path, source: io::Error::other(text) },
-        StoreError::ReadOnly(text) => StoreOpenError::ReadOnly { path, source: io::Error::other(text) },
-        StoreError::Unavailable(text) => StoreOpenError::Io { path, source: io::Error::other(text) },
+        StoreError::Damaged(detail) => OpenError::Damaged { path, detail },
+        StoreError::Full(text) => OpenError::Full { path, source: io::Error::other(text) },
+        StoreError::ReadOnly(text) => OpenError::ReadOnly { path, source: io::Error::other(text) },
+        StoreError::Unavailable(text) => OpenError::Io { path, source: io::Error::other(text) },
     }
 }
 
-pub(super) fn open_io(path: &Path, source: io::Error) -> StoreOpenError {
+pub(super) fn open_io(path: &Path, source: io::Error) -> OpenError {
     let path = path.to_owned();
     match Kind::of(&source) {
-        Kind::Full => StoreOpenError::Full { path, source },
-        Kind::ReadOnly => StoreOpenError::ReadOnly { path, source },
-        Kind::Damaged => StoreOpenError::Damaged { path, detail: source.to_string() },
-        Kind::Other => StoreOpenError::Io { path, source },
+        Kind::Full => OpenError::Full { path, source },
+        Kind::ReadOnly => OpenError::ReadOnly { path, source },
+        Kind::Damaged => OpenError::Damaged { path, detail: source.to_string() },
+        Kind::Other => OpenError::Io { path, source },
     }
 }

@@ -21,9 +21,9 @@ use tracing::warn;
 
 use super::{
     failure,
+    open_error::OpenError,
     tables::{Meta, SCHEMA_VERSION, Tables},
 };
-use crate::store::StoreOpenError;
 
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -62,7 +62,7 @@ impl Identity {
 }
 
 /// Opens the store at `path`, which is there.
-pub(super) fn open_existing(path: &Path) -> Result<OpenFile, StoreOpenError> {
+pub(super) fn open_existing(path: &Path) -> Result<OpenFile, OpenError> {
     let (folder, name) = split(path)?;
     let folder = open_folder(folder)?;
     match open_file(&folder, name, OFlags::empty()) {
@@ -75,7 +75,7 @@ pub(super) fn open_existing(path: &Path) -> Result<OpenFile, StoreOpenError> {
 ///
 /// A new file is made under another name and takes its place complete, so that an empty or half-made file at `path` is
 /// always damage and never mistaken for a new store.
-pub(super) fn open_or_create(path: &Path) -> Result<OpenFile, StoreOpenError> {
+pub(super) fn open_or_create(path: &Path) -> Result<OpenFile, OpenError> {
     let (folder_path, name) = split(path)?;
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(FOLDER_MODE);
@@ -93,19 +93,19 @@ pub(super) fn open_or_create(path: &Path) -> Result<OpenFile, StoreOpenError> {
     }
 }
 
-fn split(path: &Path) -> Result<(&Path, &OsStr), StoreOpenError> {
-    let no_name = || StoreOpenError::NoFileName { path: path.to_owned() };
+fn split(path: &Path) -> Result<(&Path, &OsStr), OpenError> {
+    let no_name = || OpenError::NoFileName { path: path.to_owned() };
     let Some(Component::Normal(name)) = path.components().next_back() else { return Err(no_name()) };
     let folder = path.parent().ok_or_else(no_name)?;
     Ok((if folder.as_os_str().is_empty() { Path::new(".") } else { folder }, name))
 }
 
-fn open_folder(path: &Path) -> Result<File, StoreOpenError> {
+fn open_folder(path: &Path) -> Result<File, OpenError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder: File = match openat(CWD, path, flags, Mode::empty()) {
         Ok(folder) => folder.into(),
         Err(Errno::LOOP | Errno::NOTDIR) if path.is_symlink() => {
-            return Err(StoreOpenError::SymbolicLink { path: path.to_owned() });
+            return Err(OpenError::SymbolicLink { path: path.to_owned() });
         }
         Err(error) => return Err(failure::open_io(path, error.into())),
     };
@@ -119,19 +119,19 @@ fn open_file(folder: &File, name: &OsStr, create: OFlags) -> Result<OwnedFd, Err
     openat(folder, name, flags, Mode::from_raw_mode(FILE_MODE))
 }
 
-fn refuse_file(path: &Path, error: Errno) -> StoreOpenError {
+fn refuse_file(path: &Path, error: Errno) -> OpenError {
     let path_buf = path.to_owned();
     match error {
-        Errno::LOOP => StoreOpenError::SymbolicLink { path: path_buf },
-        Errno::ISDIR | Errno::NXIO => StoreOpenError::WrongKind { path: path_buf, problem: "this is no regular file" },
+        Errno::LOOP => OpenError::SymbolicLink { path: path_buf },
+        Errno::ISDIR | Errno::NXIO => OpenError::WrongKind { path: path_buf, problem: "this is no regular file" },
         other => failure::open_io(path, other.into()),
     }
 }
 
-fn check_file(path: &Path, file: OwnedFd) -> Result<OpenFile, StoreOpenError> {
+fn check_file(path: &Path, file: OwnedFd) -> Result<OpenFile, OpenError> {
     let file = File::from(file);
     let metadata = file.metadata().map_err(|error| failure::open_io(path, error))?;
-    let wrong = |problem| StoreOpenError::WrongKind { path: path.to_owned(), problem };
+    let wrong = |problem| OpenError::WrongKind { path: path.to_owned(), problem };
     if !metadata.is_file() {
         return Err(wrong("this is no regular file"));
     }
@@ -140,18 +140,18 @@ fn check_file(path: &Path, file: OwnedFd) -> Result<OpenFile, StoreOpenError> {
     }
     keep_private(path, &file, FILE_MODE)?;
     if metadata.len() == 0 {
-        return Err(StoreOpenError::Damaged { path: path.to_owned(), detail: "the file is empty".to_owned() });
+        return Err(OpenError::Damaged { path: path.to_owned(), detail: "the file is empty".to_owned() });
     }
     let database = open_database(path, file)?;
     let meta = read_meta(path, &database)?;
     match meta.schema {
         Some(SCHEMA_VERSION) => Ok(OpenFile { database, meta, identity: Identity::of(&metadata) }),
-        Some(found) => Err(StoreOpenError::Schema { path: path.to_owned(), found, expected: SCHEMA_VERSION }),
-        None => Err(StoreOpenError::Damaged { path: path.to_owned(), detail: "it names no schema".to_owned() }),
+        Some(found) => Err(OpenError::Schema { path: path.to_owned(), found, expected: SCHEMA_VERSION }),
+        None => Err(OpenError::Damaged { path: path.to_owned(), detail: "it names no schema".to_owned() }),
     }
 }
 
-fn create(path: &Path, folder: &File, name: &OsStr) -> Result<OpenFile, StoreOpenError> {
+fn create(path: &Path, folder: &File, name: &OsStr) -> Result<OpenFile, OpenError> {
     let io = |error: Errno| failure::open_io(path, error.into());
     let mut making = name.to_owned();
     making.push(".new");
@@ -163,7 +163,7 @@ fn create(path: &Path, folder: &File, name: &OsStr) -> Result<OpenFile, StoreOpe
     write_schema(path, &database)?;
     match take_place(folder, &making, name) {
         // Another process made the store since we looked, and holds it.
-        Err(Errno::EXIST) => return Err(StoreOpenError::AlreadyOpen { path: path.to_owned() }),
+        Err(Errno::EXIST) => return Err(OpenError::AlreadyOpen { path: path.to_owned() }),
         outcome => outcome.map_err(io)?,
     }
     folder.sync_all().map_err(|error| failure::open_io(path, error))?;
@@ -184,11 +184,11 @@ fn take_place(folder: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
 }
 
 /// Refuses what belongs to somebody else; takes from others what rights they have.
-fn keep_private(path: &Path, file: &File, mode: u32) -> Result<(), StoreOpenError> {
+fn keep_private(path: &Path, file: &File, mode: u32) -> Result<(), OpenError> {
     let metadata = file.metadata().map_err(|error| failure::open_io(path, error))?;
     let user = geteuid().as_raw();
     if metadata.uid() != user {
-        return Err(StoreOpenError::Owner { path: path.to_owned(), owner: metadata.uid(), user });
+        return Err(OpenError::Owner { path: path.to_owned(), owner: metadata.uid(), user });
     }
     let found = metadata.mode() & 0o7777;
     if found != mode {
@@ -200,7 +200,7 @@ fn keep_private(path: &Path, file: &File, mode: u32) -> Result<(), StoreOpenErro
 }
 
 /// Locks the file and verifies every page of it.
-fn open_database(path: &Path, file: File) -> Result<Database, StoreOpenError> {
+fn open_database(path: &Path, file: File) -> Result<Database, OpenError> {
     let backend = FileBackend::new(file).map_err(|error| failure::open(path, error))?;
     Builder::new()
         .set_cache_size(CACHE_BYTES)
@@ -209,7 +209,7 @@ fn open_database(path: &Path, file: File) -> Result<Database, StoreOpenError> {
         .map_err(|error| failure::open(path, error))
 }
 
-fn read_meta(path: &Path, database: &Database) -> Result<Meta, StoreOpenError> {
+fn read_meta(path: &Path, database: &Database) -> Result<Meta, OpenError> {
     let step = |error| failure::open_step(path, error);
     let transaction = database.begin_write().map_err(failure::transaction).map_err(step)?;
     let meta = Tables::open(&transaction, &mut Vec::new())
@@ -220,7 +220,7 @@ fn read_meta(path: &Path, database: &Database) -> Result<Meta, StoreOpenError> {
     Ok(meta)
 }
 
-fn write_schema(path: &Path, database: &Database) -> Result<(), StoreOpenError> {
+fn write_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
     let step = |error| failure::open_step(path, error);
     let transaction = database.begin_write().map_err(failure::transaction).map_err(step)?;
     Tables::open(&transaction, &mut Vec::new())

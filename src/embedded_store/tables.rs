@@ -12,8 +12,8 @@ use super::{
 use crate::{
     clock::Timestamp,
     store::{
-        CLOCK_TOLERANCE, IndexKey, IndexKeys, Inserted, MARK_GRACE, MAX_SESSIONS_PER_SUBJECT, MarkKeys, NewRecord,
-        RecordName, Replaced, Replacement, SWEEP_BATCH, StoreError, StoredListing,
+        IndexKey, IndexKeys, Inserted, Judged, MARK_GRACE, MAX_SESSIONS_PER_SUBJECT, MarkKeys, NewRecord, RecordName,
+        Replaced, Replacement, StoreError, StoredListing,
     },
 };
 
@@ -115,16 +115,15 @@ impl<'txn> Tables<'txn> {
     /// clock stepped back for good, what had expired by the later time is deleted before that time is forgotten.
     pub(super) fn advance(&mut self, now: Timestamp, latest: Timestamp) -> Result<Timestamp, StoreError> {
         let latest = max(latest, self.meta()?.latest);
-        if now.plus(CLOCK_TOLERANCE) < latest {
+        let Judged { now, stepped_back } = Judged::by(now, latest);
+        if stepped_back {
             for name in self.expired(latest, usize::MAX)? {
                 self.delete(&name)?;
             }
             self.write_latest(now)?;
-            self.now = now;
-        } else {
-            self.now = max(now, latest);
         }
-        Ok(self.now)
+        self.now = now;
+        Ok(now)
     }
 
     /// Ends the steps; whether anything was written, and with it the time.
@@ -275,7 +274,7 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    fn forget_marks(&mut self, most: usize) -> Result<usize, StoreError> {
+    pub(super) fn forget_marks(&mut self, most: usize) -> Result<usize, StoreError> {
         let ended: Vec<_> = self
             .marks_by_end
             .range(..=(self.now.as_unix_millis(), &[u8::MAX; 32]))
@@ -293,7 +292,7 @@ impl<'txn> Tables<'txn> {
     }
 
     /// The sessions that ended unless they were used by `now`, at most `most`.
-    fn expired(&self, now: Timestamp, most: usize) -> Result<Vec<RecordName>, StoreError> {
+    pub(super) fn expired(&self, now: Timestamp, most: usize) -> Result<Vec<RecordName>, StoreError> {
         let range = self.by_expiry.range(..=(now.as_unix_millis(), &[u8::MAX; 32])).map_err(storage)?;
         range
             .take(most)
@@ -341,7 +340,7 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
-    fn delete(&mut self, name: &RecordName) -> Result<bool, StoreError> {
+    pub(super) fn delete(&mut self, name: &RecordName) -> Result<bool, StoreError> {
         let Some(row) = self.row(name)? else { return Ok(false) };
         let key = name.as_bytes();
         self.rows.remove(key).map_err(storage)?;
@@ -366,23 +365,6 @@ impl<'txn> Tables<'txn> {
         self.dirty = true;
         Ok(())
     }
-}
-
-/// Deletes what has expired, in a bounded step; how much it was.
-pub(super) fn sweep(tables: &mut Tables<'_>) -> Result<usize, StoreError> {
-    let expired = tables.expired(tables.now, SWEEP_BATCH)?;
-    for name in &expired {
-        tables.delete(name)?;
-    }
-    let marks = tables.forget_marks(SWEEP_BATCH.saturating_sub(expired.len()))?;
-    let deleted = expired.len() + marks;
-    Ok(deleted + tables.forget_revocations(SWEEP_BATCH.saturating_sub(deleted))?)
-}
-
-/// Has the time noted though nothing else is written: reads move it on as well.
-pub(super) fn keep_time(tables: &mut Tables<'_>) -> Result<(), StoreError> {
-    tables.dirty |= tables.meta()?.latest < tables.now;
-    Ok(())
 }
 
 /// Reads a row as it stands in the file.

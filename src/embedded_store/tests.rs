@@ -18,12 +18,12 @@ use tempfile::TempDir;
 
 use crate::{
     clock::ManualClock,
-    embedded_store::EmbeddedStore,
+    embedded_store::{EmbeddedStore, OpenError as StoreOpenError},
     session::{
         OpenError,
         testing::{ISSUER, ORIGIN, World, dex, new_session, now, ring},
     },
-    store::{SessionStore, StoreOpenError, contract, index},
+    store::{Store, contract, index},
 };
 
 /// Where a test keeps its store.
@@ -43,7 +43,7 @@ impl Place {
         World::over_with(&clock, self.store(&clock))
     }
 
-    fn store(&self, clock: &Arc<ManualClock>) -> Arc<dyn SessionStore> {
+    fn store(&self, clock: &Arc<ManualClock>) -> Arc<dyn Store> {
         Arc::new(EmbeddedStore::open(&self.path(), clock.clone()).unwrap())
     }
 

@@ -12,10 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
 use super::{
-    Shared, closed,
     failure::{commit, storage, table, transaction},
     file::{self, Identity},
-    tables::{Tables, keep_time},
+    shared::{Shared, closed},
+    tables::Tables,
+    upkeep::keep_time,
 };
 use crate::{
     panics::{Panicked, caught_call},
@@ -168,7 +169,7 @@ impl Writer {
     fn commit(&self, batch: &mut [Box<dyn Job>], changed: &mut Vec<RecordName>) -> Result<(), StoreError> {
         let database = self.shared.database.read().unwrap_or_else(PoisonError::into_inner);
         let mut open = database.as_ref().ok_or_else(closed)?.begin_write().map_err(transaction)?;
-        let seen = self.shared.latest();
+        let seen = self.shared.latest.get();
         let mut tables = Tables::open(&open, changed).map_err(table)?;
         let judged = tables.advance(self.shared.clock.now(), seen)?;
         for job in batch {
@@ -182,7 +183,7 @@ impl Writer {
         } else {
             open.abort().map_err(storage)?;
         }
-        self.shared.settle(seen, judged);
+        self.shared.latest.settle(seen, judged);
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use crate::{
     oidc::{self, SharedBackChannel},
     secret::{RootKeyRing, SecretBytes},
     session::{self, Sessions},
-    store::MemoryStore,
+    store::{MemoryStore, Stores},
 };
 
 async fn ask(router: Router, method: Method, path: &str) -> (Response<()>, String) {
@@ -44,7 +44,8 @@ fn no_provider() -> SharedBackChannel {
     let keys = RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).unwrap().shared();
     let day = Duration::from_hours(24);
     let config = session::Config { absolute_lifetime: day, idle_lifetime: day };
-    let sessions = Sessions::new(store, keys.clone(), Arc::clone(&clock), &config, session::Metrics::default());
+    let sessions =
+        Sessions::new(&Stores::of(store), keys.clone(), Arc::clone(&clock), &config, session::Metrics::default());
     let config = oidc::Config { providers: Vec::new(), limits: oidc::Limits::default() };
     let metrics = oidc::Metrics::register(&mut Registry::default());
     let oidc = oidc::Oidc::new(config, keys, Arc::new(sessions), clock, metrics, None).unwrap();

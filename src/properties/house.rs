@@ -134,14 +134,14 @@ async fn sessions(
     let config =
         session::Config { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
     let metrics = session::Metrics::register(registry);
-    let store =
+    let stores =
         stores::open(&StoreConfig::Memory, clock, &store::Metrics::register(registry)).await.expect("memory is there");
     let revocations = {
-        let (store, clock) = (Arc::clone(&store), Arc::clone(clock));
+        let (store, clock) = (Arc::clone(&stores.revocations), Arc::clone(clock));
         Revocations::new(store, ring.clone(), clock, revocation::Metrics::register(registry))
     };
     revocations.begin().await;
-    let sessions = Sessions::new(store, ring.clone(), Arc::clone(clock), &config, metrics);
+    let sessions = Sessions::new(&stores, ring.clone(), Arc::clone(clock), &config, metrics);
     (Arc::new(sessions), Arc::new(revocations))
 }
 

@@ -2,7 +2,6 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use super::link::LinkError;
 use crate::store::StoreError;
 
 /// What a failed call means. Whether it was carried out is unknown.
@@ -44,8 +43,4 @@ pub(super) fn is_refusal(error: &RedisError) -> bool {
             | ErrorKind::RESP3NotSupported
             | ErrorKind::Server(ServerErrorKind::NoPerm)
     ) || matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPROTO"))
-}
-
-pub(super) fn no_link(error: &LinkError) -> StoreError {
-    StoreError::Unavailable(error.to_string())
 }

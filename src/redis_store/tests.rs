@@ -18,11 +18,11 @@ use std::{
 use prometheus_client::metrics::gauge::Gauge;
 
 use self::server::{Cluster, RedisServer, Sentinels};
-use super::{RedisAddress, RedisConfig, RedisServers, RedisStore};
+use super::{RedisAddress, RedisConfig, RedisServers, RedisStore, Refused};
 use crate::{
     clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp},
     session::testing::{World, now},
-    store::{StoreOpenError, contract},
+    store::contract,
 };
 
 static STANDALONE: LazyLock<RedisServer> = LazyLock::new(|| RedisServer::start(&[]));
@@ -97,7 +97,7 @@ impl Clock for RunningClock {
 
 async fn refused(config: RedisConfig) -> String {
     match RedisStore::open(config, ManualClock::at(now()), Gauge::default()).await {
-        Err(StoreOpenError::Refused { problem }) => problem,
+        Err(Refused { problem }) => problem,
         other => panic!("{other:?}"),
     }
 }

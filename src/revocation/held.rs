@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    MARK_LIFE, digest,
+    digest,
     entry::{self, Revocation},
     in_force::InForce,
+    limits::MARK_LIFE,
     target::Target,
 };
 use crate::{

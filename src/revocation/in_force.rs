@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    ISSUE_MARGIN,
     entry::Revocation,
+    limits::ISSUE_MARGIN,
     target::{PodUid, Target, TokenId},
 };
 use crate::{clock::Timestamp, principal::ServiceAccount};

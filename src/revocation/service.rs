@@ -14,10 +14,10 @@ use tokio::{sync::Mutex, time::sleep};
 use tracing::{debug, error, info, warn};
 
 use super::{
-    MARK_LIFE, STALE_AFTER,
     entry::Revocation,
     held::{Held, Taken},
     in_force::InForce,
+    limits::{MARK_LIFE, STALE_AFTER},
     metrics::Metrics,
     target::Target,
 };
@@ -26,7 +26,9 @@ use crate::{
     clock::{SharedClock, Timestamp},
     principal::ServiceAccount,
     secret::{RootKeyRing, SharedRootKeyRing},
-    store::{CLOCK_TOLERANCE, Generation, RevocationChange, RevocationEntry, RevocationList, SessionStore, StoreError},
+    store::{
+        CLOCK_TOLERANCE, Generation, RevocationChange, RevocationEntry, RevocationList, RevocationStore, StoreError,
+    },
 };
 
 /// How often a list that other processes may change is read: what they change is in force within a second.
@@ -123,7 +125,7 @@ pub enum TokenRefusal {
 /// The list of revocations of ServiceAccount tokens. Shared by all checks.
 #[derive(Debug)]
 pub struct Revocations {
-    store: Arc<dyn SessionStore>,
+    store: Arc<dyn RevocationStore>,
     ring: SharedRootKeyRing,
     clock: SharedClock,
     pub(super) metrics: Metrics,
@@ -142,7 +144,7 @@ pub struct Revocations {
 impl Revocations {
     /// The list in `store`, of which nothing is known yet.
     #[must_use]
-    pub fn new(store: Arc<dyn SessionStore>, ring: SharedRootKeyRing, clock: SharedClock, metrics: Metrics) -> Self {
+    pub fn new(store: Arc<dyn RevocationStore>, ring: SharedRootKeyRing, clock: SharedClock, metrics: Metrics) -> Self {
         Self {
             shared: store.is_shared(),
             store,
@@ -159,7 +161,7 @@ impl Revocations {
 
     /// The same process with another store in the place of its own.
     #[cfg(test)]
-    pub(super) fn with_store(self, store: Arc<dyn SessionStore>) -> Self {
+    pub(super) fn with_store(self, store: Arc<dyn RevocationStore>) -> Self {
         Self { store, ..self }
     }
 

@@ -9,7 +9,10 @@ use crate::{
     principal::{BoundPod, Groups, Namespace, ServiceAccount, ServiceAccountName},
     secret::{Label, SharedRootKeyRing},
     store::testing,
-    store::{Generation, MAX_REVOCATIONS, MemoryStore, RevocationEntry, RevocationId, RevocationList, SessionStore},
+    store::{
+        Generation, MAX_REVOCATIONS, MemoryStore, RevocationEntry, RevocationId, RevocationList, RevocationStore,
+        SessionStore as _,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -19,8 +19,8 @@ use crate::{
     principal::Userid,
     secret::{RootKeyRing, SecretString, SharedRootKeyRing},
     store::{
-        CLOCK_TOLERANCE, IndexKeys, Inserted, LeaseHolder, NewRecord, RecordName, Replaced, Replacement, SWEEP_BATCH,
-        SessionStore, StoreError, StoreReach, StoredListing, index,
+        CLOCK_TOLERANCE, IndexKeys, Inserted, LeaseHolder, LeaseStore, MarkStore, NewRecord, RecordName, Replaced,
+        Replacement, SWEEP_BATCH, SessionStore, StoreError, StoreReach, StoredListing, Stores, index,
     },
 };
 
@@ -95,6 +95,8 @@ pub enum Renewed<T = Arc<Session>> {
 #[derive(Debug)]
 pub struct Sessions {
     pub(super) store: Arc<dyn SessionStore>,
+    marks: Arc<dyn MarkStore>,
+    leases: Arc<dyn LeaseStore>,
     pub(super) ring: SharedRootKeyRing,
     pub(super) clock: SharedClock,
     pub(super) absolute_lifetime: Duration,
@@ -106,19 +108,20 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions in `store`, under the keys of `ring`.
+    /// Sessions in `stores`, under the keys of `ring`.
     #[must_use]
     pub fn new(
-        store: Arc<dyn SessionStore>,
+        stores: &Stores,
         ring: SharedRootKeyRing,
         clock: SharedClock,
         config: &Config,
         metrics: Metrics,
     ) -> Self {
+        let Stores { sessions: store, marks, leases, .. } = stores.clone();
         let opened = OpenedSessions::of(Arc::clone(&store));
         let (absolute_lifetime, idle_lifetime) = (config.absolute_lifetime, config.idle_lifetime);
         let uses = Places::new(USES_AT_ONCE);
-        Self { store, ring, clock, absolute_lifetime, idle_lifetime, opened, uses, metrics }
+        Self { store, marks, leases, ring, clock, absolute_lifetime, idle_lifetime, opened, uses, metrics }
     }
 
     /// The session of a ticket that was presented at `origin`, whose people sign in at `registration`. Counts as a use of
@@ -460,7 +463,7 @@ impl Sessions {
             return Ok(false);
         };
         let until = self.clock.now().plus(lasts);
-        self.store.take_lease(&lease, holder, until).await.inspect_err(|error| self.note_failure(error))
+        self.leases.take_lease(&lease, holder, until).await.inspect_err(|error| self.note_failure(error))
     }
 
     /// Gives the lease on a session back; whether `holder` had it.
@@ -471,7 +474,7 @@ impl Sessions {
         let Some(lease) = index::session_lease(&self.ring.load(), session.key(), session.name()) else {
             return Ok(false);
         };
-        self.store.release_lease(&lease, holder).await.inspect_err(|error| self.note_failure(error))
+        self.leases.release_lease(&lease, holder).await.inspect_err(|error| self.note_failure(error))
     }
 
     /// Spends `mark`, the name of something that works once, until `until`; whether it was unspent. Of several that
@@ -481,7 +484,7 @@ impl Sessions {
     /// Where the store does not answer: the mark must be taken for spent.
     pub async fn spend(&self, mark: &[u8], until: Timestamp) -> Result<bool, StoreError> {
         let keys = index::spent(&self.ring.load(), mark);
-        self.store.spend(&keys, until).await.inspect_err(|error| self.note_failure(error))
+        self.marks.spend(&keys, until).await.inspect_err(|error| self.note_failure(error))
     }
 
     /// Deletes what has expired from the store, now and every half minute. Never ends.

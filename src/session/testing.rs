@@ -8,7 +8,7 @@ use crate::{
     clock::{ManualClock, Timestamp},
     principal::{Email, Groups, ProviderName, User, Userid},
     secret::{SecretString, SharedRootKeyRing},
-    store::{self, SessionStore},
+    store::{self, Store},
 };
 
 pub(crate) const ORIGIN: &str = "https://kubeflow.example.com";
@@ -78,7 +78,7 @@ impl World {
         Self::over(store::testing::World::in_memory())
     }
 
-    pub(crate) fn over_with(clock: &Arc<ManualClock>, store: Arc<dyn SessionStore>) -> Self {
+    pub(crate) fn over_with(clock: &Arc<ManualClock>, store: Arc<dyn Store>) -> Self {
         Self::over(store::testing::World::over(clock, store))
     }
 
@@ -102,5 +102,5 @@ impl World {
 }
 
 fn replica(kept: &store::testing::World, ring: &SharedRootKeyRing) -> Sessions {
-    Sessions::new(Arc::clone(&kept.store), Arc::clone(ring), kept.clock.clone(), &config(), Metrics::default())
+    Sessions::new(&kept.stores(), Arc::clone(ring), kept.clock.clone(), &config(), Metrics::default())
 }

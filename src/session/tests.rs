@@ -15,8 +15,8 @@ use crate::{
     principal::{ProviderName, Userid},
     secret::SecretString,
     store::{
-        CLOCK_TOLERANCE, Inserted, LeaseHolder, MemoryStore, NewRecord, RecordName, SessionStore, StoreObserver,
-        StoredRecord, index,
+        CLOCK_TOLERANCE, Inserted, LeaseHolder, MemoryStore, NewRecord, RecordName, StoreObserver, StoredRecord,
+        Stores, index,
     },
 };
 
@@ -24,6 +24,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// A minute less than [`IDLE`].
 const ALMOST_IDLE: Duration = Duration::from_mins(8 * 60 - 1);
 
+mod named;
+mod remembered;
 mod watched;
 
 async fn open(sessions: &Sessions, ticket: &str) -> Result<Arc<super::Session>, OpenError> {
@@ -276,13 +278,8 @@ async fn a_shortened_lifetime_holds_for_sessions_that_had_begun() {
     let world = World::in_memory();
     let ticket = world.sign_in("user").await;
     let short = Config { absolute_lifetime: 10 * MINUTE, idle_lifetime: IDLE };
-    let sessions = Sessions::new(
-        Arc::clone(&world.store),
-        Arc::clone(&world.ring),
-        world.clock.clone(),
-        &short,
-        Metrics::default(),
-    );
+    let sessions =
+        Sessions::new(&world.stores(), Arc::clone(&world.ring), world.clock.clone(), &short, Metrics::default());
     assert!(open(&sessions, &ticket).await.is_ok());
     world.clock.advance(10 * MINUTE);
     assert_eq!(open(&sessions, &ticket).await.unwrap_err(), OpenError::Ended);
@@ -353,93 +350,6 @@ async fn records_that_were_swapped_or_moved_do_not_open() {
 }
 
 #[tokio::test]
-async fn a_handle_ends_its_session_under_an_older_key_and_for_whom_it_may() {
-    let world = World::in_memory();
-    let (first, second, third) = (world.sign_in("me").await, world.sign_in("me").await, world.sign_in("you").await);
-    let mut opened = Vec::new();
-    for ticket in [&first, &second, &third] {
-        opened.push(open(&world.sessions, ticket).await.unwrap());
-    }
-    let [mine, my_other, yours] = &opened[..] else { panic!("three are open") };
-    world.ring.store(Arc::new(ring(&[2, 1])));
-    let sessions = &world.sessions;
-
-    assert!(!sessions.end_one_of_same_person(yours, mine.handle()).await.unwrap());
-    let you = Userid::parse("you@example.com").unwrap();
-    assert!(!sessions.end_one_of_userid(&you, mine.handle()).await.unwrap());
-    assert!(open(sessions, &first).await.is_ok(), "nobody else's handle ends it");
-
-    assert!(sessions.end_one_of_same_person(my_other, mine.handle()).await.unwrap());
-    assert_eq!(open(sessions, &first).await.unwrap_err(), OpenError::Ended);
-    assert!(open(sessions, &second).await.is_ok() && open(sessions, &third).await.is_ok());
-    assert!(sessions.end_one_of_userid(&you, yours.handle()).await.unwrap());
-    assert_eq!(open(sessions, &third).await.unwrap_err(), OpenError::Ended);
-
-    assert!(sessions.end_one(my_other.handle()).await.unwrap());
-    assert_eq!(open(sessions, &second).await.unwrap_err(), OpenError::Ended);
-    assert!(!sessions.end_one(my_other.handle()).await.unwrap(), "it has ended");
-}
-
-#[tokio::test]
-async fn a_handle_of_a_key_that_left_the_ring_ends_nothing() {
-    let world = World::in_memory();
-    let ticket = world.sign_in("me").await;
-    let session = open(&world.sessions, &ticket).await.unwrap();
-    world.ring.store(Arc::new(ring(&[2])));
-    assert!(!world.sessions.end_one(session.handle()).await.unwrap());
-}
-
-#[tokio::test]
-async fn a_listing_that_was_planted_is_nobodys() {
-    let world = World::in_memory();
-    let (mine, yours) = (world.sign_in("me").await, world.sign_in("you").await);
-    let me = open(&world.sessions, &mine).await.unwrap();
-    let your_handle = open(&world.sessions, &yours).await.unwrap().handle().clone();
-    let (_, my_record) = stored(&world, &mine).await;
-    let (your_name, your_record) = stored(&world, &yours).await;
-    // My listing beside your record: then it would be mine to end.
-    assert!(world.store.touch(&your_name, my_record.listing, your_record.expires_at).await.unwrap());
-    assert!(!world.sessions.end_one_of_same_person(&me, &your_handle).await.unwrap());
-    assert!(world.sessions.end_one(&your_handle).await.unwrap(), "an administrator ends it all the same");
-}
-
-#[tokio::test]
-async fn a_list_shows_no_more_than_it_may_and_nothing_that_was_planted() {
-    let world = World::in_memory();
-    let mine = world.sign_in("me").await;
-    world.clock.advance(MINUTE);
-    world.sign_in("me").await;
-    let yours = world.sign_in("you").await;
-    let me = "subject-of-me";
-    let list = world.sessions.list_subject(ISSUER, me).await.unwrap();
-    assert_eq!(list.len(), 2);
-    assert_eq!(list[0].handle, *open(&world.sessions, &mine).await.unwrap().handle());
-    assert_eq!((list[0].userid.as_str(), list[0].source.as_str()), ("me@example.com", "192.0.2.7"));
-    assert_eq!((list[0].created_at, list[1].created_at), (now(), now().plus(MINUTE)));
-    // Your session, and nonsense, planted in my index.
-    let (_, your_record) = stored(&world, &yours).await;
-    for (name, listing) in
-        [(RecordName::from_bytes([1; 32]), your_record.listing.clone()), (RecordName::from_bytes([2; 32]), vec![0; 80])]
-    {
-        let planted = NewRecord {
-            name,
-            sealed: your_record.sealed.clone(),
-            listing,
-            created_at: now(),
-            expires_at: your_record.expires_at,
-            login_began_at: now(),
-            subject: index::subject(&world.ring.load(), ISSUER, me),
-            provider_session: None,
-            userid: index::userid(&world.ring.load(), "me@example.com"),
-        };
-        world.store.insert(planted).await.unwrap();
-    }
-    assert_eq!(world.sessions.list_subject(ISSUER, me).await.unwrap(), list);
-    let userid = Userid::parse("me@example.com").unwrap();
-    assert_eq!(world.sessions.list_userid(&userid).await.unwrap(), list);
-}
-
-#[tokio::test]
 async fn a_logout_at_the_provider_ends_what_came_of_it_and_what_was_about_to() {
     let world = World::in_memory();
     let (first, second) = (world.sign_in("me").await, world.sign_in("me").await);
@@ -496,10 +406,10 @@ async fn nothing_secret_prints() {
 async fn an_outcome_is_counted_once() {
     let world = World::in_memory();
     let mut registry = prometheus_client::registry::Registry::default();
-    let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new(world.clock.clone()));
+    let stores = Stores::of(Arc::new(MemoryStore::new(world.clock.clone())));
     let config = super::testing::config();
     let metrics = Metrics::register(&mut registry);
-    let sessions = Sessions::new(store, Arc::clone(&world.ring), world.clock.clone(), &config, metrics);
+    let sessions = Sessions::new(&stores, Arc::clone(&world.ring), world.clock.clone(), &config, metrics);
     let (ticket, _): (SecretString, _) = sessions.create(new_session("user", now())).await.unwrap();
     for _ in 0..3 {
         open(&sessions, ticket.expose()).await.unwrap();
@@ -518,39 +428,6 @@ async fn an_outcome_is_counted_once() {
     ] {
         assert!(text.contains(line), "{line} in {text}");
     }
-}
-
-#[tokio::test]
-async fn a_session_in_use_costs_no_call_of_the_store() {
-    let world = World::in_memory();
-    let ticket = world.sign_in("user").await;
-    let store = Watched::new(&world, true);
-    let sessions = sessions_over(&world, Arc::clone(&store));
-    assert!(open(&sessions, &ticket).await.is_ok());
-    let calls = store.calls();
-    store.go_down();
-    for _ in 0..100 {
-        assert!(open(&sessions, &ticket).await.is_ok());
-    }
-    assert_eq!(store.calls(), calls);
-    world.clock.advance(MINUTE);
-    assert!(open(&sessions, &ticket).await.is_ok(), "the last use is not stored, and that is all");
-    world.clock.advance(IDLE);
-    assert_eq!(open(&sessions, &ticket).await.unwrap_err(), OpenError::Unavailable);
-}
-
-#[tokio::test]
-async fn nothing_is_remembered_of_a_store_that_does_not_tell_of_changes() {
-    let world = World::in_memory();
-    let ticket = world.sign_in("user").await;
-    let store = Watched::new(&world, false);
-    let sessions = sessions_over(&world, Arc::clone(&store));
-    for calls in 1..=3 {
-        assert!(open(&sessions, &ticket).await.is_ok());
-        assert_eq!(store.calls(), calls);
-    }
-    assert_eq!(world.sessions.end(&ticket).await, Ok(true));
-    assert_eq!(open(&sessions, &ticket).await.unwrap_err(), OpenError::Ended);
 }
 
 #[tokio::test(start_paused = true)]
@@ -585,20 +462,7 @@ impl StoreObserver for Heard {
 
 fn sessions_over(world: &World, store: Arc<Watched>) -> Sessions {
     let config = super::testing::config();
-    Sessions::new(store, Arc::clone(&world.ring), world.clock.clone(), &config, Metrics::default())
-}
-
-#[tokio::test]
-async fn an_administrator_ends_a_person_by_the_name_that_services_know() {
-    let world = World::in_memory();
-    let (ticket, other) = (world.sign_in("user").await, world.sign_in("other").await);
-    let userid = Userid::parse("user@example.com").unwrap();
-    assert_eq!(world.sessions.list_userid(&userid).await.unwrap().len(), 1);
-    assert_eq!(world.sessions.end_userid(&userid).await, Ok(1));
-    assert_eq!(open(&world.sessions, &ticket).await.unwrap_err(), OpenError::Ended);
-    assert!(open(&world.sessions, &other).await.is_ok());
-    let begun = world.sessions.create(new_session("user", now())).await;
-    assert!(matches!(begun, Err(CreateError::LoggedOut)));
+    Sessions::new(&Stores::of(store), Arc::clone(&world.ring), world.clock.clone(), &config, Metrics::default())
 }
 
 #[tokio::test]
@@ -615,21 +479,4 @@ async fn of_two_replicas_one_has_the_lease_on_a_session() {
     assert_eq!(other.take_lease(&same, &theirs, MINUTE).await, Ok(false));
     assert_eq!(world.sessions.release_lease(&session, &ours).await, Ok(true));
     assert_eq!(other.take_lease(&same, &theirs, MINUTE).await, Ok(true));
-}
-
-#[tokio::test]
-async fn nothing_is_remembered_while_changes_are_not_heard_of() {
-    let world = World::in_memory();
-    let ticket = world.sign_in("user").await;
-    let store = Watched::new(&world, true);
-    let sessions = sessions_over(&world, Arc::clone(&store));
-    assert!(open(&sessions, &ticket).await.is_ok() && open(&sessions, &ticket).await.is_ok());
-    assert_eq!(store.calls(), 1);
-    store.set_deaf(true);
-    assert!(open(&sessions, &ticket).await.is_ok() && open(&sessions, &ticket).await.is_ok());
-    assert_eq!(store.calls(), 3);
-    store.go_down();
-    assert_eq!(open(&sessions, &ticket).await.unwrap_err(), OpenError::Unavailable);
-    store.set_deaf(false);
-    assert!(open(&sessions, &ticket).await.is_ok());
 }

@@ -1,6 +1,6 @@
 //! The keys of the store's indexes and marks: keyed hashes, so that a store reveals neither people nor sessions.
 
-use super::keeping::{IndexKeys, LeaseKey, MarkKeys, RecordName};
+use super::keys::{IndexKeys, LeaseKey, MarkKeys, RecordName};
 use crate::secret::{KeyId, Label, RootKeyRing};
 
 /// The index of a person's sessions: by issuer and subject.

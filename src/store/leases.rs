@@ -1,50 +1,28 @@
-//! Leases in this process's memory: for stores that one process has to itself.
+//! The contract of what lends work to one of several processes.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::{
+    error::StoreError,
+    keys::{LeaseHolder, LeaseKey},
 };
-
-use super::keeping::{CLOCK_TOLERANCE, LeaseHolder, LeaseKey};
 use crate::clock::Timestamp;
 
-/// Who holds what, until when. They end with the process, and so do their holders.
-#[derive(Debug, Default)]
-pub(crate) struct Leases(Mutex<HashMap<LeaseKey, Lease>>);
+/// Where it stands who holds a lease.
+///
+/// # The contract
+/// - **A lease has one holder** at a time, among all replicas; its end is the clock's.
+/// - **It is no lock:** it is not durable, and a store may forget it when it fails over or the clock steps back. Who acts
+///   on one is safe by the version that [`SessionStore::replace`](super::SessionStore::replace) asks for.
+/// - **No answer is made up.** A store that cannot tell returns an error, and the lease must be taken for another's.
+#[async_trait]
+pub trait LeaseStore: fmt::Debug + Send + Sync {
+    /// Takes a lease for a holder until `until`, where it is free, has expired or is the holder's own; whether it did.
+    /// Who holds it and takes it again renews it.
+    async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError>;
 
-#[derive(Debug)]
-struct Lease {
-    holder: LeaseHolder,
-    until: Timestamp,
-    taken: Timestamp,
-}
-
-impl Leases {
-    /// Takes a lease at the time by which the store judges.
-    pub(crate) fn take(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp, now: Timestamp) -> bool {
-        let mut leases = self.held(now);
-        if leases.get(lease).is_some_and(|lease| lease.holder != *holder) {
-            return false;
-        }
-        leases.insert(*lease, Lease { holder: *holder, until, taken: now });
-        true
-    }
-
-    /// Gives a lease back.
-    pub(crate) fn release(&self, lease: &LeaseKey, holder: &LeaseHolder, now: Timestamp) -> bool {
-        let mut leases = self.held(now);
-        let own = leases.get(lease).is_some_and(|lease| lease.holder == *holder);
-        if own {
-            leases.remove(lease);
-        }
-        own
-    }
-
-    /// The leases that have not expired. One that was taken at a later time than now is of another time, and its end may
-    /// be far off: the clock stepped back.
-    fn held(&self, now: Timestamp) -> MutexGuard<'_, HashMap<LeaseKey, Lease>> {
-        let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.retain(|_, lease| lease.until > now && lease.taken <= now.plus(CLOCK_TOLERANCE));
-        leases
-    }
+    /// Gives a lease back that is the holder's own; whether it was.
+    async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError>;
 }

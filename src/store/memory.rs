@@ -8,14 +8,19 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    keeping::{
-        CLOCK_TOLERANCE, Generation, IndexKey, IndexKeys, Inserted, LeaseHolder, LeaseKey, MARK_GRACE, MAX_REVOCATIONS,
-        MAX_SESSIONS_PER_SUBJECT, MarkKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement, RevocationChange,
-        RevocationEntry, RevocationId, RevocationList, SWEEP_BATCH, SessionStore, StoreError, StoreObserver,
-        StoredListing, StoredRecord, too_many_revocations,
+    error::StoreError,
+    keys::{IndexKey, IndexKeys, LeaseHolder, LeaseKey, MarkKey, MarkKeys, RecordName, RevocationId},
+    latest::Judged,
+    leases::LeaseStore,
+    limits::{MARK_GRACE, MAX_REVOCATIONS, MAX_SESSIONS_PER_SUBJECT, SWEEP_BATCH},
+    marks::MarkStore,
+    observers::{Observers, StoreObserver},
+    own_leases::OwnLeases,
+    records::{Inserted, NewRecord, Replaced, Replacement, StoredListing, StoredRecord},
+    revocations::{
+        Generation, RevocationChange, RevocationEntry, RevocationList, RevocationStore, too_many_revocations,
     },
-    leases::Leases,
-    observers::Observers,
+    sessions::SessionStore,
 };
 use crate::clock::{SharedClock, Timestamp};
 
@@ -24,7 +29,7 @@ use crate::clock::{SharedClock, Timestamp};
 pub struct MemoryStore {
     clock: SharedClock,
     state: Mutex<State>,
-    leases: Leases,
+    leases: OwnLeases,
     observers: Observers,
 }
 
@@ -61,7 +66,7 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(clock: SharedClock) -> Self {
-        Self { clock, state: Mutex::default(), leases: Leases::default(), observers: Observers::default() }
+        Self { clock, state: Mutex::default(), leases: OwnLeases::default(), observers: Observers::default() }
     }
 
     /// One atomic step.
@@ -151,10 +156,25 @@ impl SessionStore for MemoryStore {
         }))
     }
 
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        Ok(self.step(State::sweep))
+    }
+
+    fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {
+        self.observers.add(observer);
+        true
+    }
+}
+
+#[async_trait]
+impl MarkStore for MemoryStore {
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
         Ok(self.step(|state, _| state.spend(mark, until)))
     }
+}
 
+#[async_trait]
+impl LeaseStore for MemoryStore {
     async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
         Ok(self.step(|_, now| self.leases.take(lease, holder, until, now)))
     }
@@ -162,7 +182,10 @@ impl SessionStore for MemoryStore {
     async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError> {
         Ok(self.step(|_, now| self.leases.release(lease, holder, now)))
     }
+}
 
+#[async_trait]
+impl RevocationStore for MemoryStore {
     async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {
         Ok(self.step(|state, now| {
             let generation = state.generation.unwrap_or(Generation::NONE);
@@ -178,15 +201,6 @@ impl SessionStore for MemoryStore {
     async fn change_revocations(&self, change: RevocationChange) -> Result<bool, StoreError> {
         self.step(|state, now| state.change_revocations(change, now))
     }
-
-    async fn sweep(&self) -> Result<usize, StoreError> {
-        Ok(self.step(State::sweep))
-    }
-
-    fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {
-        self.observers.add(observer);
-        true
-    }
 }
 
 impl State {
@@ -194,18 +208,15 @@ impl State {
     /// is deleted before that time is forgotten.
     fn advance(&mut self, now: Timestamp) -> Timestamp {
         let latest = self.latest.unwrap_or(now);
-        if now.plus(CLOCK_TOLERANCE) < latest {
-            while let Some((expires_at, name)) = self.by_expiry.first().copied()
-                && expires_at <= latest
-            {
-                self.delete(&name);
-            }
-            self.latest = Some(now);
-            return now;
+        let judged = Judged::by(now, latest);
+        while judged.stepped_back
+            && let Some((expires_at, name)) = self.by_expiry.first().copied()
+            && expires_at <= latest
+        {
+            self.delete(&name);
         }
-        let judged = now.max(latest);
-        self.latest = Some(judged);
-        judged
+        self.latest = Some(judged.now);
+        judged.now
     }
 
     fn insert(&mut self, record: NewRecord, now: Timestamp) -> Inserted {

@@ -1,8 +1,21 @@
 //! Those whom a store tells of changes.
 
-use std::sync::{Mutex, PoisonError, Weak};
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError, Weak},
+};
 
-use super::keeping::{RecordName, StoreObserver};
+use super::keys::RecordName;
+
+/// Whoever remembers what it read from a store.
+pub trait StoreObserver: fmt::Debug + Send + Sync {
+    /// The record of this name was replaced or is gone. Told after the change holds, and before the call that changed
+    /// it returns.
+    fn changed(&self, name: &RecordName);
+
+    /// Any record may have changed: the store could not tell of each.
+    fn all_changed(&self);
+}
 
 /// The observers of a store that still live.
 #[derive(Debug, Default)]

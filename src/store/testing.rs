@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{MemoryStore, SessionStore};
+use super::{
+    bundle::{Store, Stores},
+    memory::MemoryStore,
+};
 use crate::{
     clock::{ManualClock, SharedClock, Timestamp},
     secret::{RootKeyRing, SecretBytes},
@@ -22,7 +25,7 @@ pub(crate) fn now() -> Timestamp {
 /// A store, and the clock that moves it.
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) store: Arc<dyn Store>,
 }
 
 impl World {
@@ -32,7 +35,11 @@ impl World {
         Self { clock, store: Arc::new(MemoryStore::new(shared)) }
     }
 
-    pub(crate) fn over(clock: &Arc<ManualClock>, store: Arc<dyn SessionStore>) -> Self {
+    pub(crate) fn over(clock: &Arc<ManualClock>, store: Arc<dyn Store>) -> Self {
         Self { clock: Arc::clone(clock), store }
+    }
+
+    pub(crate) fn stores(&self) -> Stores {
+        Stores::of(Arc::clone(&self.store))
     }
 }

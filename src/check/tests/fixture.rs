@@ -31,6 +31,7 @@ use crate::{
     revocation::{self, Revocations},
     secret::{RootKeyRing, SecretBytes, SecretString, random_bytes},
     session::{self, NewSession, Sessions, Tokens},
+    store::Stores,
 };
 
 pub(super) const ISSUER: &str = "https://idp.example.com";
@@ -97,7 +98,8 @@ impl Fixture {
         let store = CountingStore::new(shared.clone());
         let revocations = Revocations::new(store.clone(), ring.clone(), shared.clone(), revocation::Metrics::default());
         let metrics = session::Metrics::register(&mut registry);
-        let sessions = Arc::new(Sessions::new(store.clone(), ring.clone(), shared.clone(), &config, metrics));
+        let sessions =
+            Arc::new(Sessions::new(&Stores::of(store.clone()), ring.clone(), shared.clone(), &config, metrics));
         let config = oidc::Config { providers: vec![provider(http)], limits: Limits::default() };
         let metrics = oidc::Metrics::register(&mut registry);
         let oidc = Oidc::new(config, ring, Arc::clone(&sessions), shared.clone(), metrics, None).unwrap();

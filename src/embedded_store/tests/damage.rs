@@ -6,9 +6,8 @@ use redb::{Database, ReadableDatabase as _, TableDefinition};
 
 use super::{Place, open, refused};
 use crate::{
-    embedded_store::EmbeddedStore,
+    embedded_store::{EmbeddedStore, OpenError as StoreOpenError},
     session::{OpenError, testing::World},
-    store::StoreOpenError,
 };
 
 /// redb's byte of flags: which of the two commit slots is the latest, and whether the file was closed.

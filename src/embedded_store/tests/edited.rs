@@ -13,10 +13,10 @@ use crate::{
         OpenError,
         testing::{new_session, now, ring},
     },
-    store::{SessionStore, StoreError},
+    store::{Store, StoreError},
 };
 
-async fn running(clock: &Arc<ManualClock>, store: &Arc<dyn SessionStore>) -> Revocations {
+async fn running(clock: &Arc<ManualClock>, store: &Arc<dyn Store>) -> Revocations {
     let (store, ring) = (Arc::clone(store), ring(&[1]).shared());
     let process = Revocations::new(store, ring, clock.clone(), revocation::Metrics::default());
     process.begin().await;

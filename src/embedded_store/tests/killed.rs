@@ -18,7 +18,7 @@ use crate::{
         CreateError, Metrics, OpenError, Sessions,
         testing::{ORIGIN, World, config, dex, new_session, now, ring},
     },
-    store::{SessionStore, StoreError},
+    store::{Store, StoreError, Stores},
 };
 
 const ROUNDS: usize = 6;
@@ -39,7 +39,7 @@ async fn what_was_acknowledged_holds_after_a_kill() {
         let [random] = random_bytes::<1>();
         let listened = listen_and_kill(&place, 20 + usize::from(random), &mut known);
         assert!(listened > 0, "round {round}: the child said nothing");
-        let store: Arc<dyn SessionStore> = Arc::new(EmbeddedStore::open(&place.path(), SystemClock::shared()).unwrap());
+        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&place.path(), SystemClock::shared()).unwrap());
         let sessions = sessions(store);
         for (ticket, known) in &known {
             let opened = sessions.open(ticket, ORIGIN, &dex()).await.map(drop);
@@ -80,8 +80,8 @@ fn listen_and_kill(place: &Place, things: usize, known: &mut BTreeMap<String, Kn
     count
 }
 
-fn sessions(store: Arc<dyn SessionStore>) -> Sessions {
-    Sessions::new(store, ring(&[1]).shared(), SystemClock::shared(), &config(), Metrics::default())
+fn sessions(store: Arc<dyn Store>) -> Sessions {
+    Sessions::new(&Stores::of(store), ring(&[1]).shared(), SystemClock::shared(), &config(), Metrics::default())
 }
 
 /// Signs people in and out, and says each time what was acknowledged, until it is killed.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{Place, process, refused};
-use crate::{embedded_store::EmbeddedStore, session::testing::now, store::StoreOpenError};
+use crate::{
+    embedded_store::{EmbeddedStore, OpenError as StoreOpenError},
+    session::testing::now,
+};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777

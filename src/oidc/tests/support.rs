@@ -21,6 +21,7 @@ use crate::{
     providers::{ClaimsConfig, LogoutConfig, Outbound, ProviderConfig},
     secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing},
     session::{self, Registration, Sessions},
+    store::Stores,
 };
 
 pub(in crate::oidc) const ORIGIN: &str = "https://kf.example.com";
@@ -54,7 +55,7 @@ fn replica(
     let session_config =
         session::Config { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
     let metrics = session::Metrics::default();
-    let sessions = Sessions::new(store.clone(), keys.clone(), clock.clone(), &session_config, metrics);
+    let sessions = Sessions::new(&Stores::of(store.clone()), keys.clone(), clock.clone(), &session_config, metrics);
     let sessions = Arc::new(sessions);
     let metrics = Metrics::register(&mut Registry::default());
     let oidc = Oidc::new(config.clone(), keys.clone(), sessions.clone(), clock.clone(), metrics, None).unwrap();

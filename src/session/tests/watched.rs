@@ -11,15 +11,16 @@ use crate::{
     clock::Timestamp,
     session::testing::World,
     store::{
-        Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, NewRecord, RecordName, Replaced, Replacement,
-        RevocationChange, RevocationList, SessionStore, StoreError, StoreObserver, StoredListing, StoredRecord,
+        Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, LeaseStore, MarkKeys, MarkStore, NewRecord, RecordName,
+        Replaced, Replacement, RevocationChange, RevocationList, RevocationStore, SessionStore, Store, StoreError,
+        StoreObserver, StoredListing, StoredRecord,
     },
 };
 
 /// The store of a world, watched.
 #[derive(Debug)]
 pub(super) struct Watched {
-    store: Arc<dyn SessionStore>,
+    store: Arc<dyn Store>,
     tells: bool,
     calls: AtomicUsize,
     down: AtomicBool,
@@ -54,7 +55,7 @@ impl Watched {
         self.deaf.store(deaf, Ordering::SeqCst);
     }
 
-    fn store(&self) -> Result<&dyn SessionStore, StoreError> {
+    fn store(&self) -> Result<&dyn Store, StoreError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         if self.down.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("down".to_owned()));
@@ -108,26 +109,6 @@ impl SessionStore for Watched {
         self.store()?.end_all_once(mark, index, not_before, mark_until).await
     }
 
-    async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
-        self.store()?.spend(mark, until).await
-    }
-
-    async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
-        self.store()?.take_lease(lease, holder, until).await
-    }
-
-    async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError> {
-        self.store()?.release_lease(lease, holder).await
-    }
-
-    async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {
-        self.store()?.revocations(seen).await
-    }
-
-    async fn change_revocations(&self, change: RevocationChange) -> Result<bool, StoreError> {
-        self.store()?.change_revocations(change).await
-    }
-
     async fn sweep(&self) -> Result<usize, StoreError> {
         self.store()?.sweep().await
     }
@@ -138,5 +119,34 @@ impl SessionStore for Watched {
 
     fn tells_of_changes(&self) -> bool {
         !self.deaf.load(Ordering::SeqCst) && self.store.tells_of_changes()
+    }
+}
+
+#[async_trait]
+impl MarkStore for Watched {
+    async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
+        self.store()?.spend(mark, until).await
+    }
+}
+
+#[async_trait]
+impl LeaseStore for Watched {
+    async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
+        self.store()?.take_lease(lease, holder, until).await
+    }
+
+    async fn release_lease(&self, lease: &LeaseKey, holder: &LeaseHolder) -> Result<bool, StoreError> {
+        self.store()?.release_lease(lease, holder).await
+    }
+}
+
+#[async_trait]
+impl RevocationStore for Watched {
+    async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {
+        self.store()?.revocations(seen).await
+    }
+
+    async fn change_revocations(&self, change: RevocationChange) -> Result<bool, StoreError> {
+        self.store()?.change_revocations(change).await
     }
 }

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use crate::{
     clock::{SharedClock, Timestamp},
     store::{
-        Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, MarkKeys, MemoryStore, NewRecord, RecordName, Replaced,
-        Replacement, RevocationChange, RevocationList, SessionStore, StoreError, StoreObserver, StoredListing,
-        StoredRecord,
+        Generation, IndexKeys, Inserted, LeaseHolder, LeaseKey, LeaseStore, MarkKeys, MarkStore, MemoryStore,
+        NewRecord, RecordName, Replaced, Replacement, RevocationChange, RevocationList, RevocationStore, SessionStore,
+        StoreError, StoreObserver, StoredListing, StoredRecord,
     },
 };
 
@@ -114,11 +114,26 @@ impl SessionStore for CountingStore {
         ended
     }
 
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        self.count()?;
+        self.inner.sweep().await
+    }
+
+    fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {
+        self.inner.observe(observer)
+    }
+}
+
+#[async_trait]
+impl MarkStore for CountingStore {
     async fn spend(&self, mark: &MarkKeys, until: Timestamp) -> Result<bool, StoreError> {
         self.count()?;
         self.inner.spend(mark, until).await
     }
+}
 
+#[async_trait]
+impl LeaseStore for CountingStore {
     async fn take_lease(&self, lease: &LeaseKey, holder: &LeaseHolder, until: Timestamp) -> Result<bool, StoreError> {
         self.count()?;
         self.inner.take_lease(lease, holder, until).await
@@ -128,7 +143,10 @@ impl SessionStore for CountingStore {
         self.count()?;
         self.inner.release_lease(lease, holder).await
     }
+}
 
+#[async_trait]
+impl RevocationStore for CountingStore {
     async fn revocations(&self, seen: Option<Generation>) -> Result<RevocationList, StoreError> {
         self.count()?;
         self.inner.revocations(seen).await
@@ -137,14 +155,5 @@ impl SessionStore for CountingStore {
     async fn change_revocations(&self, change: RevocationChange) -> Result<bool, StoreError> {
         self.count()?;
         self.inner.change_revocations(change).await
-    }
-
-    async fn sweep(&self) -> Result<usize, StoreError> {
-        self.count()?;
-        self.inner.sweep().await
-    }
-
-    fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {
-        self.inner.observe(observer)
     }
 }
