@@ -51,6 +51,6 @@ pub use logout_token::BackChannelError;
 pub use metrics::Metrics;
 pub use return_target::ReturnTarget;
 pub use rp_initiated_logout::RpInitiatedLogout;
-pub use session_calls::{Lapsed, Presented};
+pub use session_calls::Presented;
 pub use sign_in::{LoginError, LoginStart, MAX_ATTEMPTS, SignIn};
 pub use token_revocation::TokenRevocation;

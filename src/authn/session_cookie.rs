@@ -9,12 +9,12 @@ use super::{
     outcome::{Authenticated, BrowserSession, Outcome},
 };
 use crate::{
-    oidc::{Freshness, Lapsed, Presented},
+    oidc::{Freshness, Presented},
     principal::{Method, Principal},
     providers::Providers,
-    reason::Reason,
+    reason::{Disposition, Reason},
     request::Kind,
-    session::{OpenError, Session, Sessions},
+    session::{Session, Sessions},
     visit::{SessionCookie, Visit},
 };
 
@@ -34,48 +34,35 @@ impl SessionAuthenticator {
     }
 }
 
-/// Why a request has no session.
-enum NoSession {
-    NotPresented,
-    /// There was a cookie, and it counts as none.
-    NotCounted(Reason),
-    /// Nobody can tell.
-    Unknown(Reason),
-}
-
 impl SessionAuthenticator {
-    async fn open<'a>(&self, visit: &Visit<'a>) -> Result<(Presented<'a>, Arc<Session>), NoSession> {
-        let presented = presented(visit)?;
-        let registration = self.providers.registration(presented.provider);
-        let registration = registration.ok_or(NoSession::NotCounted(Reason::TicketInvalid))?;
-        let session = self.sessions.open(presented.ticket, presented.origin, registration).await;
-        let session = session.map_err(|error| match error {
-            OpenError::NotOurs => NoSession::NotCounted(Reason::TicketInvalid),
-            OpenError::Ended => NoSession::NotCounted(Reason::SessionEnded),
-            OpenError::Unavailable => NoSession::Unknown(Reason::StoreUnavailable),
-        })?;
-        Ok((presented, session))
+    /// The session of a request's one cookie, as it is stored; none where no cookie came along.
+    async fn open<'a>(&self, visit: &Visit<'a>) -> Result<Option<(Presented<'a>, Arc<Session>)>, Reason> {
+        let Some(presented) = presented(visit)? else { return Ok(None) };
+        let registration = self.providers.registration(presented.provider).ok_or(Reason::TicketInvalid)?;
+        let session = self.sessions.open(presented.ticket, presented.origin, registration).await?;
+        Ok(Some((presented, session)))
     }
 
-    async fn open_fresh(&self, visit: &Visit<'_>) -> Result<Arc<Session>, NoSession> {
-        let (presented, session) = self.open(visit).await?;
-        self.freshness.keep_fresh(presented, session).await.map_err(|error| match error {
-            Lapsed::Ended => NoSession::NotCounted(Reason::SessionEnded),
-            Lapsed::StoreUnavailable => NoSession::Unknown(Reason::StoreUnavailable),
-            Lapsed::ProviderUnavailable => NoSession::Unknown(Reason::ProviderUnavailable),
-        })
+    async fn open_fresh(&self, visit: &Visit<'_>) -> Result<Option<Arc<Session>>, Reason> {
+        let Some((presented, session)) = self.open(visit).await? else { return Ok(None) };
+        self.freshness.keep_fresh(presented, session).await.map(Some)
     }
 }
 
-fn presented<'a>(visit: &Visit<'a>) -> Result<Presented<'a>, NoSession> {
-    let origin = visit.origin().ok_or(NoSession::NotPresented)?;
+fn presented<'a>(visit: &Visit<'a>) -> Result<Option<Presented<'a>>, Reason> {
+    let Some(origin) = visit.origin() else { return Ok(None) };
     match visit.session_cookie() {
-        SessionCookie::Absent => Err(NoSession::NotPresented),
-        SessionCookie::Several => Err(NoSession::NotCounted(Reason::TicketInvalid)),
+        SessionCookie::Absent => Ok(None),
+        SessionCookie::Several => Err(Reason::TicketInvalid),
         SessionCookie::One(ticket) => {
-            Ok(Presented { ticket, origin: &origin.login.url, provider: &origin.login.provider })
+            Ok(Some(Presented { ticket, origin: &origin.login.url, provider: &origin.login.provider }))
         }
     }
+}
+
+/// Whether a cookie counts as none for this reason; else nobody can tell.
+fn counts_as_none(reason: Reason) -> bool {
+    reason.disposition() == Disposition::Unauthorized
 }
 
 #[async_trait]
@@ -96,22 +83,23 @@ impl Authenticator for SessionAuthenticator {
             }
         }
         match self.open_fresh(visit).await {
-            Ok(session) => Outcome::Authenticated(authenticated(&session, is_cross_origin)),
-            Err(NoSession::NotPresented) => Outcome::NotPresented,
-            Err(NoSession::NotCounted(reason)) => Outcome::NotCounted(reason),
-            Err(NoSession::Unknown(reason)) => Outcome::rejected(reason),
+            Ok(Some(session)) => Outcome::Authenticated(authenticated(&session, is_cross_origin)),
+            Ok(None) => Outcome::NotPresented,
+            Err(reason) if counts_as_none(reason) => Outcome::NotCounted(reason),
+            Err(reason) => Outcome::rejected(reason),
         }
     }
 
     async fn browser_session(&self, visit: &Visit<'_>, look: Look) -> BrowserSession {
         let found = match look {
-            Look::Stored => self.open(visit).await.map(|(_, session)| session),
+            Look::Stored => self.open(visit).await.map(|found| found.map(|(_, session)| session)),
             Look::Fresh => self.open_fresh(visit).await,
         };
         match found {
-            Ok(session) => BrowserSession::SignedIn(session),
-            Err(NoSession::NotPresented | NoSession::NotCounted(_)) => BrowserSession::Nobody,
-            Err(NoSession::Unknown(reason)) => BrowserSession::Unknown(reason.into()),
+            Ok(Some(session)) => BrowserSession::SignedIn(session),
+            Ok(None) => BrowserSession::Nobody,
+            Err(reason) if counts_as_none(reason) => BrowserSession::Nobody,
+            Err(reason) => BrowserSession::Unknown(reason.into()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     metrics::Metrics,
     refreshes::Refreshes,
-    session_calls::{Lapsed, Presented},
+    session_calls::{Outcome, Presented, lapsed},
     strict::StrictChecks,
     token_revocation::TokenRevocation,
     vouchers::Vouchers,
@@ -53,7 +53,7 @@ impl Freshness {
     /// # Errors
     /// Where it ended, also while the provider was waited for, or its access token has ended and no other one can be had
     /// now.
-    pub async fn keep_fresh(&self, presented: Presented<'_>, session: Arc<Session>) -> Result<Arc<Session>, Lapsed> {
+    pub async fn keep_fresh(&self, presented: Presented<'_>, session: Arc<Session>) -> Outcome {
         let inner = &*self.inner;
         let mut waited = false;
         let session = inner.refreshes.keep(presented, session, &mut waited).await?;
@@ -62,6 +62,6 @@ impl Freshness {
             return Ok(session);
         };
         // The provider's yes is about the moment at which it was asked: a logout that was acknowledged since then wins.
-        inner.sessions.open(presented.ticket, presented.origin, registration).await.map_err(Lapsed::from)
+        inner.sessions.open(presented.ticket, presented.origin, registration).await.map_err(lapsed)
     }
 }

@@ -14,7 +14,7 @@ use super::{
     kept_tokens::kept,
     metrics::Metrics,
     refresh_grant::Brought,
-    session_calls::{Lapsed, Outcome},
+    session_calls::{Outcome, lapsed},
     token_revocation::TokenRevocation,
     vouchers::Vouchers,
 };
@@ -22,6 +22,7 @@ use crate::{
     calls::{CallFailure as _, Closed, Lane, Patience},
     clock::SharedClock,
     providers::{Known, Provider, RefreshConfig, for_log},
+    reason::Reason,
     secret::SecretString,
     session::{Current, Renewal, Renewed, Session, Sessions, Tokens},
     store::{LeaseHolder, StoreError},
@@ -93,10 +94,10 @@ impl Refresh {
             match self.shared.sessions.take_lease(&self.session, holder, LEASE).await {
                 Ok(true) => return None,
                 Ok(false) => {}
-                Err(_) => return Some(Err(Lapsed::StoreUnavailable)),
+                Err(_) => return Some(Err(Reason::StoreUnavailable)),
             }
             if self.time_left().is_zero() {
-                return Some(Err(Lapsed::ProviderUnavailable));
+                return Some(Err(Reason::ProviderUnavailable));
             }
             tokio::time::sleep(POLL).await;
             if let Some(outcome) = self.read_if_fresh().await {
@@ -122,14 +123,14 @@ impl Refresh {
         }
     }
 
-    async fn read(&self) -> Result<Current, Lapsed> {
+    async fn read(&self) -> Result<Current, Reason> {
         let current = self.shared.sessions.current(self.ticket.expose(), &self.origin, &self.at.provider.registration);
-        current.await.map_err(Lapsed::from)
+        current.await.map_err(lapsed)
     }
 
     async fn reopen(&self) -> Outcome {
         let session = self.shared.sessions.open(self.ticket.expose(), &self.origin, &self.at.provider.registration);
-        session.await.map_err(Lapsed::from)
+        session.await.map_err(lapsed)
     }
 
     /// Refreshes what the store has, with the lease.
@@ -195,7 +196,7 @@ impl Refresh {
                 Ok(Renewed::Ended) => {
                     let tokens = Tokens { refresh_token: Some(token.clone()), ..current.tokens().clone() };
                     self.shared.token_revocation.revoke(self.at.provider.name(), &tokens);
-                    return Err((Err(Lapsed::Ended), "logged_out"));
+                    return Err((Err(Reason::SessionEnded), "logged_out"));
                 }
                 Ok(Renewed::Superseded) => {
                     let now = self.read().await.map_err(|error| (Err(error), "failure"))?;
@@ -206,7 +207,7 @@ impl Refresh {
                     return Err((self.as_another_left_it().await, "superseded"));
                 }
                 Err(_) if patience.lasts().await => {}
-                Err(_) => return Err((Err(Lapsed::StoreUnavailable), "failure")),
+                Err(_) => return Err((Err(Reason::StoreUnavailable), "failure")),
             }
         }
     }
@@ -233,18 +234,18 @@ impl Refresh {
                 }
                 Ok(Renewed::Ended) => {
                     self.shared.token_revocation.revoke(self.at.provider.name(), &revocable);
-                    return (Err(Lapsed::Ended), "logged_out");
+                    return (Err(Reason::SessionEnded), "logged_out");
                 }
                 Ok(Renewed::Superseded) => return (self.as_another_left_it().await, "superseded"),
                 Err(_) if patience.lasts().await => {}
-                Err(_) => return (Err(Lapsed::StoreUnavailable), "failure"),
+                Err(_) => return (Err(Reason::StoreUnavailable), "failure"),
             }
         }
     }
 
     /// The session where somebody else changed it first: as it is now, where that is fresh.
     async fn as_another_left_it(&self) -> Outcome {
-        self.read_if_fresh().await.unwrap_or(Err(Lapsed::ProviderUnavailable))
+        self.read_if_fresh().await.unwrap_or(Err(Reason::ProviderUnavailable))
     }
 
     /// `brought` is the refresh token that the provider was given, if it was.
@@ -267,17 +268,17 @@ impl Refresh {
                 Err(error) => (Err(error), "failure"),
             },
             ExchangeError::Identity(_) => self.end("the person has no usable name any more").await,
-            _ => (Err(Lapsed::ProviderUnavailable), "failure"),
+            _ => (Err(Reason::ProviderUnavailable), "failure"),
         }
     }
 
     async fn end(&self, why: &str) -> (Outcome, &'static str) {
         tracing::info!(session = %self.session.handle(), why, "a session ends");
         match self.shared.sessions.end(self.ticket.expose()).await {
-            Ok(_) => (Err(Lapsed::Ended), "ended"),
+            Ok(_) => (Err(Reason::SessionEnded), "ended"),
             Err(
                 StoreError::Full(_) | StoreError::ReadOnly(_) | StoreError::Damaged(_) | StoreError::Unavailable(_),
-            ) => (Err(Lapsed::StoreUnavailable), "failure"),
+            ) => (Err(Reason::StoreUnavailable), "failure"),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     calls::{Call, Memory, Part, SharedCalls},
     memory::{self, Budget},
     principal::ProviderName,
+    reason::Reason,
     session::{Handle, OpenError, Session},
 };
 
@@ -30,28 +31,17 @@ impl fmt::Debug for Presented<'_> {
     }
 }
 
-/// Why a session does not count, although it is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lapsed {
-    /// It ended now, or meanwhile.
-    Ended,
-    /// Its access token has ended, and the provider does not give another one at present.
-    ProviderUnavailable,
-    /// Its access token has ended, and the store does not answer.
-    StoreUnavailable,
-}
-
-impl From<OpenError> for Lapsed {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::NotOurs | OpenError::Ended => Self::Ended,
-            OpenError::Unavailable => Self::StoreUnavailable,
-        }
+/// Why a session that was there a moment ago does not count: what the store said of its ticket since then.
+pub(super) const fn lapsed(error: OpenError) -> Reason {
+    match error {
+        OpenError::NotOurs | OpenError::Ended => Reason::SessionEnded,
+        OpenError::Unavailable => Reason::StoreUnavailable,
     }
 }
 
-/// What a call about a session makes of it.
-pub(super) type Outcome = Result<Arc<Session>, Lapsed>;
+/// What a call about a session makes of it: the session, or why it does not count. [`Reason::SessionEnded`] where it ended
+/// now or meanwhile; [`Reason::ProviderUnavailable`] and [`Reason::StoreUnavailable`] where nobody can tell at present.
+pub(super) type Outcome = Result<Arc<Session>, Reason>;
 
 /// The calls of one kind about sessions that are running, or failed a moment ago, by the session's handle. Both are
 /// bounded in number by [`memory::SESSION_CALLS_RUNNING`] and [`memory::SESSION_CALLS_FAILED`].
@@ -67,7 +57,7 @@ pub(super) struct Answer(Result<Call<Outcome>, TooMany>);
 impl SessionCalls {
     pub(super) fn new() -> Self {
         let is_failure = |outcome: Option<&Outcome>| {
-            let failed = matches!(outcome, None | Some(Err(Lapsed::ProviderUnavailable | Lapsed::StoreUnavailable)));
+            let failed = matches!(outcome, None | Some(Err(Reason::ProviderUnavailable | Reason::StoreUnavailable)));
             failed.then_some(1)
         };
         // One of the room is one outcome.
@@ -92,8 +82,8 @@ impl Answer {
     /// Waits for the call's end.
     pub(super) async fn outcome(self) -> Outcome {
         match self.0 {
-            Ok(call) => call.await.unwrap_or(Err(Lapsed::ProviderUnavailable)),
-            Err(TooMany) => Err(Lapsed::ProviderUnavailable),
+            Ok(call) => call.await.unwrap_or(Err(Reason::ProviderUnavailable)),
+            Err(TooMany) => Err(Reason::ProviderUnavailable),
         }
     }
 }
@@ -117,17 +107,20 @@ mod tests {
             })
         };
         let second = Duration::from_secs(1);
-        let answers: Vec<_> = (0..ALL).map(|number| share(number, Err(Lapsed::Ended), second)).collect();
-        assert_eq!(share(ALL, Err(Lapsed::Ended), second).outcome().await.unwrap_err(), Lapsed::ProviderUnavailable);
+        let answers: Vec<_> = (0..ALL).map(|number| share(number, Err(Reason::SessionEnded), second)).collect();
+        assert_eq!(
+            share(ALL, Err(Reason::SessionEnded), second).outcome().await.unwrap_err(),
+            Reason::ProviderUnavailable
+        );
         // Whoever asks about a call that runs takes part in it.
-        assert_eq!(share(0, Err(Lapsed::StoreUnavailable), second).outcome().await.unwrap_err(), Lapsed::Ended);
+        assert_eq!(share(0, Err(Reason::StoreUnavailable), second).outcome().await.unwrap_err(), Reason::SessionEnded);
         for answer in answers {
-            assert_eq!(answer.outcome().await.unwrap_err(), Lapsed::Ended);
+            assert_eq!(answer.outcome().await.unwrap_err(), Reason::SessionEnded);
         }
 
         for number in 0..2 * memory::SESSION_CALLS_FAILED {
-            let answer = share(number, Err(Lapsed::ProviderUnavailable), Duration::ZERO);
-            assert_eq!(answer.outcome().await.unwrap_err(), Lapsed::ProviderUnavailable, "{number}");
+            let answer = share(number, Err(Reason::ProviderUnavailable), Duration::ZERO);
+            assert_eq!(answer.outcome().await.unwrap_err(), Reason::ProviderUnavailable, "{number}");
         }
         let remembered = calls.0.remembered();
         assert!(remembered <= memory::SESSION_CALLS_FAILED, "{remembered}");

@@ -10,7 +10,7 @@ use super::{
     exchange::{Exchange, ExchangeError},
     metrics::Metrics,
     refreshes::Refreshes,
-    session_calls::{Lapsed, Outcome, Presented, SessionCalls},
+    session_calls::{Outcome, Presented, SessionCalls, lapsed},
     userinfo::UserinfoError,
     vouchers::Vouchers,
 };
@@ -18,6 +18,7 @@ use crate::{
     calls::{Breaker, Closed, Lane},
     clock::SharedClock,
     providers::{PerProvider, Provider, Providers, StrictAsk, StrictConfig, for_log},
+    reason::Reason,
     secret::SecretString,
     session::{Session, Sessions},
 };
@@ -115,7 +116,7 @@ impl Question {
     async fn run(self) -> Outcome {
         let provider = &self.at.provider;
         let current = self.shared.sessions.current(self.ticket.expose(), &self.origin, &provider.registration);
-        let current = current.await.map_err(Lapsed::from)?;
+        let current = current.await.map_err(lapsed)?;
         // A session from before the strict mode has none: nobody can ask about it.
         let Some(access_token) = current.tokens().access_token.clone() else { return self.not_good().await };
         let asked_at = self.shared.clock.monotonic();
@@ -128,7 +129,7 @@ impl Question {
             Err(error) => {
                 let (provider, session) = (provider.name().as_str(), self.session.handle());
                 tracing::warn!(provider, %session, error = for_log(&error), "no strict check");
-                (Err(Lapsed::ProviderUnavailable), "failure")
+                (Err(Reason::ProviderUnavailable), "failure")
             }
         };
         self.shared.metrics.strictly_checked(provider.name(), told);
@@ -159,8 +160,8 @@ impl Question {
         }
         tracing::info!(session = %self.session.handle(), "a session ends: the provider does not vouch for it any more");
         match self.shared.sessions.end(self.ticket.expose()).await {
-            Ok(_) => Err(Lapsed::Ended),
-            Err(_) => Err(Lapsed::StoreUnavailable),
+            Ok(_) => Err(Reason::SessionEnded),
+            Err(_) => Err(Reason::StoreUnavailable),
         }
     }
 }

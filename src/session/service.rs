@@ -17,6 +17,7 @@ use crate::{
     calls::Places,
     clock::{SharedClock, Timestamp},
     principal::Userid,
+    reason::Reason,
     secret::{RootKeyRing, SecretString, SharedRootKeyRing},
     store::{
         CLOCK_TOLERANCE, IndexKeys, Inserted, LeaseHolder, LeaseStore, MarkStore, NewRecord, RecordName, Replaced,
@@ -43,6 +44,16 @@ pub enum OpenError {
     /// The store does not answer: nothing is known of the session.
     #[error("the session store is unavailable")]
     Unavailable,
+}
+
+impl From<OpenError> for Reason {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NotOurs => Self::TicketInvalid,
+            OpenError::Ended => Self::SessionEnded,
+            OpenError::Unavailable => Self::StoreUnavailable,
+        }
+    }
 }
 
 /// Why a session did not begin.

@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     clock::Clock as _,
-    oidc::{Lapsed, Limits, Oidc, Presented},
+    oidc::{Limits, Oidc, Presented},
     providers::{ProviderConfig, RefreshConfig},
+    reason::Reason,
     session::{Session, Sessions},
 };
 
@@ -56,10 +57,10 @@ impl Person {
     }
 
     /// What a check does.
-    pub(super) async fn check(&self) -> Result<Arc<Session>, Lapsed> {
+    pub(super) async fn check(&self) -> Result<Arc<Session>, Reason> {
         let presented = self.presented();
         let session = self.world.sessions.open(presented.ticket, presented.origin, self.world.registration()).await;
-        self.world.oidc.freshness.keep_fresh(presented, session.map_err(|_| Lapsed::Ended)?).await
+        self.world.oidc.freshness.keep_fresh(presented, session.map_err(|_| Reason::SessionEnded)?).await
     }
 
     /// Whether the session is there, whatever the provider says of it.
@@ -72,7 +73,7 @@ impl Person {
         self.world.provider.calls("/token") - 1
     }
 
-    pub(super) async fn after(&self, time: Duration) -> Result<Arc<Session>, Lapsed> {
+    pub(super) async fn after(&self, time: Duration) -> Result<Arc<Session>, Reason> {
         self.world.clock.advance(time);
         self.check().await
     }
@@ -183,11 +184,11 @@ async fn invalid_grant_ends_the_session_and_nothing_else_does() {
             tokio::task::yield_now().await;
         }
         person.after(Duration::from_secs(29)).await.unwrap();
-        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), Lapsed::ProviderUnavailable, "{body}");
+        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), Reason::ProviderUnavailable, "{body}");
         assert!(person.is_there().await);
     }
     *person.world.provider.refresh_token.lock().unwrap() = Some(77);
-    assert_eq!(person.after(LIFE).await.unwrap_err(), Lapsed::Ended);
+    assert_eq!(person.after(LIFE).await.unwrap_err(), Reason::SessionEnded);
     assert!(!person.is_there().await);
 }
 
@@ -195,9 +196,9 @@ async fn invalid_grant_ends_the_session_and_nothing_else_does() {
 async fn a_provider_that_is_back_is_asked_again_after_a_pause() {
     let person = Person::new().await;
     person.world.provider.tell(Lies { statuses: [("/token", StatusCode::BAD_GATEWAY)].into(), ..Lies::default() });
-    assert_eq!(person.after(LIFE).await.unwrap_err(), Lapsed::ProviderUnavailable);
+    assert_eq!(person.after(LIFE).await.unwrap_err(), Reason::ProviderUnavailable);
     for _ in 0..10 {
-        assert_eq!(person.check().await.unwrap_err(), Lapsed::ProviderUnavailable);
+        assert_eq!(person.check().await.unwrap_err(), Reason::ProviderUnavailable);
     }
     assert_eq!(person.refreshes(), 1);
     // The provider had not taken the token.
@@ -244,7 +245,7 @@ async fn a_new_refresh_token_outlives_whatever_is_wrong_with_the_rest_of_the_ans
     for (what, lies) in unusable_answers() {
         let person = Person::new().await;
         person.world.provider.tell(lies);
-        assert_eq!(person.after(LIFE).await.unwrap_err(), Lapsed::ProviderUnavailable, "{what}");
+        assert_eq!(person.after(LIFE).await.unwrap_err(), Reason::ProviderUnavailable, "{what}");
         assert!(person.is_there().await, "{what}: the session lives on");
         // Another process does not know more than the store.
         let (sessions, oidc) = person.world.another_replica();
@@ -354,7 +355,7 @@ async fn a_logout_while_the_refresh_is_judged_wins_for_whoever_waited() {
         gate.notify_one();
     };
     let (outcomes, ()) = tokio::join!(checks, logout);
-    assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &Lapsed::Ended), "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &Reason::SessionEnded), "{outcomes:?}");
 }
 
 #[tokio::test]
@@ -373,7 +374,7 @@ async fn the_new_id_token_speaks_of_the_same_sign_in() {
         let person = Person::new().await;
         person.world.provider.tell(Lies::claims(claims.clone()));
         let outcome = person.after(Duration::from_mins(30)).await;
-        assert_eq!(outcome.unwrap_err(), Lapsed::ProviderUnavailable, "{claims}");
+        assert_eq!(outcome.unwrap_err(), Reason::ProviderUnavailable, "{claims}");
     }
     // The nonce of the sign-in may come again, also with the second refresh.
     let person = Person::new().await;
@@ -392,7 +393,7 @@ async fn who_may_not_sign_in_any_more_is_signed_out() {
         let person = Person::new().await;
         let userinfo = json!({"email_verified": false});
         person.world.provider.tell(Lies { claims: claims.clone(), userinfo, ..Lies::default() });
-        assert_eq!(person.after(LIFE).await.unwrap_err(), Lapsed::Ended, "{claims}");
+        assert_eq!(person.after(LIFE).await.unwrap_err(), Reason::SessionEnded, "{claims}");
     }
 }
 
@@ -410,8 +411,8 @@ async fn a_logout_wins_against_a_refresh_that_runs_and_its_tokens_are_revoked() 
         gate.notify_one();
     };
     let (outcome, ()) = tokio::join!(person.check(), logout);
-    assert_eq!(outcome.unwrap_err(), Lapsed::Ended);
-    assert_eq!(person.check().await.unwrap_err(), Lapsed::Ended);
+    assert_eq!(outcome.unwrap_err(), Reason::SessionEnded);
+    assert_eq!(person.check().await.unwrap_err(), Reason::SessionEnded);
     while person.world.provider.calls("/revoke") == 0 {
         tokio::task::yield_now().await;
     }
@@ -423,7 +424,7 @@ async fn a_logout_after_a_refresh_ends_the_refreshed_session() {
     let person = Person::new().await;
     person.after(LIFE).await.unwrap();
     assert!(person.world.sessions.end(&person.ticket).await.unwrap());
-    assert_eq!(person.check().await.unwrap_err(), Lapsed::Ended);
+    assert_eq!(person.check().await.unwrap_err(), Reason::SessionEnded);
     assert_eq!(person.refreshes(), 1);
 }
 

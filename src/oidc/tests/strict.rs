@@ -15,8 +15,9 @@ use super::{
 use crate::{
     clock::Clock as _,
     memory,
-    oidc::{Lapsed, Presented},
+    oidc::Presented,
     providers::{RefreshConfig, StrictAsk, StrictConfig},
+    reason::Reason,
 };
 
 const EVERY: Duration = Duration::from_secs(30);
@@ -83,15 +84,15 @@ async fn a_token_that_is_not_good_ends_the_session() {
         let person = person(ask, false).await;
         person.world.provider.tell(no(ask));
         person.after(Duration::from_secs(29)).await.unwrap();
-        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), Lapsed::Ended);
+        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), Reason::SessionEnded);
         person.world.provider.tell(Lies::default());
-        assert_eq!(person.check().await.unwrap_err(), Lapsed::Ended, "gone is gone");
+        assert_eq!(person.check().await.unwrap_err(), Reason::SessionEnded, "gone is gone");
     }
     // A token of somebody else is none of this session.
     let person = person(StrictAsk::Introspection, false).await;
     let other = json!({"active": true, "sub": "subject-2"}).to_string();
     person.world.provider.tell(Lies { bodies: [("/introspect", other)].into(), ..Lies::default() });
-    assert_eq!(person.after(EVERY).await.unwrap_err(), Lapsed::Ended);
+    assert_eq!(person.after(EVERY).await.unwrap_err(), Reason::SessionEnded);
 }
 
 #[tokio::test]
@@ -101,7 +102,7 @@ async fn a_refresh_token_has_the_last_word() {
     assert_eq!(person.after(EVERY).await.unwrap().version(), 2);
     assert_eq!((person.refreshes(), person.world.provider.calls("/introspect")), (1, 1));
     *person.world.provider.refresh_token.lock().unwrap() = Some(77);
-    assert_eq!(person.after(EVERY).await.unwrap_err(), Lapsed::Ended);
+    assert_eq!(person.after(EVERY).await.unwrap_err(), Reason::SessionEnded);
 }
 
 #[tokio::test]
@@ -119,7 +120,7 @@ async fn no_answer_is_no_yes_and_ends_nothing() {
         let (bodies, statuses) = ([(path(ask), body.to_owned())].into(), [(path(ask), status)].into());
         person.world.provider.tell(Lies { bodies, statuses, ..Lies::default() });
         let outcome = person.after(EVERY).await;
-        assert_eq!(outcome.unwrap_err(), Lapsed::ProviderUnavailable, "{status} {body}");
+        assert_eq!(outcome.unwrap_err(), Reason::ProviderUnavailable, "{status} {body}");
         assert!(person.is_there().await, "{status} {body}: the session lives for when the provider is back");
     }
 }
@@ -139,7 +140,7 @@ async fn an_endpoint_that_fails_keeps_nobody_from_signing_in() {
         let presented = Presented { ticket, origin: &origin.url, provider: &origin.provider };
         let session = world.sessions.open(ticket, &origin.url, world.registration()).await.unwrap();
         let outcome = world.oidc.freshness.keep_fresh(presented, session).await;
-        assert_eq!(outcome.unwrap_err(), Lapsed::ProviderUnavailable);
+        assert_eq!(outcome.unwrap_err(), Reason::ProviderUnavailable);
     }
     assert_eq!(world.provider.calls("/introspect"), 3, "it is not asked by everybody");
     sign_in(world).await;
@@ -158,7 +159,7 @@ async fn a_step_back_of_the_clock_does_not_switch_it_off() {
         person.world.provider.tell(no(ask));
         *person.world.provider.refresh_token.lock().unwrap() = Some(77);
         person.world.clock.advance_monotonic(EVERY / 2);
-        assert_eq!(person.check().await.unwrap_err(), Lapsed::Ended, "{ask:?} {refresh}");
+        assert_eq!(person.check().await.unwrap_err(), Reason::SessionEnded, "{ask:?} {refresh}");
     }
 }
 
@@ -169,7 +170,7 @@ async fn another_replica_does_not_take_a_date_for_the_providers_word() {
     let (sessions, oidc) = person.world.another_replica();
     let registration = person.world.registration();
     let session = sessions.open(person.ticket(), &person.world.origin.url, registration).await.unwrap();
-    assert_eq!(oidc.freshness.keep_fresh(person.presented(), session).await.unwrap_err(), Lapsed::Ended);
+    assert_eq!(oidc.freshness.keep_fresh(person.presented(), session).await.unwrap_err(), Reason::SessionEnded);
 }
 
 #[tokio::test]
@@ -188,7 +189,7 @@ async fn a_logout_while_the_provider_is_asked_wins_for_whoever_waited() {
             gate.notify_one();
         };
         let (outcomes, ()) = tokio::join!(checks, logout);
-        assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &Lapsed::Ended), "{outcomes:?}");
+        assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &Reason::SessionEnded), "{outcomes:?}");
     }
 }
 
