@@ -53,27 +53,30 @@ pub mod providers;
 pub mod redis_store;
 
 // Floor 5.
+pub mod logout;
+
+// Floor 6.
 pub mod oidc;
 pub mod stores;
 
-// Floor 6.
+// Floor 7.
 pub mod authn;
 pub mod endpoints;
 
-// Floor 7.
+// Floor 8.
 pub mod check;
 
-// Floor 8.
+// Floor 9.
 pub mod admin;
 pub mod ext_authz;
 pub mod http;
 
-// Floor 9.
+// Floor 10.
 pub mod config;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod properties;
 
-// Floor 10.
-pub mod app;
 // Floor 11.
+pub mod app;
+// Floor 12.
 pub mod cli;

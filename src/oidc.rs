@@ -6,12 +6,11 @@
 //! is: size, seal, age, provider with its issuer and our client id, cookie, `iss`, then the spent mark, then the
 //! exchange; what fails before the mark costs no outbound call and no write.
 //!
-//! Each component is a type of its own over what it needs: [`SignIn`], [`Freshness`], [`RpInitiatedLogout`],
-//! [`TokenRevocation`], [`BackChannel`] and [`FrontChannel`]. [`Oidc`] builds them over one registry of providers.
+//! Each component is a type of its own over what it needs: [`SignIn`], [`Freshness`] and those of [`crate::logout`]. [`Oidc`]
+//! builds them over one registry of providers.
 
 mod assembly;
 mod authorization;
-mod back_channel;
 mod callback;
 mod callback_query;
 mod claims;
@@ -19,22 +18,18 @@ mod config;
 mod due;
 mod exchange;
 mod freshness;
-mod front_channel;
 mod id_token;
 mod kept_tokens;
 mod login_cookie;
-mod logout_token;
 mod metrics;
 mod refresh;
 mod refresh_grant;
 mod refreshes;
 mod return_target;
-mod rp_initiated_logout;
 mod session_calls;
 mod sign_in;
 mod state;
 mod strict;
-mod token_revocation;
 mod userinfo;
 mod vouchers;
 
@@ -42,15 +37,10 @@ mod vouchers;
 pub(crate) mod tests;
 
 pub use assembly::Oidc;
-pub use back_channel::{BackChannel, BackChannelLogout, SharedBackChannel};
 pub use callback::{CallbackOutcome, CallbackRequest};
 pub use config::{Config, Limits};
 pub use freshness::Freshness;
-pub use front_channel::{FrontChannel, FrontChannelError};
-pub use logout_token::BackChannelError;
 pub use metrics::Metrics;
 pub use return_target::ReturnTarget;
-pub use rp_initiated_logout::RpInitiatedLogout;
 pub use session_calls::Presented;
 pub use sign_in::{LoginError, LoginStart, MAX_ATTEMPTS, SignIn};
-pub use token_revocation::TokenRevocation;

@@ -1,7 +1,7 @@
 //! The frame of a provider's page that signs people out here, where that is switched on.
 
 use super::common::Endpoints;
-use crate::{decision::Respond, oidc::FrontChannelError, origin::Origin, pages, reason::Reason, visit::Visit};
+use crate::{decision::Respond, logout::FrontChannelError, origin::Origin, pages, reason::Reason, visit::Visit};
 
 impl Endpoints {
     /// `GET …/frontchannel-logout?iss=…&sid=…` (OpenID Connect Front-Channel Logout 1.0 section 2). The answer is the same

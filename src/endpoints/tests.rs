@@ -1,5 +1,5 @@
 use super::front_channel;
-use crate::{oidc::FrontChannelError, reason::Disposition};
+use crate::{logout::FrontChannelError, reason::Disposition};
 
 #[test]
 fn a_front_channel_logout_that_failed_is_not_told_as_a_sign_in() {

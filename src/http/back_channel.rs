@@ -18,7 +18,7 @@ use url::form_urlencoded;
 use super::bounds::bounded;
 use crate::{
     jose::MAX_TOKEN_BYTES,
-    oidc::{BackChannelError, BackChannelLogout, SharedBackChannel},
+    logout::{BackChannelError, BackChannelLogout, SharedBackChannel},
 };
 
 /// The longest body: a token, its name, and other parameters that are not looked at.

@@ -12,7 +12,7 @@ use super::{
     back_channel,
     bounds::{cached_for, guarded},
 };
-use crate::{jose::SharedAssertionKeyRing, oidc::SharedBackChannel};
+use crate::{jose::SharedAssertionKeyRing, logout::SharedBackChannel};
 
 /// Where the discovery document is, below the issuer (OpenID Connect Discovery section 4).
 const DISCOVERY: &str = "/.well-known/openid-configuration";

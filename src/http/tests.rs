@@ -14,7 +14,8 @@ use super::*;
 use crate::{
     clock::{SystemClock, Timestamp},
     jose::{AssertionKey, AssertionKeyRing},
-    oidc::{self, SharedBackChannel},
+    logout::SharedBackChannel,
+    oidc::{self},
     secret::{RootKeyRing, SecretBytes},
     session::{self, Sessions},
     store::{MemoryStore, Stores},

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{
-    back_channel::BackChannel, config::Config, freshness::Freshness, front_channel::FrontChannel, metrics::Metrics,
-    rp_initiated_logout::RpInitiatedLogout, sign_in::SignIn, token_revocation::TokenRevocation, vouchers::Vouchers,
-};
+use super::{config::Config, freshness::Freshness, metrics::Metrics, sign_in::SignIn, vouchers::Vouchers};
 use crate::{
     clock::SharedClock,
+    logout::{BackChannel, FrontChannel, RpInitiatedLogout, TokenRevocation},
     providers::{ConfigError, Providers},
     secret::SharedRootKeyRing,
     session::Sessions,
@@ -52,7 +50,7 @@ impl Oidc {
         let previous = previous.map(|previous| &previous.providers);
         let providers = Providers::start(config.providers, &clock, &metrics.providers, previous)?;
         let vouchers = Arc::new(Vouchers::new());
-        let token_revocation = TokenRevocation::new(&providers, metrics.clone());
+        let token_revocation = TokenRevocation::new(&providers, metrics.logout.clone());
         Ok(Self {
             sign_in: SignIn::new(
                 &providers,
@@ -66,7 +64,7 @@ impl Oidc {
             freshness: Freshness::new(&providers, &sessions, &clock, &metrics, &token_revocation, &vouchers),
             rp_initiated_logout: RpInitiatedLogout::new(providers.clone(), keys, Arc::clone(&clock)),
             token_revocation,
-            back_channel: BackChannel::new(&providers, Arc::clone(&sessions), clock, metrics),
+            back_channel: BackChannel::new(&providers, Arc::clone(&sessions), clock, metrics.logout),
             front_channel: FrontChannel::new(&providers, sessions),
             providers,
         })

@@ -16,8 +16,6 @@ pub(super) type Claims = Map<String, Value>;
 
 const EMAIL: &str = "email";
 const EMAIL_VERIFIED: &str = "email_verified";
-/// The longest `sub` or `sid` that a provider's logout may name, in bytes.
-pub(super) const MAX_NAME_BYTES: usize = 255;
 /// The longest subject identifier, in bytes (OpenID Connect Core section 2).
 const MAX_SUBJECT_BYTES: usize = 255;
 

@@ -11,13 +11,14 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{
-    claims::{self, Claims, Identified, IdentityError, MAX_NAME_BYTES},
+    claims::{self, Claims, Identified, IdentityError},
     id_token::{IdToken, IdTokenError, IdTokenRules, NonceRule},
     userinfo::{Userinfo, UserinfoError},
 };
 use crate::{
     calls::CallFailure,
     clock::Timestamp,
+    logout::MAX_NAME_BYTES,
     principal::User,
     providers::{
         CallError, Client, Known, Provider, ProviderConfig, ProviderHttp, TokenEndpoint, Told, ToldIdToken, told_times,

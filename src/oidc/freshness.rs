@@ -7,11 +7,11 @@ use super::{
     refreshes::Refreshes,
     session_calls::{Outcome, Presented, lapsed},
     strict::StrictChecks,
-    token_revocation::TokenRevocation,
     vouchers::Vouchers,
 };
 use crate::{
     clock::SharedClock,
+    logout::TokenRevocation,
     providers::Providers,
     session::{Session, Sessions},
 };

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{principal::ProviderName, providers, reason::Reason};
+use crate::{logout, principal::ProviderName, providers, reason::Reason};
 
 /// The metrics of sign-in.
 #[derive(Clone, Debug)]
@@ -17,8 +17,7 @@ pub struct Metrics {
     exchange: Histogram,
     pub(super) providers: providers::Metrics,
     dropped_groups: Family<ProviderLabels, Counter>,
-    token_revocations: Family<OutcomeLabels, Counter>,
-    back_channel: Family<OutcomeLabels, Counter>,
+    pub(super) logout: logout::Metrics,
     refreshes: Family<OutcomeLabels, Counter>,
     strict: Family<OutcomeLabels, Counter>,
 }
@@ -35,15 +34,6 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
-/// What became of the wish to revoke a token at its provider.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum TokenRevocationOutcome {
-    Success,
-    Failure,
-    /// Too many were running.
-    Dropped,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProviderLabels {
     provider: String,
@@ -58,8 +48,7 @@ impl Metrics {
             exchange: Histogram::new([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
             providers: providers::Metrics::register(registry),
             dropped_groups: Family::default(),
-            token_revocations: Family::default(),
-            back_channel: Family::default(),
+            logout: logout::Metrics::register(registry),
             refreshes: Family::default(),
             strict: Family::default(),
         };
@@ -74,16 +63,6 @@ impl Metrics {
             "oidc_groups_dropped",
             "Groups that a provider told and that cannot be used",
             metrics.dropped_groups.clone(),
-        );
-        registry.register(
-            "oidc_revocations",
-            "Tokens of ended sessions that were to be revoked at their provider, by outcome",
-            metrics.token_revocations.clone(),
-        );
-        registry.register(
-            "oidc_back_channel_logouts",
-            "Logout tokens that came, by outcome",
-            metrics.back_channel.clone(),
         );
         registry.register("oidc_refreshes", "Refreshes of sessions, by outcome", metrics.refreshes.clone());
         registry.register(
@@ -101,19 +80,6 @@ impl Metrics {
 
     pub(super) fn exchanged(&self, duration: Duration) {
         self.exchange.observe(duration.as_secs_f64());
-    }
-
-    pub(super) fn revoked(&self, provider: &ProviderName, outcome: TokenRevocationOutcome) {
-        let outcome = match outcome {
-            TokenRevocationOutcome::Success => "success",
-            TokenRevocationOutcome::Failure => "failure",
-            TokenRevocationOutcome::Dropped => "dropped",
-        };
-        self.token_revocations.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
-    }
-
-    pub(super) fn back_channel(&self, provider: &ProviderName, outcome: &'static str) {
-        self.back_channel.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
     }
 
     pub(super) fn refreshed(&self, provider: &ProviderName, outcome: &'static str) {

@@ -15,12 +15,12 @@ use super::{
     metrics::Metrics,
     refresh_grant::Brought,
     session_calls::{Outcome, lapsed},
-    token_revocation::TokenRevocation,
     vouchers::Vouchers,
 };
 use crate::{
     calls::{CallFailure as _, Closed, Lane, Patience},
     clock::SharedClock,
+    logout::TokenRevocation,
     providers::{Known, Provider, RefreshConfig, for_log},
     reason::Reason,
     secret::SecretString,

@@ -7,12 +7,12 @@ use super::{
     metrics::Metrics,
     refresh::{AtProvider, Refresh, Shared},
     session_calls::{Answer, Outcome, Presented, SessionCalls},
-    token_revocation::TokenRevocation,
     vouchers::Vouchers,
 };
 use crate::{
     calls::Lane,
     clock::SharedClock,
+    logout::TokenRevocation,
     providers::{PerProvider, Providers},
     secret::SecretString,
     session::{Session, Sessions},

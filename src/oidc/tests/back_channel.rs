@@ -14,7 +14,8 @@ use crate::{
         Algorithm, TokenError,
         testing::{P256, P384, TestKey, unsigned},
     },
-    oidc::{BackChannelError, BackChannelLogout, CallbackOutcome, Limits},
+    logout::{BackChannelError, BackChannelLogout},
+    oidc::{CallbackOutcome, Limits},
     providers::LogoutConfig,
     reason::Reason,
 };

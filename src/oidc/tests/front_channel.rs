@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::support::{Browser, ISSUER, Lies, World};
 use crate::{
-    oidc::{CallbackOutcome, FrontChannelError, Limits},
+    logout::FrontChannelError,
+    oidc::{CallbackOutcome, Limits},
     pages::HostSource,
     providers::LogoutConfig,
 };

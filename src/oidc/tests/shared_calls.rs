@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     jose::{Algorithm, testing::P384},
-    oidc::{BackChannelError, Limits, LoginError, ReturnTarget},
+    logout::BackChannelError,
+    oidc::{Limits, LoginError, ReturnTarget},
     providers::RefreshConfig,
     reason::Reason,
 };

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::claims::MAX_NAME_BYTES;
+use super::logout_token::MAX_NAME_BYTES;
 #[cfg(test)]
 use crate::{calls::Place, principal::ProviderName};
 use crate::{
@@ -52,7 +52,7 @@ struct AtProvider {
 }
 
 impl FrontChannel {
-    pub(super) fn new(providers: &Providers, sessions: Arc<Sessions>) -> Self {
+    pub(crate) fn new(providers: &Providers, sessions: Arc<Sessions>) -> Self {
         let at = providers.each(|provider| {
             let at = AtProvider { provider: Arc::clone(provider), places: Places::new(AT_ONCE) };
             provider.config.logout.front_channel.then_some(at)
@@ -106,7 +106,7 @@ impl FrontChannel {
 
     /// All places for logouts of this provider.
     #[cfg(test)]
-    pub(super) fn crowd(&self, provider: &ProviderName) -> Vec<Place> {
+    pub(crate) fn crowd(&self, provider: &ProviderName) -> Vec<Place> {
         let at = self.inner.at.get(provider);
         std::iter::from_fn(|| at?.places.take_now()).collect()
     }

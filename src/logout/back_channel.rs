@@ -71,7 +71,7 @@ struct AtProvider {
 }
 
 impl BackChannel {
-    pub(super) fn new(providers: &Providers, sessions: Arc<Sessions>, clock: SharedClock, metrics: Metrics) -> Self {
+    pub(crate) fn new(providers: &Providers, sessions: Arc<Sessions>, clock: SharedClock, metrics: Metrics) -> Self {
         let at = providers.each(|provider| {
             let (logouts, waiting) = (Places::new(AT_ONCE), Places::new(WAITING));
             let at = AtProvider { provider: Arc::clone(provider), logouts, waiting };

@@ -64,7 +64,7 @@ struct Inner {
 }
 
 impl RpInitiatedLogout {
-    pub(super) fn new(providers: Providers, keys: SharedRootKeyRing, clock: SharedClock) -> Self {
+    pub(crate) fn new(providers: Providers, keys: SharedRootKeyRing, clock: SharedClock) -> Self {
         Self { inner: Arc::new(Inner { providers, keys, clock }) }
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::claims::MAX_NAME_BYTES;
 use crate::{
     clock::Timestamp,
     jose::{
@@ -17,6 +16,8 @@ use crate::{
 
 /// The member of `events` that makes a logout token (section 2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+/// The longest `sub` or `sid` that a provider's logout may name, in bytes.
+pub(crate) const MAX_NAME_BYTES: usize = 255;
 /// How long a logout token may be valid from now on: its mark is kept for so long.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
 

@@ -37,7 +37,7 @@ struct AtProvider {
 }
 
 impl TokenRevocation {
-    pub(super) fn new(providers: &Providers, metrics: Metrics) -> Self {
+    pub(crate) fn new(providers: &Providers, metrics: Metrics) -> Self {
         let at = providers.each(|provider| {
             let at = AtProvider { provider: Arc::clone(provider), places: Places::new(AT_ONCE) };
             provider.config.logout.revoke_tokens.then(|| Arc::new(at))
