@@ -1,4 +1,4 @@
-.PHONY: check unit demo test snapshots growth cost image sbom parts
+.PHONY: check unit demo test snapshots growth bench cost image sbom parts
 
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
@@ -53,6 +53,13 @@ growth:
 	@integration/parts/get redis
 	@cargo build --release --locked --package portcullis --package portcullis-integration --bin portcullis --bin growth
 	@exec "$${CARGO_TARGET_DIR:-target}/release/growth"
+
+# What a check costs, beside a stock server and others: docs/performance/README.md. Needs Rust, Debian, Go, and 8 GiB
+# of memory; takes some ten minutes, and the time to build and to get what is missing.
+bench:
+	@integration/parts/get h2load redis font tools envoy-1.40.0 etcd kubernetes oauth2-proxy authorino
+	@cargo build --release --locked --package portcullis --package portcullis-integration --bin portcullis --bin bench
+	@exec "$${CARGO_TARGET_DIR:-target}/release/bench"
 
 # The instructions and allocations of a check, counted alike on every machine: docs/benchmarks.md. PORTCULLIS_BIN chooses
 # another binary than the one that is built here.

@@ -76,6 +76,12 @@ impl Envoy {
         self.variant
     }
 
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The child, for signals and its log.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -15,6 +15,7 @@
 
 pub mod administrator;
 pub mod attack;
+pub mod bench;
 pub mod browser;
 pub mod check_client;
 pub mod check_server;

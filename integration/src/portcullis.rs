@@ -269,6 +269,12 @@ impl Config {
         self.http.address()
     }
 
+    /// Where health and metrics will be served.
+    #[must_use]
+    pub fn operations_address(&self) -> SocketAddr {
+        self.operations.address()
+    }
+
     /// Writes the file that the product reads, and gives its path.
     pub fn write(&self) -> Result<PathBuf> {
         let file = self.folder.path().join("portcullis.yaml");

@@ -1,0 +1,53 @@
+//! `make bench`: what a check costs. Fails where a goal is missed by more than the noise.
+//!
+//! `bench null-server ADDRESS` is the yardstick; `bench smoke` shows that everything works, and measures nothing.
+#![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
+
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use portcullis_integration::bench::{Plan, Results, goal_line, null_server};
+use portcullis_integration::project;
+
+/// Where the results lie.
+const FOLDER: &str = "docs/performance";
+
+fn main() -> Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let program = std::env::current_exe()?;
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [null_server::ARGUMENT, address] => {
+            null_server::serve(address.parse().context("an address")?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        [] => run(Plan::full(program)),
+        ["smoke"] => run(Plan::smoke(program)),
+        _ => bail!("usage: bench [smoke | {} ADDRESS]", null_server::ARGUMENT),
+    }
+}
+
+#[tokio::main]
+async fn run(plan: Plan) -> Result<ExitCode> {
+    say("starting");
+    let is_smoke = plan.rounds == 1;
+    let results = Results::measure(plan, say).await?;
+    let smoke = tempfile::tempdir()?;
+    let folder = if is_smoke { smoke.path().to_owned() } else { project::root().join(FOLDER) };
+    results.write(&folder)?;
+    for goal in results.goals() {
+        println!("{}", goal_line(goal));
+    }
+    say(&format!("wrote {}", folder.display()));
+    let is_missed = !is_smoke && results.goals().any(|goal| goal.is_missed());
+    Ok(if is_missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Says what is going on, and since when.
+fn say(what: &str) {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+
+    let seconds = BEGUN.get_or_init(Instant::now).elapsed().as_secs();
+    println!("[{:2}:{:02}] {what}", seconds / 60, seconds % 60);
+}
