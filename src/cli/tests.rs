@@ -1,5 +1,7 @@
 use std::{fmt::Write as _, fs};
 
+use clap::CommandFactory as _;
+
 use super::*;
 
 #[test]
@@ -16,6 +18,23 @@ fn a_name_that_begins_with_a_hyphen_is_no_option() {
     }
     let mistaken = Arguments::try_parse_from(["portcullis", "sessions", "revoke", "--sesion", "x"]);
     assert!(mistaken.is_err(), "a mistaken option is told");
+}
+
+/// The help of a command and of all below it.
+fn help(command: &mut clap::Command, name: &str, told: &mut String) {
+    let _ = writeln!(told, "$ {name} --help\n{}", command.render_long_help());
+    for below in command.get_subcommands_mut().filter(|below| below.get_name() != "help") {
+        help(below, &format!("{name} {}", below.get_name()), told);
+    }
+}
+
+#[test]
+fn the_help_is_as_its_snapshot_says() {
+    let mut told = String::new();
+    let mut command = Arguments::command();
+    command.build();
+    help(&mut command, "portcullis", &mut told);
+    insta::assert_snapshot!("help", told);
 }
 
 /// A configuration that a tester may start, with rules.
