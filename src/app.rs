@@ -2,11 +2,9 @@
 
 mod accept;
 mod administration;
-mod assemble;
 mod connection;
 mod drain;
 mod grpc;
-mod keys;
 mod limits;
 mod places;
 mod reload;
@@ -23,18 +21,16 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 pub use accept::ListenError;
-pub use assemble::AssembleError;
 
 use self::{
     accept::Listener,
-    assemble::{Assembly, Metrics},
     drain::{Draining, Signals},
-    keys::Keyrings,
     limits::AllLimits,
     reload::{Failures, Reloader},
     serve::Server,
 };
 use crate::{
+    assembly::{self, AssembleError, Assembly, Keyrings, Outside},
     clock::SystemClock,
     config::{Settings, Source},
     config_file::ConfigError,
@@ -99,10 +95,12 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
     let clock = SystemClock::shared();
     let mut registry = Registry::with_prefix("portcullis");
     panics::tell(&mut registry);
-    let metrics = Metrics::register(&mut registry);
+    let metrics = assembly::Metrics::register(&mut registry);
+    let connections = places::Metrics::register(&mut registry);
 
     let keyrings = Keyrings::open(&settings, &clock)?;
-    let assembly = Assembly::build(&settings, &keyrings, &metrics, &clock).await?;
+    let assembly =
+        Assembly::build(&settings, &keyrings, metrics.clone(), Outside::configured(Arc::clone(&clock))).await?;
     let issuer = Arc::new(ArcSwap::from_pointee(settings.assertion.issuer.clone()));
     let listeners = &settings.listeners;
     let check_tls = listeners.check.tls.as_ref().map(tls::grpc);
@@ -124,24 +122,19 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
     let http_stop = CancellationToken::new();
 
     let limits = AllLimits::of_this_process();
-    let check = Server::grpc(check, grpc::routes(authorization, &health), limits.check).counted(&metrics.connections);
+    let check = Server::grpc(check, grpc::routes(authorization, &health), limits.check).counted(&connections);
     let check = tokio::spawn(check.run(check_stop.clone()));
     let published = Server::http(
         published,
         http::published(Arc::clone(&issuer), keyrings.assertion(), assembly.back_channel()),
         limits.http,
     );
-    let published = tokio::spawn(published.counted(&metrics.connections).run(http_stop.clone()));
+    let published = tokio::spawn(published.counted(&connections).run(http_stop.clone()));
     let operated = http::operations(readiness.clone(), assembly.dependencies(), Arc::new(registry));
-    let operated = Server::http(operations, operated, limits.operations).counted(&metrics.connections);
+    let operated = Server::http(operations, operated, limits.operations).counted(&connections);
     let operated = tokio::spawn(operated.run(http_stop.clone()));
-    let administered = administration::run(
-        admin,
-        assembly.administered(),
-        limits.admin,
-        metrics.connections.clone(),
-        http_stop.clone(),
-    );
+    let administered =
+        administration::run(admin, assembly.administered(), limits.admin, connections, http_stop.clone());
     let administered = tokio::spawn(administered);
     tokio::spawn(assembly.maintain());
 
@@ -161,7 +154,7 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
         http_tls,
         admin_tls,
         drain: Arc::clone(&drain),
-        metrics,
+        metrics: metrics.config,
         clock,
         failures: Failures::default(),
     };

@@ -17,6 +17,3 @@ pub use explanation::{Explanation, Verdict};
 pub use metrics::Metrics;
 pub use pipeline::Checked;
 pub use record::CheckRecord;
-
-#[cfg(test)]
-mod tests;

@@ -28,5 +28,7 @@ mod weak_secrets;
 mod tests;
 
 pub use listener::{Bind, Listener, Listeners, ServerTls};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use reload::of_text;
 pub use reload::{Metrics, Source, load};
 pub use settings::{Drain, KeySource, Keys, Settings};

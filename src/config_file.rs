@@ -15,5 +15,7 @@ pub use error::{ConfigError, FieldError, FieldPath};
 pub(crate) use material::{Material, Reference};
 #[cfg(test)]
 pub(crate) use parse::parse;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use reading::written;
 pub(crate) use reading::{Look, Written, look};
 pub use schema::json_schema;

@@ -73,10 +73,14 @@ pub mod http;
 
 // Floor 10.
 pub mod config;
+
+// Floor 11.
+pub mod assembly;
+
+// Floor 12.
+pub mod app;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod properties;
 
-// Floor 11.
-pub mod app;
-// Floor 12.
+// Floor 13.
 pub mod cli;

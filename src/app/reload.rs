@@ -5,14 +5,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use thiserror::Error;
 
-use super::{
-    assemble::{AssembleError, Assembly, Metrics},
-    keys::Keyrings,
-    tls::{self, SharedTls},
-};
+use super::tls::{self, SharedTls};
 use crate::{
+    assembly::{AssembleError, Assembly, Keyrings},
     clock::SharedClock,
-    config::{Drain, KeySource, Settings, Source},
+    config::{self, Drain, KeySource, Settings, Source},
     config_file::ConfigError,
     key_directory::KeyDirectoryError,
     logging::Logging,
@@ -46,7 +43,7 @@ pub(super) struct Reloader {
     pub(super) http_tls: Option<SharedTls>,
     pub(super) admin_tls: Option<SharedTls>,
     pub(super) drain: Arc<ArcSwap<Drain>>,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: config::Metrics,
     pub(super) clock: SharedClock,
     pub(super) failures: Failures,
 }
@@ -83,7 +80,7 @@ impl Reloader {
             };
             if let Err(Panicked) = round {
                 self.failures.configuration = true;
-                self.metrics.config.failed();
+                self.metrics.failed();
                 tracing::error!("a look at the configuration failed inside; it is looked at again");
             }
         }
@@ -113,7 +110,7 @@ impl Reloader {
                 tracing::info!(config = %path.display(), "the changed configuration is in force");
             }
             Err(error) => {
-                self.metrics.config.failed();
+                self.metrics.failed();
                 tracing::error!(
                     config = %path.display(),
                     %error,
@@ -142,7 +139,7 @@ impl Reloader {
             Err(error) => {
                 let error = error.to_string();
                 if self.failures.own_keys.as_ref() != Some(&error) {
-                    self.metrics.config.failed();
+                    self.metrics.failed();
                     tracing::error!(error, "the keys of the folder are not in force; those from before stay");
                     self.failures.own_keys = Some(error);
                 }
@@ -152,7 +149,7 @@ impl Reloader {
 
     fn took_effect(&self) {
         if !self.failures.configuration && self.failures.own_keys.is_none() {
-            self.metrics.config.reloaded(self.clock.now());
+            self.metrics.reloaded(self.clock.now());
         }
     }
 
@@ -163,7 +160,7 @@ impl Reloader {
         }
         // All that can fail comes first.
         let keys = self.keyrings.read(&settings)?;
-        self.assembly.rebuild(&settings, &self.in_force, &self.keyrings, &self.metrics, &self.clock).await?;
+        self.assembly.rebuild(&settings, &self.in_force, &self.keyrings).await?;
         self.keyrings.replace(keys);
         if let (Some(shared), Some(changed)) = (&self.check_tls, &settings.listeners.check.tls)
             && tls::replace(shared, &tls::grpc(changed))

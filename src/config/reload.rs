@@ -25,6 +25,12 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
     look(path).outcome.and_then(|written| resolve(&written))
 }
 
+/// The settings that a text says.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn of_text(text: &str) -> Result<Settings, ConfigError> {
+    crate::config_file::written(text).and_then(|written| resolve(&written))
+}
+
 /// Where the configuration comes from, and what it was when it was last looked at.
 #[derive(Debug)]
 pub struct Source {

@@ -35,15 +35,20 @@ pub(crate) fn look(path: &Path) -> Look {
         Ok(text) => text,
         Err(error) => return Look { digest: sha256(error.to_string().as_bytes()), outcome: Err(error) },
     };
-    let written = sha256(text.as_bytes());
-    match parse(&text) {
-        Ok(file) => {
-            let material = Material::read(&file);
-            let digest = sha256(&[written, material.digest()].concat());
-            Look { digest, outcome: Ok(Written { file, material }) }
-        }
-        Err(error) => Look { digest: written, outcome: Err(error) },
-    }
+    let hash = sha256(text.as_bytes());
+    let outcome = written(&text);
+    let digest = match &outcome {
+        Ok(written) => sha256(&[hash, written.material.digest()].concat()),
+        Err(_) => hash,
+    };
+    Look { digest, outcome }
+}
+
+/// What a text says, with what it refers to as it is now.
+pub(crate) fn written(text: &str) -> Result<Written, ConfigError> {
+    let file = parse(text)?;
+    let material = Material::read(&file);
+    Ok(Written { file, material })
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

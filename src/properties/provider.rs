@@ -1,6 +1,6 @@
 //! An identity provider in this process: whoever brings a code is its one person.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,7 +13,6 @@ use crate::{
     http_client::{HttpError, OutboundHttp},
     jose::AssertionKeyRing,
     principal::ProviderName,
-    providers::{ClaimsConfig, LogoutConfig, Outbound, ProviderConfig},
 };
 
 pub(super) const ISSUER: &str = "https://idp.example.com";
@@ -50,29 +49,6 @@ pub(super) fn callback_query(authorization: &Url) -> String {
 impl Provider {
     pub(super) fn new(clock: SharedClock) -> Self {
         Self { clock, keys: Arc::new(house::assertion_keys()) }
-    }
-
-    pub(super) fn config(&self) -> ProviderConfig {
-        ProviderConfig {
-            name: name(),
-            issuer: ISSUER.into(),
-            client_id: CLIENT_ID.into(),
-            client_secret: None,
-            scopes: vec!["email".into()],
-            timeout: Duration::from_secs(5),
-            allow_http: false,
-            claims: ClaimsConfig {
-                userid_claim: "email".into(),
-                userid_prefix: String::new(),
-                groups_claim: None,
-                trust_unverified_email: false,
-                email_domains: vec![],
-            },
-            refresh: None,
-            strict: None,
-            logout: LogoutConfig::default(),
-            outbound: Outbound::Given(Arc::new(self.clone())),
-        }
     }
 
     fn discovery() -> Value {

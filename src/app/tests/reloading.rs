@@ -6,11 +6,8 @@ use arc_swap::ArcSwap;
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
 use crate::{
-    app::{
-        assemble::{Assembly, Metrics},
-        keys::Keyrings,
-        reload::{Failures, Reloader},
-    },
+    app::reload::{Failures, Reloader},
+    assembly::{Assembly, Keyrings, Metrics, Outside},
     clock::{ManualClock, SharedClock, Timestamp},
     config::Source,
     jose::AssertionKey,
@@ -50,7 +47,8 @@ impl Reloading {
         let metrics = Metrics::register(&mut registry);
         let (source, settings) = Source::open(&path).unwrap();
         let keyrings = Keyrings::open(&settings, &clock).unwrap();
-        let assembly = Assembly::build(&settings, &keyrings, &metrics, &clock).await.unwrap();
+        let assembly =
+            Assembly::build(&settings, &keyrings, metrics.clone(), Outside::configured(clock.clone())).await.unwrap();
         metrics.config.started(clock.now());
         let reloader = Reloader {
             issuer: std::sync::Arc::new(ArcSwap::from_pointee(settings.assertion.issuer.clone())),
@@ -62,7 +60,7 @@ impl Reloading {
             check_tls: None,
             http_tls: None,
             admin_tls: None,
-            metrics,
+            metrics: metrics.config,
             clock,
             failures: Failures::default(),
         };

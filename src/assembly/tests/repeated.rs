@@ -40,7 +40,7 @@ async fn is_signed_in(fixture: &Fixture, cookie: &str) -> bool {
 
 #[tokio::test]
 async fn a_ticket_that_is_said_hundreds_of_times_is_one_to_the_store() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     let (alive, respond) = sign_out(&fixture, &cookie).await;
     assert_eq!((respond.reason, respond.disposition), (Reason::SignedOut, Disposition::Created));
@@ -53,7 +53,7 @@ async fn a_ticket_that_is_said_hundreds_of_times_is_one_to_the_store() {
 
 #[tokio::test]
 async fn made_up_tickets_never_reach_the_store() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     let (name, ticket) = cookie.split_once('=').unwrap();
     // Of the right length and under the right key, but for the last characters.
@@ -70,7 +70,7 @@ async fn made_up_tickets_never_reach_the_store() {
 
 #[tokio::test]
 async fn a_planted_ticket_does_not_save_the_own_session_from_its_end() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let (planted, own) = (fixture.sign_in(&[]).await, fixture.sign_in(&[]).await);
     let (calls, respond) = sign_out(&fixture, &format!("{planted}; {own}; {planted}")).await;
     assert_eq!((respond.reason, respond.disposition), (Reason::SignedOut, Disposition::Created));
@@ -80,7 +80,7 @@ async fn a_planted_ticket_does_not_save_the_own_session_from_its_end() {
 
 #[tokio::test]
 async fn more_tickets_than_a_browser_can_have_are_not_called_signed_out() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let mut cookies = Vec::new();
     for _ in 0..50 {
         cookies.push(fixture.sign_in(&[]).await);
@@ -98,7 +98,7 @@ async fn more_tickets_than_a_browser_can_have_are_not_called_signed_out() {
 
 #[tokio::test]
 async fn no_endpoint_of_ours_asks_the_store_more_for_what_is_repeated() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&["dev"]).await;
     let login = format!("__Host-portcullis-login={}", cookie.split_once('=').unwrap().1);
     let both = repeated(&format!("{cookie}; {login}; "), LARGE);
@@ -123,7 +123,7 @@ async fn no_endpoint_of_ours_asks_the_store_more_for_what_is_repeated() {
 /// A checker whose tasks all run on the thread that measures.
 fn on_this_thread() -> (Runtime, Fixture) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let fixture = runtime.block_on(async { Fixture::new() });
+    let fixture = runtime.block_on(async { Fixture::new().await });
     (runtime, fixture)
 }
 

@@ -28,7 +28,7 @@ async fn is_signed_in(fixture: &Fixture, cookie: &str) -> bool {
 
 #[tokio::test]
 async fn each_session_of_oneself_is_listed_and_ended_alone() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let (mine, lost, kept) = (fixture.sign_in(&[]).await, fixture.sign_in(&[]).await, fixture.sign_in(&[]).await);
     let html = page(&fixture, &mine).await;
     assert_eq!((html.matches("This browser").count(), html.matches("Another browser").count()), (1, 2));
@@ -50,7 +50,7 @@ async fn each_session_of_oneself_is_listed_and_ended_alone() {
 
 #[tokio::test]
 async fn all_others_end_and_this_one_stays() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let (mine, other) = (fixture.sign_in(&[]).await, fixture.sign_in(&[]).await);
     let html = page(&fixture, &mine).await;
     let form = forms(&html).into_iter().find(|form| form.contains("end=others")).unwrap();
@@ -61,7 +61,7 @@ async fn all_others_end_and_this_one_stays() {
 
 #[tokio::test]
 async fn a_forged_post_ends_nothing() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let (mine, other) = (fixture.sign_in(&[]).await, fixture.sign_in(&[]).await);
     let own = forms(&page(&fixture, &mine).await);
     let theirs = forms(&page(&fixture, &other).await);
@@ -99,7 +99,7 @@ async fn a_forged_post_ends_nothing() {
 
 #[tokio::test]
 async fn without_a_session_there_is_no_list() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let anonymous = fixture.check("GET", "/portcullis/sessions", &navigation()).await;
     assert_eq!(anonymous.decision.reason(), Reason::LoginStarted);
     let script = fixture.check("GET", "/portcullis/sessions", &[]).await;

@@ -1,3 +1,5 @@
+//! Whole checks, from the request as it is read to the decision, in the product as it is wired.
+
 mod callbacks;
 mod fixture;
 mod own_sessions;
@@ -7,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use fixture::{Fixture, Panicking};
 
-use super::Checked;
 use crate::{
+    check::Checked,
     decision::{Body, Decision, Respond},
     reason::{Disposition, Reason},
 };
@@ -19,7 +21,7 @@ fn navigation() -> Vec<(&'static str, &'static str)> {
 
 #[tokio::test]
 async fn every_request_is_decided_by_its_rule_and_credential() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&["dev"]).await;
     let cookie = cookie.as_str();
     let own = ("origin", "https://kf.example.com");
@@ -65,7 +67,7 @@ async fn every_request_is_decided_by_its_rule_and_credential() {
 
 #[tokio::test]
 async fn two_session_cookies_are_no_session() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     for doubled in [
         format!("{cookie}; {cookie}"),
@@ -79,7 +81,7 @@ async fn two_session_cookies_are_no_session() {
 
 #[tokio::test]
 async fn a_host_that_no_rule_names_is_misdirected() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     for host in ["evil.example", "kf.example.com.evil.example"] {
         let checked = fixture.check_at(host, "GET", "/assets/a.js", &[]).await;
         assert_eq!(checked.decision.reason(), Reason::UnknownHost, "{host}");
@@ -92,7 +94,7 @@ async fn a_host_that_no_rule_names_is_misdirected() {
 
 #[tokio::test]
 async fn a_ticket_counts_on_its_own_origin_only() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     let checked = fixture.check_at("second.example.com", "GET", "/", &[("cookie", &cookie)]).await;
     assert_eq!(checked.decision.reason(), Reason::TicketInvalid);
@@ -100,7 +102,7 @@ async fn a_ticket_counts_on_its_own_origin_only() {
 
 #[tokio::test]
 async fn a_navigation_is_refused_by_a_page_and_a_script_by_a_document() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     let page = fixture.check("GET", "/admin", &[navigation(), vec![("cookie", &cookie)]].concat()).await;
     let Decision::Respond(respond) = page.decision else { panic!("allowed") };
@@ -115,7 +117,7 @@ async fn a_navigation_is_refused_by_a_page_and_a_script_by_a_document() {
 
 #[tokio::test]
 async fn logout_ends_the_session_before_it_answers() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let same_origin = ("sec-fetch-site", "same-origin");
     for (method, headers, disposition) in [
         ("POST", vec![same_origin], Disposition::Created),
@@ -144,7 +146,7 @@ async fn logout_ends_the_session_before_it_answers() {
 
 #[tokio::test]
 async fn nobody_else_s_page_can_sign_people_out() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     for (method, headers, reason) in [
         ("POST", vec![], Reason::CrossOrigin),
@@ -165,7 +167,7 @@ async fn nobody_else_s_page_can_sign_people_out() {
 
 #[tokio::test]
 async fn our_own_assertion_and_tokens_of_providers_are_no_credentials() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     let checked = fixture.check("GET", "/", &[("cookie", &cookie)]).await;
     let Decision::Allow(allow) = checked.decision else { panic!("refused") };
@@ -182,7 +184,7 @@ async fn our_own_assertion_and_tokens_of_providers_are_no_credentials() {
 
 #[tokio::test]
 async fn nothing_that_a_client_says_of_its_request_chooses_the_rule() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&["dev"]).await;
     let open = "/assets/a.js";
     let gateway = "By=spiffe://cluster.local/ns/a/sa/b;URI=spiffe://cluster.local/ns/istio-system/sa/gateway";
@@ -228,7 +230,7 @@ async fn nothing_that_a_client_says_of_its_request_chooses_the_rule() {
 
 #[tokio::test]
 async fn who_is_signed_in_is_told_without_any_token() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&["dev"]).await;
     let checked = fixture.check("GET", "/portcullis/whoami", &[("cookie", &cookie)]).await;
     let Decision::Respond(respond) = checked.decision else { panic!("allowed") };
@@ -247,7 +249,7 @@ async fn who_is_signed_in_is_told_without_any_token() {
 
 #[tokio::test]
 async fn a_service_worker_is_held_to_its_own_folder() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     let headers = [("cookie", cookie.as_str()), ("service-worker", "script")];
     let checked = fixture.check("GET", "/notebook/ns/nb/sw.js", &headers).await;
@@ -258,7 +260,7 @@ async fn a_service_worker_is_held_to_its_own_folder() {
 
 #[tokio::test]
 async fn preflights_pass_where_the_rule_lets_them_and_without_a_name() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     let headers = [
         ("origin", "https://ide.example.com"),
@@ -293,7 +295,7 @@ async fn preflights_pass_where_the_rule_lets_them_and_without_a_name() {
 
 #[tokio::test(start_paused = true)]
 async fn a_check_that_would_be_late_is_answered_by_us() {
-    let fixture = Fixture::with_a_provider_that_hangs();
+    let fixture = Fixture::with_a_provider_that_hangs().await;
     let checked = fixture.check_in(Duration::from_millis(150), "GET", "/wanted?x=1", &navigation()).await;
     let Decision::Respond(respond) = checked.decision else { panic!("allowed") };
     assert_eq!((respond.reason, respond.disposition), (Reason::DeadlineExceeded, Disposition::Unavailable));
@@ -305,7 +307,7 @@ async fn a_check_that_would_be_late_is_answered_by_us() {
 #[tokio::test]
 async fn a_panic_costs_one_check() {
     let panicking = Arc::new(Panicking::default());
-    let fixture = Fixture::with_panics(&panicking);
+    let fixture = Fixture::with_panics(&panicking).await;
     let cookie = fixture.sign_in(&[]).await;
     let signed_in = [("cookie", cookie.as_str())];
     // The logout panics in its own task, for which the check waits.

@@ -14,7 +14,7 @@ use crate::{
 
 /// The rings, which everybody shares, and where they come from.
 #[derive(Debug)]
-pub(super) struct Keyrings {
+pub struct Keyrings {
     root: SharedRootKeyRing,
     assertion: SharedAssertionKeyRing,
     directory: Option<(KeyDirectory, [u8; 32])>,
@@ -25,7 +25,7 @@ pub(super) struct Keyrings {
 
 /// Keys that were read and are not in force yet.
 #[derive(Debug)]
-pub(super) struct NextKeys {
+pub struct NextKeys {
     root: Arc<RootKeyRing>,
     assertion: AssertionKeyRing,
     digest: Option<[u8; 32]>,
@@ -34,7 +34,10 @@ pub(super) struct NextKeys {
 
 impl Keyrings {
     /// Reads the keys; makes the first ones where they are our own to make.
-    pub(super) fn open(settings: &Settings, clock: &SharedClock) -> Result<Self, KeyDirectoryError> {
+    ///
+    /// # Errors
+    /// Where they cannot be read, or are none.
+    pub fn open(settings: &Settings, clock: &SharedClock) -> Result<Self, KeyDirectoryError> {
         let directory = match &settings.keys.source {
             KeySource::Files { .. } => None,
             KeySource::Directory(path) => Some(KeyDirectory::open(path, settings.store.folder(), clock.now())?),
@@ -50,22 +53,36 @@ impl Keyrings {
         })
     }
 
-    pub(super) fn root(&self) -> SharedRootKeyRing {
+    /// These keys, which nobody changes.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn given(root: RootKeyRing, assertion: AssertionKeyRing, clock: &SharedClock) -> Self {
+        let (root, assertion) = (root.shared(), assertion.shared());
+        Self { root, assertion, directory: None, published: HashMap::new(), clock: Arc::clone(clock) }
+    }
+
+    /// The keys that seal.
+    #[must_use]
+    pub fn root(&self) -> SharedRootKeyRing {
         Arc::clone(&self.root)
     }
 
-    pub(super) fn assertion(&self) -> SharedAssertionKeyRing {
+    /// The keys that sign.
+    #[must_use]
+    pub fn assertion(&self) -> SharedAssertionKeyRing {
         Arc::clone(&self.assertion)
     }
 
     /// Reads the keys of changed settings.
-    pub(super) fn read(&self, settings: &Settings) -> Result<NextKeys, KeyDirectoryError> {
+    ///
+    /// # Errors
+    /// As [`Keyrings::open`].
+    pub fn read(&self, settings: &Settings) -> Result<NextKeys, KeyDirectoryError> {
         let directory = self.directory.as_ref().map(|(directory, _)| directory);
         read(settings, directory, self.published.clone(), self.clock.now())
     }
 
     /// Puts keys in force.
-    pub(super) fn replace(&mut self, next: NextKeys) {
+    pub fn replace(&mut self, next: NextKeys) {
         self.assertion.store(Arc::new(next.assertion));
         self.root.store(next.root);
         self.published = next.published;
@@ -75,21 +92,25 @@ impl Keyrings {
     }
 
     /// What tells whether files in our own folder changed.
-    pub(super) fn watched(&self) -> Watched {
+    #[must_use]
+    pub fn watched(&self) -> Watched {
         Watched { directory: self.directory.clone(), now: self.clock.now() }
     }
 }
 
 /// Our own folder as it was when it was read.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub struct Watched {
     directory: Option<(KeyDirectory, [u8; 32])>,
     now: Timestamp,
 }
 
 impl Watched {
     /// Whether files changed since then. Blocks while they are read.
-    pub(super) fn changed(&self) -> Result<bool, KeyDirectoryError> {
+    ///
+    /// # Errors
+    /// Where they cannot be read any more.
+    pub fn changed(&self) -> Result<bool, KeyDirectoryError> {
         match &self.directory {
             Some((directory, seen)) => Ok(directory.read(self.now)?.digest != *seen),
             None => Ok(false),

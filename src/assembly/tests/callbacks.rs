@@ -22,7 +22,7 @@ async fn callback_of_another(fixture: &Fixture) -> String {
 
 #[tokio::test]
 async fn the_session_is_opened_once_whatever_comes_of_a_callback() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     let another = callback_of_another(&fixture).await;
     for (path, reason) in
@@ -41,7 +41,7 @@ async fn the_session_is_opened_once_whatever_comes_of_a_callback() {
 
 #[tokio::test]
 async fn while_nobody_can_tell_who_is_signed_in_no_sign_in_starts_again() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     let another = callback_of_another(&fixture).await;
     fixture.store.set_down(true);
@@ -55,7 +55,7 @@ async fn while_nobody_can_tell_who_is_signed_in_no_sign_in_starts_again() {
 
 #[tokio::test]
 async fn two_session_cookies_are_no_session_here_either() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().await;
     let cookie = fixture.sign_in(&[]).await;
     let another = callback_of_another(&fixture).await;
     let doubled = format!("{cookie}; {cookie}");

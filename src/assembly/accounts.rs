@@ -1,0 +1,45 @@
+//! The judge of ServiceAccount tokens, with its client.
+
+use std::sync::Arc;
+
+use super::{error::AssembleError, keyrings::Keyrings, metrics::Metrics, outside::Outside};
+use crate::kubernetes::{self, KubeReviews, Reviews, ServiceAccountTokens};
+
+/// The judge of ServiceAccount tokens, with its client where it has one of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Accounts {
+    pub(super) tokens: ServiceAccountTokens,
+    client: Option<Arc<KubeReviews>>,
+}
+
+impl Accounts {
+    /// Asks the API server once whether our audiences are its own; it may be down.
+    pub(super) async fn new(
+        config: &kubernetes::Config,
+        keyrings: &Keyrings,
+        metrics: &Metrics,
+        outside: &Outside,
+    ) -> Result<Self, AssembleError> {
+        let (reviews, client): (Arc<dyn Reviews>, _) = match &outside.reviews {
+            Some(reviews) => (Arc::clone(reviews), None),
+            None => {
+                let client = Arc::new(KubeReviews::connect(config.kubeconfig.clone(), config.timeout).await?);
+                (Arc::clone(&client) as Arc<dyn Reviews>, Some(client))
+            }
+        };
+        let (ring, clock) = (keyrings.root(), Arc::clone(&outside.clock));
+        let tokens = ServiceAccountTokens::new(config.clone(), reviews, ring, clock, metrics.kubernetes.clone())?;
+        tokens.check_audiences().await?;
+        tokens.watch_audiences();
+        Ok(Self { tokens, client })
+    }
+
+    /// Reads the client's credentials again, and has the API server asked again.
+    pub(super) async fn reload(&self) -> Result<(), AssembleError> {
+        if let Some(client) = &self.client {
+            client.reload().await?;
+        }
+        self.tokens.check_audiences_soon();
+        Ok(())
+    }
+}

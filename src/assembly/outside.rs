@@ -1,0 +1,24 @@
+//! What is built upon, apart from the configuration.
+
+use std::sync::Arc;
+
+use crate::{clock::SharedClock, kubernetes::Reviews, store::Stores};
+
+/// The time, and who is asked where it is not whom the configuration names.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// The time.
+    pub clock: SharedClock,
+    /// Who keeps the sessions, in the place of the configured store.
+    pub stores: Option<Stores>,
+    /// Who reviews ServiceAccount tokens, in the place of the configured API server.
+    pub reviews: Option<Arc<dyn Reviews>>,
+}
+
+impl Outside {
+    /// Everybody is whom the configuration names.
+    #[must_use]
+    pub const fn configured(clock: SharedClock) -> Self {
+        Self { clock, stores: None, reviews: None }
+    }
+}
