@@ -20,12 +20,11 @@ impl Accounts {
         metrics: &Metrics,
         outside: &Outside,
     ) -> Result<Self, AssembleError> {
-        let (reviews, client): (Arc<dyn Reviews>, _) = match &outside.reviews {
-            Some(reviews) => (Arc::clone(reviews), None),
-            None => {
-                let client = Arc::new(KubeReviews::connect(config.kubeconfig.clone(), config.timeout).await?);
-                (Arc::clone(&client) as Arc<dyn Reviews>, Some(client))
-            }
+        let (reviews, client): (Arc<dyn Reviews>, _) = if let Some(reviews) = &outside.reviews {
+            (Arc::clone(reviews), None)
+        } else {
+            let client = Arc::new(KubeReviews::connect(config.kubeconfig.clone(), config.timeout).await?);
+            (Arc::clone(&client) as Arc<dyn Reviews>, Some(client))
         };
         let (ring, clock) = (keyrings.root(), Arc::clone(&outside.clock));
         let tokens = ServiceAccountTokens::new(config.clone(), reviews, ring, clock, metrics.kubernetes.clone())?;

@@ -1,4 +1,4 @@
-//! OwnLeases in this process's memory: for stores that one process has to itself.
+//! `OwnLeases` in this process's memory: for stores that one process has to itself.
 
 use std::{
     collections::HashMap,

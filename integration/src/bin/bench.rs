@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use portcullis_integration::bench::{Plan, Results, goal_line, null_server};
+use portcullis_integration::bench::{Goal, Plan, Results, goal_line, null_server};
 use portcullis_integration::project;
 
 /// Where the results lie.
@@ -32,7 +32,7 @@ fn main() -> Result<ExitCode> {
 async fn run(plan: Plan) -> Result<ExitCode> {
     say("starting");
     let is_smoke = plan.rounds == 1;
-    let results = Results::measure(plan, say).await?;
+    let results = Box::pin(Results::measure(plan, say)).await?;
     let smoke = tempfile::tempdir()?;
     let folder = if is_smoke { smoke.path().to_owned() } else { project::root().join(FOLDER) };
     results.write(&folder)?;
@@ -40,7 +40,7 @@ async fn run(plan: Plan) -> Result<ExitCode> {
         println!("{}", goal_line(goal));
     }
     say(&format!("wrote {}", folder.display()));
-    let is_missed = !is_smoke && results.goals().any(|goal| goal.is_missed());
+    let is_missed = !is_smoke && results.goals().any(Goal::is_missed);
     Ok(if is_missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
