@@ -61,26 +61,28 @@ pub mod stores;
 
 // Floor 7.
 pub mod authn;
-pub mod endpoints;
 
 // Floor 8.
-pub mod check;
+pub mod endpoints;
 
 // Floor 9.
+pub mod check;
+
+// Floor 10.
 pub mod admin;
 pub mod ext_authz;
 pub mod http;
 
-// Floor 10.
+// Floor 11.
 pub mod config;
 
-// Floor 11.
+// Floor 12.
 pub mod assembly;
 
-// Floor 12.
+// Floor 13.
 pub mod app;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod properties;
 
-// Floor 13.
+// Floor 14.
 pub mod cli;

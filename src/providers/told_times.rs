@@ -2,7 +2,7 @@
 //! nor believed for ever.
 //!
 //! No other time of a provider's is used, but a logout token's `exp`, which bounds its mark: see
-//! `oidc::back_channel`. How long metadata and keys hold is ours alone, whatever `Cache-Control` says.
+//! `logout::back_channel`. How long metadata and keys hold is ours alone, whatever `Cache-Control` says.
 
 use std::time::Duration;
 
