@@ -59,6 +59,7 @@ impl Cost {
         let mut rows = Vec::new();
         for kind in Kind::ALL {
             let (less, more) = (run(kind, few).await?, run(kind, many).await?);
+            ensure!(less.allocations > 0, "no call of the allocator is seen: the binary has no symbols");
             let share = |less: u64, more: u64| more.saturating_sub(less) / (many - few);
             let per_check = PerCheck {
                 instructions: share(less.instructions, more.instructions),

@@ -46,7 +46,7 @@ impl Rule {
 mod tests {
     use super::*;
     use crate::{
-        authz::{Config, RuleConfig, RuleSet, ServiceAccountPattern},
+        authz::{Config, RuleConfig, RuleSet, ServiceAccountPattern, ServiceAccountPatternError},
         principal::{Email, Group, Groups, ProviderName, ServiceAccount, User, Userid},
     };
 
@@ -97,5 +97,13 @@ mod tests {
         };
         assert!(permits(dotted(), &account("ci", "cert-manager.io")));
         assert!(!permits(dotted(), &account("ci", "cert-manager-io")), "a dot is a dot");
+    }
+
+    #[test]
+    fn service_account_patterns_are_strict() {
+        assert!(ServiceAccountPattern::parse("ns/a.b-c").is_ok());
+        for bad in ["", "ns", "/a", "ns/", "*/a", "ns/a*", "ns/a/b", "Ns/a"] {
+            assert_eq!(ServiceAccountPattern::parse(bad), Err(ServiceAccountPatternError), "{bad}");
+        }
     }
 }
