@@ -1,4 +1,4 @@
-//! What a check costs: its instructions and its allocations, which callgrind counts the same each time, on any machine.
+//! What a check costs: its instructions and its allocations, which callgrind counts alike on any machine.
 //!
 //! Two runs of the product differ by a number of checks; their difference, shared among those checks, is free of what
 //! starting and stopping cost.
