@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn what_browsers_or_servers_would_change_is_no_path_of_ours() {
-        for bad in ["", "a", "//a", "/a//b", "/a/../b", "/a%20b", "/a b", "/a{b}", "/a|b", "/a\"", "/a?b", "/a#b"] {
+        for bad in ["", "a", "//a", "/a//b", "/a/../b", "/a%20b", "/a b", "/a{b}", "/a`b", "/a\"", "/a?b", "/a#b"] {
             assert_eq!(PlainPath::parse(bad), Err(PlainPathError), "{bad}");
         }
         for good in ["/", "/portcullis", "/oauth2/sign_out", "/a/b~c"] {
