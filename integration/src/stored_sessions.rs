@@ -19,7 +19,7 @@ use crate::portcullis::ORIGIN;
 use crate::redis::RedisServer;
 
 /// How many sessions are stored at once.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 /// The sizes of a provider's tokens, in bytes: JWTs of some claims and groups, and an opaque refresh token.
 const ID_TOKEN_BYTES: usize = 1100;
 const ACCESS_TOKEN_BYTES: usize = 1000;

@@ -21,6 +21,8 @@ const PSEUDO: usize = 4;
 const COOKIES: &str = "_ga=GA1.2.1234567890.1700000000; theme=dark; locale=en-GB; \
     grafana_session=5f1d2c3b0000400080000123456789ab; _xsrf=2|3f1e2d4c|a1b2c3d4e5f60718293a4b5c6d7e8f90|1700000000; \
     username-127-0-0-1-8888=2|1:0|10:1700000000|23:username-127-0-0-1-8888|44:YTFiMmMzZDRlNWY2MDcxODI5M2E0YjVjNmQ3ZTg=";
+/// One of them is long: what an application keeps of a person's wishes.
+const OTHER_COOKIE_BYTES: usize = 920;
 /// What stands in each request, the first ones also in a short one.
 const LINES: [(&str, &str); 20] = [
     ("sec-fetch-site", "same-origin"),
@@ -28,6 +30,12 @@ const LINES: [(&str, &str); 20] = [
     (
         "user-agent",
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+    ),
+    (
+        "x-forwarded-client-cert",
+        "By=spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway;\
+         Hash=468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688;\
+         Subject=\"CN=front,O=Example,C=GB\";URI=spiffe://cluster.local/ns/team-a/sa/notebook-controller-service-account",
     ),
     ("x-request-id", "3f1e2d4c-a1b2-4c3d-8e5f-60718293a4b5"),
     ("accept-encoding", "gzip, deflate, br, zstd"),
@@ -45,12 +53,6 @@ const LINES: [(&str, &str); 20] = [
     ("pragma", "no-cache"),
     ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     ("tracestate", "congo=t61rcWkgMzE,rojo=1112131415161718"),
-    (
-        "x-forwarded-client-cert",
-        "By=spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway;\
-         Hash=468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688;\
-         Subject=\"CN=front,O=Example,C=GB\";URI=spiffe://cluster.local/ns/team-a/sa/notebook-controller-service-account",
-    ),
 ];
 
 /// What the caller shows.
@@ -86,11 +88,12 @@ impl Asked {
     }
 
     fn new(path: &str, mode: &str, destination: &str, shown: Shown<'_>, headers: usize) -> Self {
+        let others = format!("{COOKIES}; preferences={}", "eyJhIjox".repeat(OTHER_COOKIE_BYTES / 8));
         let mut lines = match shown {
-            Shown::Nothing => vec![("cookie", COOKIES.to_owned())],
+            Shown::Nothing => vec![("cookie", others)],
             // Ours stands between the others.
-            Shown::Cookie(cookie) => vec![("cookie", format!("{COOKIES}; {cookie}; last=1"))],
-            Shown::Bearer(token) => vec![("authorization", format!("Bearer {token}")), ("cookie", COOKIES.to_owned())],
+            Shown::Cookie(cookie) => vec![("cookie", format!("{others}; {cookie}; last=1"))],
+            Shown::Bearer(token) => vec![("authorization", format!("Bearer {token}")), ("cookie", others)],
         };
         lines.extend([("sec-fetch-mode", mode.to_owned()), ("sec-fetch-dest", destination.to_owned())]);
         lines.extend(LINES.map(|(name, value)| (name, value.to_owned())));

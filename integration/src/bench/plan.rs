@@ -42,6 +42,6 @@ impl Plan {
     #[must_use]
     pub fn smoke(program: PathBuf) -> Self {
         let each = Duration::from_millis(50);
-        Self { rounds: 1, each, many: 2_000, remembered: 500, envoy: false, peers: false, program }
+        Self { rounds: 1, each, many: 2_000, remembered: 500, envoy: true, peers: false, program }
     }
 }
