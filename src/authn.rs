@@ -2,8 +2,8 @@
 //!
 //! A credential that is ours to judge and is rejected never falls through to the next one.
 //!
-//! A new kind of credential is a file here with its [`Authenticator`], its place in the list that `app` builds, its part of
-//! the configuration, its reasons and what the documents say of it.
+//! A new kind of credential is a file here with its [`Authenticator`], its place in the list in `assembly/wiring.rs`, its
+//! part of the configuration, its reasons with the words of their pages, and what the documents say of it.
 
 mod authenticator;
 mod bearer;

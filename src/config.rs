@@ -3,7 +3,7 @@
 //!
 //! No value is spelled a third time in between: a new setting of a component touches its form in `config_file`, its
 //! resolving here, the component's own `Config`, and the documents; the JSON Schema and the error about a missing field
-//! follow from the form.
+//! follow from the form. What refers to a file or a variable is named in `config_file/material.rs` too.
 
 mod context;
 mod identity;
