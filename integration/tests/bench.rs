@@ -8,7 +8,7 @@ use portcullis_integration::bench::{Plan, Results};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_check_can_be_measured() {
     let plan = Plan::smoke(PathBuf::from(env!("CARGO_BIN_EXE_bench")));
-    let results = Results::measure(plan, |_| ()).await.unwrap();
+    let results = Box::pin(Results::measure(plan, |_| ())).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     results.write(folder.path()).unwrap();
     let written = std::fs::read_to_string(folder.path().join("results.md")).unwrap();
