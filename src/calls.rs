@@ -1,6 +1,6 @@
-//! What bounds our calls of others, once for the whole house: how many run and for whom places are kept ([`Places`]), how
-//! often strangers can cause one ([`RateLimit`]), who shares one ([`SharedCalls`]), and what becomes of the next one
-//! while the other side does not answer ([`Breaker`], [`Pauses`], [`Patience`], [`Failing`]). A [`Lane`] is the way of one
+//! What bounds our calls of others, once for the whole house: how many run and for whom places are kept (`Places`), how
+//! often strangers can cause one (`RateLimit`), who shares one (`SharedCalls`), and what becomes of the next one
+//! while the other side does not answer (`Breaker`, `Pauses`, `Patience`, `Failing`). A `Lane` is the way of one
 //! kind of call to one party.
 
 mod breaker;

@@ -22,7 +22,7 @@
 //! # How it is spoken to
 //! Every call is one script, `redis_store/steps.lua`, which runs on the primary alone; a Redis replica is never read. Writes
 //! that must hold wait (`WAIT`) until every Redis replica that the primary has has them, or as many as are configured: of
-//! those any may be the next primary. A [`Keeper`](keeper::Keeper) finds the primary and keeps two connections to it,
+//! those any may be the next primary. A `Keeper` finds the primary and keeps two connections to it,
 //! until that fails or the sentinels name another one; what one of the connections reads and the invalidations that it
 //! hears are in the server's order. Each call has a deadline, and only so many run at once.
 

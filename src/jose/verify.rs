@@ -9,7 +9,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 
-/// A token that [`verify`] found to be its issuer's, for us, and valid now.
+/// A token that `verify` found to be its issuer's, for us, and valid now.
 #[derive(Clone)]
 pub struct VerifiedToken(Arc<Token>);
 
