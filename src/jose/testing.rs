@@ -16,7 +16,7 @@ use jsonwebtoken::EncodingKey;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Algorithm, Jwks};
+use super::{Algorithm, Jwks, algorithm::KeyType};
 use crate::secret;
 
 /// A private key with its public JWK, which names no `alg`.
@@ -105,6 +105,17 @@ pub(crate) static P256: LazyLock<TestKey> = LazyLock::new(|| TestKey::p256("p256
 pub(crate) static P384: LazyLock<TestKey> = LazyLock::new(|| TestKey::p384("p384"));
 pub(crate) static P521: LazyLock<TestKey> = LazyLock::new(|| TestKey::p521("p521"));
 pub(crate) static ED25519: LazyLock<TestKey> = LazyLock::new(|| TestKey::ed25519("ed25519"));
+
+/// The one of them that this algorithm signs with.
+pub(crate) fn key_of(algorithm: Algorithm) -> &'static TestKey {
+    match algorithm.key_type() {
+        KeyType::Rsa => &RSA,
+        KeyType::P256 => &P256,
+        KeyType::P384 => &P384,
+        KeyType::P521 => &P521,
+        KeyType::Ed25519 => &ED25519,
+    }
+}
 
 /// The key set of these JWKs, as a document.
 pub(crate) fn jwks_document(keys: &[impl Serialize]) -> String {

@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     jose::{
         peek,
-        testing::{ED25519, P256, P384, P521, RSA, TestKey, jwks, merged, unsigned},
+        testing::{ED25519, P256, P384, P521, RSA, TestKey, jwks, key_of, merged, unsigned},
     },
     reason::Reason,
     secret,
@@ -37,16 +37,6 @@ fn judge(token: &str) -> Result<VerifiedToken, TokenError> {
 fn judge_rsa(header: &Value, members: &Value) -> Result<(), TokenError> {
     let header = merged(&json!({"alg": "RS256", "kid": "rsa"}), header);
     judge(&RSA.sign(Algorithm::Rs256, &header, &merged(&claims(), members))).map(drop)
-}
-
-fn key_of(algorithm: Algorithm) -> &'static TestKey {
-    match algorithm {
-        Algorithm::Es256 => &P256,
-        Algorithm::Es384 => &P384,
-        Algorithm::Es512 => &P521,
-        Algorithm::EdDsa => &ED25519,
-        _ => &RSA,
-    }
 }
 
 #[test]

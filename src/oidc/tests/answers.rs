@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     jose::{
         Algorithm,
-        testing::{ED25519, P256, P384, P521, RSA, TestKey, merged, unsigned},
+        testing::{ED25519, P256, P384, P521, RSA, TestKey, key_of, merged, unsigned},
     },
     oidc::{CallbackOutcome, Limits},
     providers::{ClaimsConfig, ProviderConfig},
@@ -50,13 +50,7 @@ async fn an_honest_answer_signs_in() {
 #[tokio::test]
 async fn every_asymmetric_algorithm_of_the_list_is_accepted() {
     for algorithm in Algorithm::ALL.iter().copied() {
-        let key: &TestKey = match algorithm {
-            Algorithm::Es256 => &P256,
-            Algorithm::Es384 => &P384,
-            Algorithm::Es512 => &P521,
-            Algorithm::EdDsa => &ED25519,
-            _ => &RSA,
-        };
+        let key = key_of(algorithm);
         let published = vec![key.jwk.clone()];
         let outcome = outcome_of(Lies { key, algorithm, published, ..Lies::default() }).await;
         assert_eq!(signed_in(&outcome), "/", "{algorithm:?}");

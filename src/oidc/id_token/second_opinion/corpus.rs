@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     jose::{
         Algorithm,
-        testing::{ED25519, P256, P384, P521, RSA, TestKey, jwks_document, merged, unsigned},
+        testing::{ED25519, P256, P384, P521, RSA, TestKey, jwks_document, key_of, merged, unsigned},
     },
     secret,
 };
@@ -197,16 +197,6 @@ fn with_nulls(value: &Value) -> Value {
         }
     }
     object.into()
-}
-
-fn key_of(algorithm: Algorithm) -> &'static TestKey {
-    match algorithm {
-        Algorithm::Es256 => &P256,
-        Algorithm::Es384 => &P384,
-        Algorithm::Es512 => &P521,
-        Algorithm::EdDsa => &ED25519,
-        _ => &RSA,
-    }
 }
 
 pub(super) fn all_keys() -> String {
