@@ -3,16 +3,13 @@ use std::time::Duration;
 use super::*;
 use crate::{
     clock::{ManualClock, Timestamp},
-    jose::{AssertionKey, AssertionKeyRing, Audience},
+    jose::{AssertionKeyRing, Audience},
     principal::{Email, Method, ProviderName, User, Userid},
     request::RawRequest,
-    secret::SecretBytes,
 };
 
 fn identity(clock: SharedClock) -> Identity {
-    let pem = SecretBytes::new(AssertionKey::generate_pem().expose().as_bytes().to_vec());
-    let key = AssertionKey::from_pem(&pem, Timestamp::from_unix_seconds(0)).unwrap();
-    let ring = AssertionKeyRing::new(vec![key], Duration::from_mins(90)).unwrap();
+    let ring = AssertionKeyRing::of_a_new_key();
     let config = Config {
         headers: HeaderConfig::default(),
         cookie_names: vec!["__Host-portcullis".into(), "__Host-portcullis-login".into()],

@@ -176,6 +176,14 @@ impl AssertionKeyRing {
         Ok(Self { keys, publish_ahead, jwks })
     }
 
+    /// A ring with one new key, which has signed for ever.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of_a_new_key() -> Self {
+        let pem = SecretBytes::new(AssertionKey::generate_pem().expose().as_bytes().to_vec());
+        let key = AssertionKey::from_pem(&pem, Timestamp::from_unix_seconds(0)).expect("it was made a moment ago");
+        Self::new(vec![key], Duration::from_mins(90)).expect("one key makes a ring")
+    }
+
     /// This ring as a value that a reload can replace.
     #[must_use]
     pub fn shared(self) -> SharedAssertionKeyRing {

@@ -6,7 +6,6 @@
 use std::{
     fmt,
     sync::{Arc, LazyLock},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -22,7 +21,7 @@ use crate::{
     clock::{ManualClock, SharedClock, Timestamp},
     config::{self, Settings},
     ext_authz,
-    jose::{AssertionKey, AssertionKeyRing},
+    jose::AssertionKeyRing,
     kubernetes::{ReviewAnswer, ReviewError, ReviewedUser, Reviews},
     principal::{Email, Groups, User, Userid},
     providers::Outbound,
@@ -126,7 +125,7 @@ impl House {
 
 async fn build() -> (Arc<Checker>, String) {
     let keys = RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).expect("the key is long and varied enough");
-    let keyrings = Keyrings::given(keys, assertion_keys(), &CLOCK);
+    let keyrings = Keyrings::given(keys, AssertionKeyRing::of_a_new_key(), &CLOCK);
     let metrics = Metrics::register(&mut Registry::default());
     let outside = Outside { reviews: Some(Arc::new(ApiServer)), ..Outside::configured(Arc::clone(&CLOCK)) };
     let assembly = Assembly::build(&SETTINGS, &keyrings, metrics, outside).await.expect("nothing outside is asked");
@@ -161,13 +160,6 @@ async fn sign_in(sessions: &Sessions) -> String {
     };
     let (ticket, _) = sessions.create(new).await.expect("an empty store takes a session");
     ticket.expose().to_owned()
-}
-
-/// A ring with one new key, which has signed for ever.
-pub(super) fn assertion_keys() -> AssertionKeyRing {
-    let pem = SecretBytes::new(AssertionKey::generate_pem().expose().as_bytes().to_vec());
-    let key = AssertionKey::from_pem(&pem, Timestamp::from_unix_seconds(0)).expect("it was made a moment ago");
-    AssertionKeyRing::new(vec![key], Duration::from_mins(90)).expect("one key makes a ring")
 }
 
 /// The one token that [`ApiServer`] knows.

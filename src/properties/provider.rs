@@ -48,7 +48,7 @@ pub(super) fn callback_query(authorization: &Url) -> String {
 
 impl Provider {
     pub(super) fn new(clock: SharedClock) -> Self {
-        Self { clock, keys: Arc::new(house::assertion_keys()) }
+        Self { clock, keys: Arc::new(AssertionKeyRing::of_a_new_key()) }
     }
 
     fn discovery() -> Value {

@@ -18,7 +18,7 @@ use crate::{
     clock::{Clock, ManualClock, SharedClock, Timestamp},
     config,
     http_client::{HttpError, OutboundHttp, SharedHttp},
-    jose::{AssertionKey, AssertionKeyRing},
+    jose::AssertionKeyRing,
     oidc::tests::support::CountingStore,
     principal::{Email, Groups, ProviderName, User, Userid},
     providers::Outbound,
@@ -178,9 +178,7 @@ fn raw(host: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> RawReq
 
 fn keyrings(clock: &SharedClock) -> Keyrings {
     let root = RootKeyRing::new(&[SecretBytes::new(random_bytes::<32>().to_vec())]).unwrap();
-    let pem = SecretBytes::new(AssertionKey::generate_pem().expose().as_bytes().to_vec());
-    let key = AssertionKey::from_pem(&pem, Timestamp::from_unix_seconds(0)).unwrap();
-    Keyrings::given(root, AssertionKeyRing::new(vec![key], Duration::from_mins(90)).unwrap(), clock)
+    Keyrings::given(root, AssertionKeyRing::of_a_new_key(), clock)
 }
 
 /// A provider that can be discovered and does nothing else.
