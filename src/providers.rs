@@ -26,7 +26,7 @@ pub(crate) use http::{CallError, ProviderHttp, media_type};
 pub(crate) use metadata::Client;
 #[cfg(test)]
 pub(crate) use metadata::OptionalEndpoints;
-pub(crate) use metrics::Metrics;
+pub(crate) use metrics::{Metrics, Outcomes, ProviderLabels};
 pub(crate) use outside_text::for_log;
 pub(crate) use provider::Provider;
 pub(crate) use registry::PerProvider;

@@ -1,24 +1,14 @@
-//! What is counted of logouts. Labels come from the configuration alone.
+//! What is counted of logouts. Labels come from the configuration, and from closed lists of outcomes, alone.
 
-use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family},
-    registry::Registry,
-};
+use prometheus_client::registry::Registry;
 
-use crate::principal::ProviderName;
+use crate::{principal::ProviderName, providers::Outcomes};
 
 /// The metrics of logouts.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
-    token_revocations: Family<OutcomeLabels, Counter>,
-    back_channel: Family<OutcomeLabels, Counter>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
-    provider: String,
-    outcome: &'static str,
+    token_revocations: Outcomes,
+    back_channel: Outcomes,
 }
 
 /// What became of the wish to revoke a token at its provider.
@@ -33,18 +23,18 @@ pub(super) enum TokenRevocationOutcome {
 impl Metrics {
     /// Registers the metrics of logouts.
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self { token_revocations: Family::default(), back_channel: Family::default() };
-        registry.register(
-            "oidc_revocations",
-            "Tokens of ended sessions that were to be revoked at their provider, by outcome",
-            metrics.token_revocations.clone(),
-        );
-        registry.register(
-            "oidc_back_channel_logouts",
-            "Logout tokens that came, by outcome",
-            metrics.back_channel.clone(),
-        );
-        metrics
+        Self {
+            token_revocations: Outcomes::register(
+                registry,
+                "oidc_revocations",
+                "Tokens of ended sessions that were to be revoked at their provider, by outcome",
+            ),
+            back_channel: Outcomes::register(
+                registry,
+                "oidc_back_channel_logouts",
+                "Logout tokens that came, by outcome",
+            ),
+        }
     }
 
     pub(super) fn revoked(&self, provider: &ProviderName, outcome: TokenRevocationOutcome) {
@@ -53,10 +43,10 @@ impl Metrics {
             TokenRevocationOutcome::Failure => "failure",
             TokenRevocationOutcome::Dropped => "dropped",
         };
-        self.token_revocations.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
+        self.token_revocations.count(provider, outcome);
     }
 
     pub(super) fn back_channel(&self, provider: &ProviderName, outcome: &'static str) {
-        self.back_channel.get_or_create(&OutcomeLabels { provider: provider.as_str().to_owned(), outcome }).inc();
+        self.back_channel.count(provider, outcome);
     }
 }
