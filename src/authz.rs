@@ -14,7 +14,7 @@ pub use openings::{Opening, openings};
 pub use permit::Permit;
 pub use rule::{Access, Config, PathPattern, PatternError, Preflight, Rule, RuleConfig};
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use crate::{
     reason::Reason,
@@ -26,7 +26,8 @@ use rule::Match;
 /// The compiled rules.
 #[derive(Debug)]
 pub struct RuleSet {
-    hosts: HashSet<HostName>,
+    /// In their order.
+    hosts: Vec<HostName>,
     rules: Vec<Rule>,
     default: Rule,
     asks_for_methods: bool,
@@ -37,8 +38,10 @@ impl RuleSet {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let rules: Vec<Rule> = config.rules.into_iter().map(Rule::new).collect();
+        let mut hosts = config.hosts;
+        hosts.sort_unstable();
         Self {
-            hosts: config.hosts.into_iter().collect(),
+            hosts,
             asks_for_methods: rules.iter().any(Rule::asks_for_methods),
             rules,
             default: Rule::new(RuleConfig { access: config.default, ..RuleConfig::named("default") }),
@@ -48,7 +51,7 @@ impl RuleSet {
     /// Whether the configuration names this host.
     #[must_use]
     pub fn knows(&self, host: &Host) -> bool {
-        self.hosts.contains(host.host_name())
+        self.hosts.binary_search(host.host_name()).is_ok()
     }
 
     /// Whether any rule asks for the method, so that a header which overrides it behind us must go.

@@ -9,7 +9,7 @@ mod protected;
 pub use assertion::{AssertionConfig, CredentialKey, Proof};
 pub use protected::{HeaderConfig, HeaderConfigError, identity_header_name};
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use assertion::Assertions;
 use protected::Protected;
@@ -19,7 +19,7 @@ use crate::{
     decision::{HeaderText, Mutations},
     jose::SharedAssertionKeyRing,
     principal::{Group, Groups, Principal},
-    request::{Authorization, Request, Stripped},
+    request::{Authorization, CookieNames, Request, Stripped},
 };
 
 /// The most bytes that the groups header may take. Envoy answers 500 where a request's headers grow past 60 KiB.
@@ -54,7 +54,7 @@ pub enum Bearer {
 #[derive(Debug)]
 pub struct Identity {
     protected: Protected,
-    cookie_names: Vec<String>,
+    cookie_names: CookieNames,
     named_groups: HashSet<String>,
     assertions: Assertions,
 }
@@ -65,8 +65,7 @@ impl Identity {
     pub fn new(config: Config, keys: SharedAssertionKeyRing, clock: SharedClock) -> Self {
         Self {
             protected: Protected::new(config.headers, config.remove_method_overrides),
-            // Each is looked for in every cookie header, and most origins have the same ones.
-            cookie_names: config.cookie_names.into_iter().collect::<BTreeSet<_>>().into_iter().collect(),
+            cookie_names: CookieNames::new(config.cookie_names),
             named_groups: config.named_groups.into_iter().collect(),
             assertions: Assertions::new(config.assertion, keys, clock),
         }
@@ -75,13 +74,14 @@ impl Identity {
     /// Whether the `Connection` header names a protected header: a proxy behind us would remove ours.
     #[must_use]
     pub fn is_hidden(&self, request: &Request) -> bool {
-        request.headers().connection_options().any(|option| self.protected.covers(&option))
+        request.headers().connection_options().any(|option| self.protected.covers(option))
     }
 
     /// The changes for a request that goes on without a name.
     #[must_use]
     pub fn strip(&self, request: &Request, bearer: Bearer) -> Mutations {
-        let mut mutations = Mutations::new();
+        // With one more for a cookie, and one for a bearer.
+        let mut mutations = Mutations::with_room_for(self.protected.always() + 2);
         self.protected.remove_from(request, &mut mutations);
         self.strip_credentials(request, bearer, &mut mutations);
         mutations
@@ -120,14 +120,14 @@ impl Identity {
     fn strip_credentials(&self, request: &Request, bearer: Bearer, mutations: &mut Mutations) {
         match request.cookies().without(&self.cookie_names) {
             Stripped::Unchanged => {}
-            Stripped::Removed => mutations.remove("cookie"),
+            Stripped::Removed => mutations.remove_known(&http::header::COOKIE),
             Stripped::Replaced(rest) => match HeaderText::parse(rest) {
                 Ok(rest) => mutations.set(&http::header::COOKIE, rest),
-                Err(_) => mutations.remove("cookie"),
+                Err(_) => mutations.remove_known(&http::header::COOKIE),
             },
         }
         if bearer == Bearer::Remove && request.authorization() != Authorization::Absent {
-            mutations.remove("authorization");
+            mutations.remove_known(&http::header::AUTHORIZATION);
         }
     }
 
@@ -155,7 +155,7 @@ fn join(groups: &[&Group]) -> String {
 fn set(mutations: &mut Mutations, name: &http::HeaderName, value: String) {
     match HeaderText::parse(value) {
         Ok(value) => mutations.set(name, value),
-        Err(_) => mutations.remove(name.as_str()),
+        Err(_) => mutations.remove_known(name),
     }
 }
 

@@ -18,8 +18,8 @@ use std::fmt;
 use thiserror::Error;
 
 pub use authorization::{Authorization, BearerToken};
-pub use cookies::{CookieHeader, Stripped};
-pub use headers::{Headers, variant_form};
+pub use cookies::{CookieHeader, CookieNames, Stripped};
+pub use headers::{Headers, is_variant_below, is_variant_of, variant_form};
 pub use host::{Host, HostError, HostName};
 pub use kind::Kind;
 pub use path::{Path, PathError, look_alike};
@@ -284,7 +284,7 @@ mod tests {
 
         let request = Request::parse(raw).unwrap();
         let (cookies, query) = (request.cookies(), &request.query);
-        let stripped = cookies.without(&["__Host-portcullis"]);
+        let stripped = cookies.without(&CookieNames::new(["__Host-portcullis".to_owned()]));
         let printed = format!("{:?} {cookies:?} {stripped:?} {query:?}", request.authorization());
         assert!(!printed.contains("hunter2"), "{printed}");
         assert!(format!("{request:?}").contains("x-api-key"), "what is no secret prints");

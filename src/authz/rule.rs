@@ -72,9 +72,9 @@ impl PathPattern {
     /// What the pattern has in common with those that some servers do not tell from it.
     fn look_alike(&self) -> Self {
         match self {
-            Self::Exact(path) => Self::Exact(look_alike(path)),
+            Self::Exact(path) => Self::Exact(look_alike(path).into_owned()),
             Self::Prefix(path) if path.is_empty() => Self::Prefix(String::new()),
-            Self::Prefix(path) => Self::Prefix(look_alike(path)),
+            Self::Prefix(path) => Self::Prefix(look_alike(path).into_owned()),
         }
     }
 

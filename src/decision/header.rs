@@ -1,6 +1,6 @@
 //! Headers that we send: validated, never empty, and never both set and removed.
 
-use std::{collections::BTreeMap, fmt};
+use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
@@ -26,14 +26,29 @@ pub enum HeaderTextError {
 /// Envoy does not check the values of a denial: a CR LF in one would be a second header on the client's wire.
 ///
 /// It may be an assertion, a ticket or a place with a sealed state in it, and does not print.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HeaderText(String);
+#[derive(Clone)]
+pub struct HeaderText(Text);
+
+#[derive(Clone)]
+enum Text {
+    Written(&'static str),
+    Owned(String),
+    Shared(Arc<str>),
+}
 
 impl fmt::Debug for HeaderText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "[{} bytes]", self.0.len())
+        write!(formatter, "[{} bytes]", self.as_str().len())
     }
 }
+
+impl PartialEq for HeaderText {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for HeaderText {}
 
 impl HeaderText {
     /// Reads a value.
@@ -42,13 +57,17 @@ impl HeaderText {
     /// Where it is empty, holds a control or begins or ends with white space.
     pub fn parse(text: impl Into<String>) -> Result<Self, HeaderTextError> {
         let text = text.into();
-        if text.is_empty() {
-            return Err(HeaderTextError::Empty);
-        }
-        if text.chars().any(char::is_control) {
-            return Err(HeaderTextError::Control);
-        }
-        if text.trim() == text { Ok(Self(text)) } else { Err(HeaderTextError::Space) }
+        refuse(&text)?;
+        Ok(Self(Text::Owned(text)))
+    }
+
+    /// Reads a value that is sent many times: clones of it are not copied.
+    ///
+    /// # Errors
+    /// As for [`HeaderText::parse`].
+    pub fn parse_shared(text: &str) -> Result<Self, HeaderTextError> {
+        refuse(text)?;
+        Ok(Self(Text::Shared(text.into())))
     }
 
     /// A value that is written in the source.
@@ -58,15 +77,66 @@ impl HeaderText {
     #[must_use]
     #[expect(clippy::expect_used, reason = "the text stands in the source")]
     pub fn from_static(text: &'static str) -> Self {
-        Self::parse(text).expect("a value written in the source is a valid one")
+        refuse(text).expect("a value written in the source is a valid one");
+        Self(Text::Written(text))
     }
 
     /// The value.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Written(text) => text,
+            Text::Owned(text) => text,
+            Text::Shared(text) => text,
+        }
     }
 }
+
+fn refuse(text: &str) -> Result<(), HeaderTextError> {
+    if text.is_empty() {
+        return Err(HeaderTextError::Empty);
+    }
+    // Nearly every value is ASCII, and its bytes are its characters.
+    let is_control = if text.is_ascii() {
+        text.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
+    };
+    if is_control {
+        return Err(HeaderTextError::Control);
+    }
+    if text.trim().len() == text.len() { Ok(()) } else { Err(HeaderTextError::Space) }
+}
+
+/// A name in lower case. A removal may name what is no valid header to us but was received.
+#[derive(Clone)]
+enum Name {
+    Known(HeaderName),
+    Received(Box<str>),
+}
+
+impl Name {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Known(name) => name.as_str(),
+            Self::Received(name) => name,
+        }
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Name {}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Mutation {
@@ -79,9 +149,9 @@ enum Mutation {
 /// A name is either set or removed, never both: Envoy and agentgateway carry the two out in opposite orders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mutations {
-    // Keyed by the name in lower case. Removals may name what is no valid header to us but was received.
-    request: BTreeMap<String, Mutation>,
-    response: BTreeMap<String, HeaderText>,
+    // By name, each once.
+    request: Vec<(Name, Mutation)>,
+    response: Vec<(HeaderName, HeaderText)>,
 }
 
 impl Mutations {
@@ -91,19 +161,49 @@ impl Mutations {
         Self::default()
     }
 
-    /// Replaces every value of the request's header `name` by this one.
-    pub fn set(&mut self, name: &HeaderName, value: HeaderText) {
-        self.request.insert(name.as_str().to_owned(), Mutation::Set(value));
+    /// No change yet, with room for so many of the request's headers.
+    #[must_use]
+    pub fn with_room_for(headers: usize) -> Self {
+        Self { request: Vec::with_capacity(headers), response: Vec::new() }
     }
 
-    /// Removes the request's header `name`, unless it is set.
+    /// Replaces every value of the request's header `name` by this one.
+    pub fn set(&mut self, name: &HeaderName, value: HeaderText) {
+        match self.place(name.as_str()) {
+            Ok(at) => {
+                if let Some((_, mutation)) = self.request.get_mut(at) {
+                    *mutation = Mutation::Set(value);
+                }
+            }
+            Err(at) => self.request.insert(at, (Name::Known(name.clone()), Mutation::Set(value))),
+        }
+    }
+
+    /// Removes the request's header `name`, unless it is set. As [`Mutations::remove`], without a copy of the name.
+    pub fn remove_known(&mut self, name: &HeaderName) {
+        if let Err(at) = self.place(name.as_str()) {
+            self.request.insert(at, (Name::Known(name.clone()), Mutation::Remove));
+        }
+    }
+
+    /// Removes the request's header `name`, in any case and as it was received, unless it is set.
     pub fn remove(&mut self, name: &str) {
-        self.request.entry(name.to_ascii_lowercase()).or_insert(Mutation::Remove);
+        let name = name.to_ascii_lowercase();
+        if let Err(at) = self.place(&name) {
+            self.request.insert(at, (Name::Received(name.into()), Mutation::Remove));
+        }
     }
 
     /// Replaces every value of the upstream response's header `name` by this one.
     pub fn set_response(&mut self, name: &HeaderName, value: HeaderText) {
-        self.response.insert(name.as_str().to_owned(), value);
+        match self.response.binary_search_by(|(have, _)| have.as_str().cmp(name.as_str())) {
+            Ok(at) => {
+                if let Some((_, before)) = self.response.get_mut(at) {
+                    *before = value;
+                }
+            }
+            Err(at) => self.response.insert(at, (name.clone(), value)),
+        }
     }
 
     /// The request headers to set, by name in lower case.
@@ -116,12 +216,17 @@ impl Mutations {
 
     /// The request headers to remove, by name in lower case.
     pub fn removes(&self) -> impl Iterator<Item = &str> {
-        self.request.iter().filter(|(_, mutation)| **mutation == Mutation::Remove).map(|(name, _)| name.as_str())
+        self.request.iter().filter(|(_, mutation)| *mutation == Mutation::Remove).map(|(name, _)| name.as_str())
     }
 
     /// The response headers to set, by name in lower case.
     pub fn response_sets(&self) -> impl Iterator<Item = (&str, &HeaderText)> {
         self.response.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Where a name stands, or belongs.
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.request.binary_search_by(|(have, _)| have.as_str().cmp(name))
     }
 }
 
@@ -138,6 +243,7 @@ mod tests {
                 mutations.set(&name, HeaderText::from_static("a"));
             }
             mutations.remove("Kubeflow-UserID");
+            mutations.remove_known(&name);
             mutations.set(&name, HeaderText::from_static("a"));
             assert_eq!(mutations.sets().count(), 1);
             assert_eq!(mutations.removes().count(), 0);

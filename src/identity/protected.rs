@@ -1,13 +1,11 @@
 //! Protected headers: the names that only we may set, and every spelling of them.
 
-use std::collections::HashSet;
-
 use http::HeaderName;
 use thiserror::Error;
 
 use crate::{
     decision::Mutations,
-    request::{Request, variant_form},
+    request::{Request, is_variant_below, is_variant_of, variant_form},
 };
 
 /// Names that other authenticators set and services still believe, in the form of [`variant_form`].
@@ -147,7 +145,7 @@ pub fn identity_header_name(text: &str) -> Result<HeaderName, HeaderConfigError>
 /// Removes every spelling of the headers that make some servers act on another method.
 pub(super) fn remove_method_overrides(request: &Request, mutations: &mut Mutations) {
     for name in request.headers().names() {
-        if METHOD_OVERRIDES.contains(&variant_form(name).as_str()) {
+        if METHOD_OVERRIDES.iter().any(|form| is_variant_of(name, form)) {
             mutations.remove(name);
         }
     }
@@ -157,19 +155,24 @@ pub(super) fn remove_method_overrides(request: &Request, mutations: &mut Mutatio
 #[derive(Debug)]
 pub(super) struct Protected {
     headers: HeaderConfig,
-    /// Every protected name in its folded form.
-    forms: HashSet<String>,
-    /// The names that are removed on every request, received or not.
-    always: Vec<String>,
+    /// Every protected name in its folded form, by its length: most names that are received have one that none has.
+    forms: Vec<Vec<String>>,
+    /// The names that are removed on every request, received or not, in their order.
+    always: Vec<HeaderName>,
 }
 
 impl Protected {
     pub(super) fn new(headers: HeaderConfig, remove_method_overrides: bool) -> Self {
         let own = [&headers.user, &headers.groups, &headers.method, &headers.assertion];
-        let always: Vec<String> = own.into_iter().chain(&headers.strip).map(|name| name.as_str().to_owned()).collect();
+        let mut always: Vec<HeaderName> = own.into_iter().chain(&headers.strip).cloned().collect();
+        always.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
         let overrides = if remove_method_overrides { METHOD_OVERRIDES } else { &[] };
         let further = ALWAYS_PROTECTED.iter().chain(PATH_OVERRIDES).chain(overrides).map(|name| (*name).to_owned());
-        let forms = always.iter().map(|name| variant_form(name)).chain(further).collect();
+        let mut forms: Vec<Vec<String>> = Vec::new();
+        for form in always.iter().map(|name| variant_form(name.as_str())).chain(further) {
+            forms.resize_with(forms.len().max(form.len() + 1), Vec::new);
+            forms.get_mut(form.len()).into_iter().for_each(|of_length| of_length.push(form.clone()));
+        }
         Self { headers, forms, always }
     }
 
@@ -177,16 +180,21 @@ impl Protected {
         &self.headers
     }
 
+    /// How many names are removed on every request.
+    pub(super) const fn always(&self) -> usize {
+        self.always.len()
+    }
+
     /// Whether a name, in any spelling, is protected.
     pub(super) fn covers(&self, name: &str) -> bool {
-        let form = variant_form(name);
-        form.starts_with(PROTECTED_FAMILY) || self.forms.contains(&form)
+        let is_of = |forms: &Vec<String>| forms.iter().any(|form| is_variant_of(name, form));
+        self.forms.get(name.len()).is_some_and(is_of) || is_variant_below(name, PROTECTED_FAMILY)
     }
 
     /// Removes the protected headers: ours always, and every spelling of any that was received.
     pub(super) fn remove_from(&self, request: &Request, mutations: &mut Mutations) {
         for name in &self.always {
-            mutations.remove(name);
+            mutations.remove_known(name);
         }
         for name in request.headers().names() {
             if self.covers(name) {

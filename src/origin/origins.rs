@@ -1,13 +1,13 @@
 //! The origins of a configuration, by the host that a request is for.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::public::Origin;
 use crate::request::{Host, HostName};
 
 /// Every public origin. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Origins(Arc<HashMap<HostName, Arc<Origin>>>);
+pub struct Origins(Arc<BTreeMap<HostName, Arc<Origin>>>);
 
 impl Origins {
     /// These origins. A host has one: of several the last counts.

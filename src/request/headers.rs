@@ -50,9 +50,9 @@ impl Headers {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The names that the `Connection` header lists (RFC 9110 section 7.6.1), in lower case.
-    pub fn connection_options(&self) -> impl Iterator<Item = String> {
-        self.values("connection").flat_map(|value| value.split(',')).map(|option| option.trim().to_ascii_lowercase())
+    /// The names that the `Connection` header lists (RFC 9110 section 7.6.1), in the case in which they came.
+    pub fn connection_options(&self) -> impl Iterator<Item = &str> {
+        self.values("connection").flat_map(|value| value.split(',')).map(str::trim)
     }
 }
 
@@ -60,8 +60,23 @@ impl Headers {
 /// turned into `-`. Two names of one form may be one header to a server behind.
 #[must_use]
 pub fn variant_form(name: &str) -> String {
-    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase().into() } else { '-' };
-    name.bytes().map(fold).collect()
+    name.bytes().map(|byte| char::from(folded(byte))).collect()
+}
+
+/// Whether `form` is the [`variant_form`] of a name.
+#[must_use]
+pub fn is_variant_of(name: &str, form: &str) -> bool {
+    name.len() == form.len() && is_variant_below(name, form)
+}
+
+/// Whether the [`variant_form`] of a name begins with `form`.
+#[must_use]
+pub fn is_variant_below(name: &str, form: &str) -> bool {
+    name.len() >= form.len() && name.bytes().map(folded).zip(form.bytes()).all(|(own, other)| own == other)
+}
+
+const fn folded(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
 #[cfg(test)]
@@ -72,6 +87,8 @@ mod tests {
     fn names_fold_as_servers_behind_fold_them() {
         for name in ["Kubeflow-UserID", "kubeflow_userid", "kubeflow.userid", "KUBEFLOW~USERID"] {
             assert_eq!(variant_form(name), "kubeflow-userid");
+            assert!(is_variant_of(name, "kubeflow-userid") && is_variant_below(name, "kubeflow-"), "{name}");
+            assert!(!is_variant_of(name, "kubeflow-user") && !is_variant_below(name, "kubeflow-userid-"), "{name}");
         }
         assert_ne!(variant_form("kubeflowuserid"), "kubeflow-userid");
     }
@@ -90,8 +107,8 @@ mod tests {
     }
 
     #[test]
-    fn connection_options_are_listed_in_lower_case() {
+    fn connection_options_are_listed_one_by_one() {
         let headers = Headers::new(vec![("connection".into(), "Upgrade, Kubeflow-UserID".into())]);
-        assert_eq!(headers.connection_options().collect::<Vec<_>>(), ["upgrade", "kubeflow-userid"]);
+        assert_eq!(headers.connection_options().collect::<Vec<_>>(), ["Upgrade", "Kubeflow-UserID"]);
     }
 }

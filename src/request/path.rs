@@ -5,41 +5,46 @@
 
 mod readings;
 
+use std::slice;
+
 pub use readings::{PathError, look_alike};
 
 /// A path as it came, without its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    byte_clean: bool,
-    /// The path as it came first; it alone where that is byte-clean.
-    readings: Vec<String>,
-    readable: bool,
+    raw: String,
+    readings: Readings,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Readings {
+    /// The path is byte-clean: it alone.
+    One,
+    /// The path as it came first.
+    Many(Vec<String>),
+    None,
 }
 
 impl Path {
     /// Takes a path as it came.
     #[must_use]
     pub fn new(raw: &str) -> Self {
-        if is_byte_clean(raw) {
-            return Self { byte_clean: true, readings: vec![raw.to_owned()], readable: true };
-        }
-        match readings::of(raw) {
-            Ok(readings) => Self { byte_clean: false, readings, readable: true },
-            Err(PathError) => Self { byte_clean: false, readings: vec![raw.to_owned()], readable: false },
-        }
+        let readings =
+            if is_byte_clean(raw) { Readings::One } else { readings::of(raw).map_or(Readings::None, Readings::Many) };
+        Self { raw: raw.to_owned(), readings }
     }
 
     /// The path as it came.
     #[must_use]
     pub fn raw(&self) -> &str {
-        self.readings.first().map_or("", String::as_str)
+        &self.raw
     }
 
     /// Whether every server reads the path alike: none of `%`, `\`, `;`, `#`, `//`, dot segments, controls or bytes that
     /// are not ASCII, nor `!`, which Envoy writes for a byte that is not UTF-8. A public rule and our own endpoints match such paths only.
     #[must_use]
     pub const fn is_byte_clean(&self) -> bool {
-        self.byte_clean
+        matches!(self.readings, Readings::One)
     }
 
     /// Whether any reading holds a `..` segment. Servers resolve these in too many ways to think of each (with empty
@@ -48,7 +53,11 @@ impl Path {
     pub fn climbs(&self) -> bool {
         // Windows drops spaces at a name's end.
         let up = |segment: &str| segment.trim_end_matches(' ') == "..";
-        !self.byte_clean && self.readings.iter().any(|path| path.split(['/', '\\']).any(up))
+        match &self.readings {
+            Readings::One => false,
+            Readings::Many(readings) => readings.iter().any(|path| path.split(['/', '\\']).any(up)),
+            Readings::None => self.raw.split(['/', '\\']).any(up),
+        }
     }
 
     /// Every reading that a server behind could come to, the path as it came first: what any sequence of decoding, of
@@ -58,7 +67,11 @@ impl Path {
     /// # Errors
     /// Where a reading is not UTF-8 or holds a control, or there are too many.
     pub fn readings(&self) -> Result<&[String], PathError> {
-        if self.readable { Ok(&self.readings) } else { Err(PathError) }
+        match &self.readings {
+            Readings::One => Ok(slice::from_ref(&self.raw)),
+            Readings::Many(readings) => Ok(readings),
+            Readings::None => Err(PathError),
+        }
     }
 }
 
@@ -207,7 +220,7 @@ mod tests {
             let path = Path::new(&raw);
             for reading in path.readings().unwrap_or_default() {
                 let further = readings::of(reading).unwrap();
-                proptest::prop_assert!(further.iter().all(|reading| path.readings.contains(reading)));
+                proptest::prop_assert!(further.iter().all(|reading| path.readings().unwrap().contains(reading)));
             }
         }
 
@@ -221,8 +234,9 @@ mod tests {
         #[test]
         fn the_readings_of_a_path_are_bounded(raw in "/(%25|%2f|%3b|;|\\\\|%u0025|%u002f|//|/\\./|#|%23|a|2|u|．){0,2000}") {
             let path = Path::new(&raw);
-            let bytes: usize = path.readings.iter().map(String::len).sum();
-            proptest::prop_assert!(path.readings.len() <= readings::MOST && bytes <= readings::MOST_BYTES + raw.len());
+            let readings = path.readings().unwrap_or_default();
+            let bytes: usize = readings.iter().map(String::len).sum();
+            proptest::prop_assert!(readings.len() <= readings::MOST && bytes <= readings::MOST_BYTES + raw.len());
         }
     }
 }

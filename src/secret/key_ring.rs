@@ -1,6 +1,6 @@
 //! The root key ring: the first key seals, all open, and each use has a key of its own by HKDF (RFC 5869).
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::{hkdf, hmac};
@@ -22,7 +22,7 @@ pub type SharedRootKeyRing = Arc<ArcSwap<RootKeyRing>>;
 macro_rules! labels {
     ($($(#[doc = $doc:literal])+ $variant:ident => $text:literal,)+) => {
         /// What a key derived from the root is used for. One use, one key.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Label { $($(#[doc = $doc])+ $variant,)+ }
 
         impl Label {
@@ -133,7 +133,15 @@ pub struct UnsealError;
 
 struct RootKey {
     id: KeyId,
-    derived: BTreeMap<Label, SecretBytes>,
+    /// One for each label, in their order.
+    derived: Vec<DerivedKey>,
+}
+
+/// The key of one use.
+struct DerivedKey {
+    bytes: SecretBytes,
+    /// The same, ready for a MAC: setting it up costs as much as the MAC of a short text.
+    mac: hmac::Key,
 }
 
 /// The root keys. The first seals; all of them open.
@@ -188,7 +196,7 @@ impl RootKeyRing {
     #[must_use]
     pub fn seal(&self, label: Label, associated: &[&[u8]], plaintext: &[u8]) -> Vec<u8> {
         let key = self.first();
-        seal_with(key.id, key.derived(label), associated, plaintext)
+        seal_with(key.id, &key.derived(label).bytes, associated, plaintext)
     }
 
     /// Opens what [`RootKeyRing::seal`] made for the same use and the same associated data.
@@ -198,7 +206,7 @@ impl RootKeyRing {
     pub fn open(&self, label: Label, associated: &[&[u8]], sealed: &[u8]) -> Result<SecretBytes, UnsealError> {
         let (id, _) = split_key_id(sealed)?;
         let key = self.key(id)?;
-        open_with(key.derived(label), associated, sealed)
+        open_with(&key.derived(label).bytes, associated, sealed)
     }
 
     /// Seals under a key that is made of the named root key **and** a `secret` that is not ours (a ticket's): neither
@@ -215,7 +223,7 @@ impl RootKeyRing {
         plaintext: &[u8],
     ) -> Result<Vec<u8>, UnsealError> {
         let key = self.key(id)?;
-        Ok(seal_with(id, &derive(key.derived(label).expose(), secret, "with-secret"), associated, plaintext))
+        Ok(seal_with(id, &derive(key.derived(label).bytes.expose(), secret, "with-secret"), associated, plaintext))
     }
 
     /// Opens what [`RootKeyRing::seal_with_secret`] made.
@@ -231,7 +239,7 @@ impl RootKeyRing {
     ) -> Result<SecretBytes, UnsealError> {
         let (id, _) = split_key_id(sealed)?;
         let key = self.key(id)?;
-        open_with(&derive(key.derived(label).expose(), secret, "with-secret"), associated, sealed)
+        open_with(&derive(key.derived(label).bytes.expose(), secret, "with-secret"), associated, sealed)
     }
 
     /// HMAC-SHA-256 over `fields`, each with its length before it, under the named key's key for `label`.
@@ -240,7 +248,7 @@ impl RootKeyRing {
     /// Where the named key is not in the ring.
     pub fn mac(&self, id: KeyId, label: Label, fields: &[&[u8]]) -> Result<[u8; 32], UnsealError> {
         let key = self.key(id)?;
-        Ok(mac_with(key.derived(label).expose(), fields))
+        Ok(mac_with(&key.derived(label).mac, fields))
     }
 
     /// Whether `tag` is [`RootKeyRing::mac`] of the same, compared in constant time.
@@ -264,13 +272,17 @@ impl RootKey {
         let hash = sha256(&[b"portcullis/v1/key-id".as_slice(), key].concat());
         let mut id = [0; KeyId::BYTES];
         id.iter_mut().zip(hash).for_each(|(id, byte)| *id = byte);
-        let derived = Label::ALL.iter().map(|label| (*label, derive(key, b"portcullis", label.info()))).collect();
+        let derived = |label: &Label| {
+            let bytes = derive(key, b"portcullis", label.info());
+            DerivedKey { mac: hmac::Key::new(hmac::HMAC_SHA256, bytes.expose()), bytes }
+        };
+        let derived = Label::ALL.iter().map(derived).collect();
         Self { id: KeyId(id), derived }
     }
 
     #[expect(clippy::expect_used, reason = "a key is derived for every label when the root key is read")]
-    fn derived(&self, label: Label) -> &SecretBytes {
-        self.derived.get(&label).expect("there is one for each label")
+    fn derived(&self, label: Label) -> &DerivedKey {
+        self.derived.get(label as usize).expect("there is one for each label")
     }
 }
 
@@ -295,9 +307,8 @@ fn derive(key: &[u8], salt: &[u8], info: &str) -> SecretBytes {
     SecretBytes::new(output)
 }
 
-fn mac_with(key: &[u8], fields: &[&[u8]]) -> [u8; 32] {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-    let mut context = hmac::Context::with_key(&key);
+fn mac_with(key: &hmac::Key, fields: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(key);
     for field in fields {
         context.update(&(field.len() as u64).to_be_bytes());
         context.update(field);

@@ -57,7 +57,19 @@ pub(super) fn of(raw: &str) -> Result<Vec<String>, PathError> {
 /// What a reading has in common with those that some servers do not tell from it: without regard to case, to dots and
 /// spaces at a segment's end (Windows drops them), and to a slash at the path's end.
 #[must_use]
-pub fn look_alike(path: &str) -> String {
+pub fn look_alike(path: &str) -> Cow<'_, str> {
+    if is_folded(path) { path.into() } else { folded(path).into() }
+}
+
+/// Whether a path is the one that [`folded`] makes of it, as most are.
+fn is_folded(path: &str) -> bool {
+    let is_kept = |segment: &str| !segment.is_empty() && !segment.ends_with(['.', ' ']);
+    let segments = path.strip_prefix('/').map(|rest| rest.split('/'));
+    (path == "/" || segments.is_some_and(|mut segments| segments.all(is_kept)))
+        && !path.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+fn folded(path: &str) -> String {
     let mut folded = String::with_capacity(path.len());
     for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
         let name = segment.trim_end_matches(['.', ' ']);
@@ -170,6 +182,20 @@ mod tests {
             ("/Größe", "/größe"),
         ] {
             assert_eq!(look_alike(path), folded, "{path}");
+        }
+    }
+    #[test]
+    fn the_usual_path_is_not_copied() {
+        for path in ["/", "/api/v1/files", "/a.b/c_d-e~1"] {
+            assert!(matches!(look_alike(path), Cow::Borrowed(have) if have == path), "{path}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_folded_folds_to_itself(path in "/?([aA. é]{0,3}/){0,4}[aA. é]{0,3}") {
+            proptest::prop_assert!(!is_folded(&path) || folded(&path) == path);
+            proptest::prop_assert_eq!(look_alike(&path), folded(&path));
         }
     }
 }
