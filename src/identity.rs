@@ -6,7 +6,7 @@
 mod assertion;
 mod protected;
 
-pub use assertion::{AssertionConfig, CredentialKey, Proof};
+pub use assertion::{AssertionConfig, Proof};
 pub use protected::{HeaderConfig, HeaderConfigError, identity_header_name};
 
 use std::collections::HashSet;
@@ -20,6 +20,7 @@ use crate::{
     jose::SharedAssertionKeyRing,
     principal::{Group, Groups, Principal},
     request::{Authorization, CookieNames, Request, Stripped},
+    told::Statement,
 };
 
 /// The most bytes that the groups header may take. Envoy answers 500 where a request's headers grow past 60 KiB.
@@ -104,14 +105,15 @@ impl Identity {
     ) -> Mutations {
         let mut mutations = self.strip(request, bearer);
         let headers = self.protected.headers();
-        set(&mut mutations, &headers.user, principal.userid());
-        set(&mut mutations, &headers.method, proof.method.header().to_owned());
-        let groups = self.groups_to_tell(principal.groups());
-        if let Some(groups) = &groups {
-            set(&mut mutations, &headers.groups, join(groups));
-        }
-        if let Some(assertion) = self.assertions.of(principal, proof, audience, groups.as_deref()) {
-            mutations.set(&headers.assertion, assertion);
+        let groups = || self.groups_to_tell(principal.groups());
+        let statement = self.assertions.statement(principal, proof, audience, groups);
+        let Statement { userid, groups, assertion, .. } = &*statement;
+        mutations.set(&headers.method, HeaderText::from_static(proof.method.header()));
+        // What there is nothing to say of stays removed: an empty value means different things to different proxies.
+        for (name, value) in [(&headers.user, userid), (&headers.groups, groups), (&headers.assertion, assertion)] {
+            if let Some(value) = value {
+                mutations.set(name, value.clone());
+            }
         }
         mutations
     }
@@ -144,19 +146,6 @@ impl Identity {
 
 fn fits(groups: &[&Group]) -> bool {
     groups.iter().map(|group| group.as_str().len() + 1).sum::<usize>() <= MAX_GROUPS_BYTES
-}
-
-fn join(groups: &[&Group]) -> String {
-    groups.iter().map(|group| group.as_str()).collect::<Vec<_>>().join(",")
-}
-
-/// Sets a header, or leaves it removed where there is nothing to say: an empty value means different things to
-/// different proxies.
-fn set(mutations: &mut Mutations, name: &http::HeaderName, value: String) {
-    match HeaderText::parse(value) {
-        Ok(value) => mutations.set(name, value),
-        Err(_) => mutations.remove_known(name),
-    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub mod store;
 pub mod jose;
 pub mod origin;
 pub mod pages;
+pub mod told;
 
 // Floor 3.
 pub mod key_directory;

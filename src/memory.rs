@@ -17,12 +17,10 @@ use quick_cache::{
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// Opened sessions, by their tickets.
-pub const OPENED_SESSIONS: u64 = 64 * MIB;
-/// Signed assertions.
-pub const ASSERTIONS: u64 = 32 * MIB;
-/// ServiceAccount tokens that were accepted.
-pub const ACCEPTED_TOKENS: u64 = 16 * MIB;
+/// Opened sessions, by their tickets, with what services were told by each.
+pub const OPENED_SESSIONS: u64 = 88 * MIB;
+/// ServiceAccount tokens that were accepted, with what services were told by each.
+pub const ACCEPTED_TOKENS: u64 = 24 * MIB;
 /// ServiceAccount tokens that were refused.
 pub const REFUSED_TOKENS: u64 = 4 * MIB;
 /// When a provider last vouched for a session (`strict`).
@@ -59,9 +57,8 @@ pub const PROVIDER_ANSWER_BYTES: usize = 256 * 1024;
 pub const PROGRAM: u64 = 32 * MIB;
 
 /// Every part, with its name for people.
-pub const PARTS: [(&str, u64); 14] = [
+pub const PARTS: [(&str, u64); 13] = [
     ("opened sessions", OPENED_SESSIONS),
-    ("assertions", ASSERTIONS),
     ("accepted tokens", ACCEPTED_TOKENS),
     ("refused tokens", REFUSED_TOKENS),
     ("answers about sessions", STRICT_ANSWERS),

@@ -8,17 +8,19 @@ mod service_account;
 pub use names::{Email, Group, Groups, NameError, ProviderName, Userid, is_unseen};
 pub use service_account::{KubernetesNameError, Namespace, ServiceAccountName};
 
+use std::{borrow::Cow, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 use crate::memory;
 
-/// Who was authenticated.
+/// Who was authenticated. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
     /// A person, signed in at an identity provider.
-    User(User),
+    User(Arc<User>),
     /// A Kubernetes service account.
-    ServiceAccount(ServiceAccount),
+    ServiceAccount(Arc<ServiceAccount>),
 }
 
 /// A person, as an identity provider knows them.
@@ -98,22 +100,24 @@ impl Method {
 }
 
 impl User {
-    /// About how many bytes its texts take in memory.
+    /// About how many bytes it takes in memory, shared as it is.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         let email = self.email.as_ref().map_or("", Email::as_str);
         let texts = [self.provider.as_str(), &self.issuer, &self.subject, self.userid.as_str(), email];
-        self.groups.heap_bytes() + texts.iter().map(|text| memory::block(text.len())).sum::<usize>()
+        memory::shared::<Self>()
+            + self.groups.heap_bytes()
+            + texts.iter().map(|text| memory::block(text.len())).sum::<usize>()
     }
 }
 
 impl ServiceAccount {
-    /// About how many bytes its texts take in memory.
+    /// About how many bytes it takes in memory, shared as it is.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         let pod = self.pod.iter().flat_map(|pod| [&pod.name, &pod.uid]);
         let texts = [&self.namespace, &self.name, &self.uid].into_iter().chain(pod).chain(&self.credential_id);
-        self.groups.heap_bytes() + texts.map(|text| memory::block(text.len())).sum::<usize>()
+        memory::shared::<Self>() + self.groups.heap_bytes() + texts.map(|text| memory::block(text.len())).sum::<usize>()
     }
 
     /// The Kubernetes user name, `system:serviceaccount:<namespace>:<name>`.
@@ -126,10 +130,10 @@ impl ServiceAccount {
 impl Principal {
     /// The name that services know this principal by.
     #[must_use]
-    pub fn userid(&self) -> String {
+    pub fn userid(&self) -> Cow<'_, str> {
         match self {
-            Self::User(user) => user.userid.as_str().to_owned(),
-            Self::ServiceAccount(account) => account.username(),
+            Self::User(user) => user.userid.as_str().into(),
+            Self::ServiceAccount(account) => account.username().into(),
         }
     }
 

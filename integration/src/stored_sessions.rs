@@ -47,7 +47,11 @@ pub async fn service(config: &StoreConfig, key: &[u8]) -> Result<Sessions> {
     let clock: SharedClock = SystemClock::shared();
     let ring = RootKeyRing::new(&[SecretBytes::new(key.to_vec())])?.shared();
     let stores = stores::open(config, &clock, &store::Metrics::default()).await?;
-    let config = SessionConfig { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
+    let config = SessionConfig {
+        absolute_lifetime: Duration::from_hours(24),
+        idle_lifetime: Duration::from_hours(8),
+        open_bytes: 1 << 20,
+    };
     Ok(Sessions::new(&stores, ring, clock, &config, Metrics::default()))
 }
 

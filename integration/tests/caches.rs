@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use portcullis::clock::{SharedClock, SystemClock};
-use portcullis::identity::{self, AssertionConfig, Bearer, CredentialKey, HeaderConfig, Identity, Proof};
+use portcullis::identity::{self, AssertionConfig, Bearer, HeaderConfig, Identity, Proof};
 use portcullis::jose::{AssertionKey, AssertionKeyRing, Audience};
 use portcullis::kubernetes::{
     self, Metrics as TokenMetrics, ReviewAnswer, ReviewError, ReviewedUser, Reviews, ServiceAccountTokens,
@@ -72,11 +72,7 @@ async fn full_caches_take_no_more_than_their_parts() {
     let warm = Round { what: "warm", groups: 1, sessions: 64, assertions: 1, accepted: 64, refused: 64 };
     house.fill(&warm, 0).await;
     let before = resident();
-    let parts = memory::OPENED_SESSIONS
-        + memory::ASSERTIONS
-        + memory::ACCEPTED_TOKENS
-        + memory::REFUSED_TOKENS
-        + memory::EMBEDDED_STORE;
+    let parts = memory::OPENED_SESSIONS + memory::ACCEPTED_TOKENS + memory::REFUSED_TOKENS + memory::EMBEDDED_STORE;
     let most = parts + parts / 8;
     let large = Round { what: "large", groups: MANY_GROUPS, sessions: 660, assertions: 2, accepted: 180, refused: 0 };
     let rounds = [
@@ -113,8 +109,11 @@ impl House {
             RootKeyRing::new(&[SecretBytes::new(random_bytes::<32>().to_vec())]).unwrap().shared();
         let path = folder.join("store/sessions.redb");
         let stores = stores::open(&StoreConfig::Embedded { path }, &clock, &store::Metrics::default()).await.unwrap();
-        let config =
-            SessionConfig { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
+        let config = SessionConfig {
+            absolute_lifetime: Duration::from_hours(24),
+            idle_lifetime: Duration::from_hours(8),
+            open_bytes: memory::OPENED_SESSIONS,
+        };
         let sessions = Sessions::new(&stores, ring.clone(), Arc::clone(&clock), &config, Metrics::default());
         let raw = RawRequest { method: "GET".into(), host: "kubeflow.test".into(), path: "/".into(), ..<_>::default() };
         Self {
@@ -173,7 +172,7 @@ impl House {
             nonce: None,
         };
         let new = NewSession {
-            user: user.clone(),
+            user,
             origin: ORIGIN.to_owned(),
             login_began_at: self.clock.now(),
             source: None,
@@ -184,11 +183,13 @@ impl House {
         };
         let (ticket, _) = self.sessions.create(new).await.unwrap();
         let session = self.sessions.open(ticket.expose(), ORIGIN, &registration).await.unwrap();
-        let (principal, name) = (Principal::User(user), session.handle().as_str().as_bytes());
+        let principal = Principal::User(Arc::clone(session.shared_user()));
         for audience in 0..assertions {
-            let proof = Proof { method: Method::SESSION, credential: CredentialKey { name, version: 1 } };
+            let proof = Proof { method: Method::SESSION, told: session.told() };
             let audience = format!("audience-{audience}");
             drop(self.identity.inject(&self.request, &principal, proof, Some(&audience), Bearer::Keep));
+            assert!(session.told().has_grown());
+            self.sessions.weigh(ticket.expose());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Whole checks, from the request as it is read to the decision, in the product as it is wired.
 
 mod callbacks;
+mod costs;
 mod fixture;
 mod own_sessions;
 mod repeated;

@@ -11,6 +11,17 @@ pub trait Authenticator: std::fmt::Debug + Send + Sync {
     /// Looks for its credential in a request and judges it. Has no effect that a second call would repeat.
     async fn authenticate(&self, attempt: Attempt<'_, '_>) -> Outcome;
 
+    /// The same, where nobody need be waited for: most checks end here, and an answer to wait for costs an allocation.
+    fn at_once(&self, attempt: Attempt<'_, '_>) -> Option<Outcome> {
+        let _ = attempt;
+        None
+    }
+
+    /// What is kept of the request's credential ([`Told`](crate::told::Told)) has grown.
+    fn weigh(&self, visit: &Visit<'_>) {
+        let _ = visit;
+    }
+
     /// Whether the `authorization` header holds a credential of this kind, good or not: whoever runs a service could use it
     /// here or at its issuer, so no service gets it unless the rule says so.
     fn owns_authorization(&self, visit: &Visit<'_>) -> bool {

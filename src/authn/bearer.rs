@@ -14,7 +14,6 @@ use crate::{
     reason::Reason,
     request::Authorization,
     revocation::{NotRevoked, Revocations, TokenRefusal},
-    secret::sha256,
     visit::{Bearer, Visit},
 };
 
@@ -77,22 +76,21 @@ impl BearerAuthenticator {
     }
 
     /// The outcome for a token that the API server accepted, now or a moment ago: a revocation counts at once.
-    fn accepted(&self, token: &str, reviewed: &ReviewedServiceAccount) -> Outcome {
+    fn accepted(&self, reviewed: &ReviewedServiceAccount) -> Outcome {
         match self.revocations.judge(reviewed.account(), reviewed.issued_at()) {
-            Ok(not_revoked) => Outcome::Authenticated(authenticated(token, reviewed, not_revoked)),
+            Ok(not_revoked) => Outcome::Authenticated(authenticated(reviewed, not_revoked)),
             Err(TokenRefusal::Revoked) => Outcome::rejected(Reason::TokenRevoked),
             Err(TokenRefusal::Unknown) => Outcome::rejected(Reason::RevocationsUnknown),
         }
     }
 }
 
-fn authenticated(token: &str, reviewed: &ReviewedServiceAccount, _: NotRevoked) -> Authenticated {
+fn authenticated(reviewed: &ReviewedServiceAccount, _: NotRevoked) -> Authenticated {
     Authenticated {
-        principal: Principal::ServiceAccount(reviewed.account().clone()),
+        principal: Principal::ServiceAccount(Arc::clone(reviewed.shared_account())),
         method: Method::BEARER,
         reason: Reason::ServiceAccount,
-        credential: sha256(token.as_bytes()).to_vec(),
-        version: 0,
+        told: Arc::clone(reviewed.told()),
         owns_authorization: true,
         holds_to_method: false,
     }
@@ -102,12 +100,6 @@ fn authenticated(token: &str, reviewed: &ReviewedServiceAccount, _: NotRevoked) 
 impl Authenticator for BearerAuthenticator {
     async fn authenticate(&self, attempt: Attempt<'_, '_>) -> Outcome {
         let authorization = attempt.visit.authorization();
-        // The hot path: one hash and one look-up, before anything is decoded.
-        if let (Some(accounts), Authorization::Bearer(token)) = (&self.service_accounts, authorization)
-            && let Some(reviewed) = accounts.cached(token.expose())
-        {
-            return self.accepted(token.expose(), &reviewed);
-        }
         match self.class(attempt.visit) {
             BearerClass::None => Outcome::NotPresented,
             BearerClass::Ambiguous => Outcome::rejected(Reason::AuthorizationAmbiguous),
@@ -116,6 +108,24 @@ impl Authenticator for BearerAuthenticator {
             BearerClass::NotJwt => Outcome::NotCounted(Reason::BearerNotJwt),
             BearerClass::ForeignIssuer => Outcome::NotCounted(Reason::BearerIssuerUnknown),
             BearerClass::Cluster => self.judge(authorization).await,
+        }
+    }
+
+    /// One hash and one look-up, before anything is decoded.
+    fn at_once(&self, attempt: Attempt<'_, '_>) -> Option<Outcome> {
+        match attempt.visit.authorization() {
+            Authorization::Absent | Authorization::Other => Some(Outcome::NotPresented),
+            Authorization::Ambiguous => None,
+            Authorization::Bearer(token) => {
+                let reviewed = self.service_accounts.as_ref()?.cached(token.expose())?;
+                Some(self.accepted(&reviewed))
+            }
+        }
+    }
+
+    fn weigh(&self, visit: &Visit<'_>) {
+        if let (Some(accounts), Authorization::Bearer(token)) = (&self.service_accounts, visit.authorization()) {
+            accounts.weigh(token.expose());
         }
     }
 
@@ -133,7 +143,7 @@ impl BearerAuthenticator {
             return Outcome::rejected(Reason::BearerNotAccepted);
         };
         match accounts.judge(token.expose()).await {
-            Ok(reviewed) => self.accepted(token.expose(), &reviewed),
+            Ok(reviewed) => self.accepted(&reviewed),
             Err(refusal) => Outcome::Rejected(refusal),
         }
     }

@@ -12,7 +12,6 @@ pub struct Authenticators(Vec<Box<dyn Authenticator>>);
 
 /// Whose request it is, as far as all authenticators together can tell.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "every check makes one: a box would be one more allocation for each")]
 #[must_use]
 pub enum Identified {
     /// Somebody's.
@@ -35,7 +34,11 @@ impl Authenticators {
     pub async fn identify(&self, attempt: Attempt<'_, '_>) -> Identified {
         let mut instead = None;
         for authenticator in &self.0 {
-            match authenticator.authenticate(attempt).await {
+            let outcome = match authenticator.at_once(attempt) {
+                Some(outcome) => outcome,
+                None => authenticator.authenticate(attempt).await,
+            };
+            match outcome {
                 Outcome::Authenticated(authenticated) => return Identified::As(authenticated),
                 Outcome::Rejected(refusal) => return Identified::Refused(refusal),
                 Outcome::NotCounted(reason) => instead = instead.or(Some(reason)),
@@ -49,6 +52,11 @@ impl Authenticators {
     #[must_use]
     pub fn own_authorization(&self, visit: &Visit<'_>) -> bool {
         self.0.iter().any(|authenticator| authenticator.owns_authorization(visit))
+    }
+
+    /// What is kept of a request's credential has grown: whoever keeps it weighs it anew.
+    pub fn weigh(&self, visit: &Visit<'_>) {
+        self.0.iter().for_each(|authenticator| authenticator.weigh(visit));
     }
 
     /// The browser's session.

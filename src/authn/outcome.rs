@@ -7,11 +7,11 @@ use crate::{
     principal::{Method, Principal},
     reason::Reason,
     session::Session,
+    told::Told,
 };
 
 /// What an authenticator found.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "every check makes one: a box would be one more allocation for each")]
 #[must_use]
 pub enum Outcome {
     /// No credential of its kind.
@@ -37,8 +37,7 @@ pub struct Authenticated {
     pub(super) principal: Principal,
     pub(super) method: Method,
     pub(super) reason: Reason,
-    pub(super) credential: Vec<u8>,
-    pub(super) version: u64,
+    pub(super) told: Arc<Told>,
     pub(super) owns_authorization: bool,
     pub(super) holds_to_method: bool,
 }
@@ -62,16 +61,10 @@ impl Authenticated {
         self.reason
     }
 
-    /// A name of the credential that no other one has.
+    /// What services were told by it, for as long as it says the same of the principal.
     #[must_use]
-    pub fn credential(&self) -> &[u8] {
-        &self.credential
-    }
-
-    /// Counts up whenever what it says of the principal changes.
-    #[must_use]
-    pub const fn version(&self) -> u64 {
-        self.version
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     /// Whether it stands in the `authorization` header.

@@ -43,6 +43,18 @@ impl SessionAuthenticator {
         Ok(Some((presented, session)))
     }
 
+    /// The session of a request's one cookie, where it is in memory and counts as it is.
+    fn open_at_once(&self, visit: &Visit<'_>) -> Option<Arc<Session>> {
+        let presented = presented(visit).ok()??;
+        let registration = self.providers.registration(presented.provider)?;
+        let session = self.sessions.find(presented.ticket, presented.origin, registration)?;
+        if !self.freshness.is_fresh(presented, &session) {
+            return None;
+        }
+        self.sessions.use_found(&session);
+        Some(session)
+    }
+
     async fn open_fresh(&self, visit: &Visit<'_>) -> Result<Option<Arc<Session>>, Reason> {
         let Some((presented, session)) = self.open(visit).await? else { return Ok(None) };
         self.freshness.keep_fresh(presented, session).await.map(Some)
@@ -67,26 +79,32 @@ fn counts_as_none(reason: Reason) -> bool {
 
 #[async_trait]
 impl Authenticator for SessionAuthenticator {
-    /// With a cookie of ours, another site's page may only navigate here: whatever else it sends is not its visitor's word.
     async fn authenticate(&self, attempt: Attempt<'_, '_>) -> Outcome {
-        let Attempt { visit, .. } = attempt;
-        if visit.session_cookie() == SessionCookie::Absent {
-            return Outcome::NotPresented;
-        }
-        let is_cross_origin = attempt.is_cross_origin();
-        if is_cross_origin {
-            if visit.request().method() != "GET" || visit.kind() == Kind::WebSocket {
-                return Outcome::rejected(Reason::CrossOrigin);
-            }
-            if visit.kind() != Kind::Navigation {
-                return Outcome::NotCounted(Reason::CrossOrigin);
-            }
-        }
-        match self.open_fresh(visit).await {
-            Ok(Some(session)) => Outcome::Authenticated(authenticated(&session, is_cross_origin)),
+        let holds_to_method = match guarded(attempt) {
+            Ok(holds_to_method) => holds_to_method,
+            Err(outcome) => return outcome,
+        };
+        match self.open_fresh(attempt.visit).await {
+            Ok(Some(session)) => Outcome::Authenticated(authenticated(&session, holds_to_method)),
             Ok(None) => Outcome::NotPresented,
             Err(reason) if counts_as_none(reason) => Outcome::NotCounted(reason),
             Err(reason) => Outcome::rejected(reason),
+        }
+    }
+
+    fn at_once(&self, attempt: Attempt<'_, '_>) -> Option<Outcome> {
+        match guarded(attempt) {
+            Err(outcome) => Some(outcome),
+            Ok(holds_to_method) => {
+                let session = self.open_at_once(attempt.visit)?;
+                Some(Outcome::Authenticated(authenticated(&session, holds_to_method)))
+            }
+        }
+    }
+
+    fn weigh(&self, visit: &Visit<'_>) {
+        if let Some(ticket) = visit.session_cookie().ticket() {
+            self.sessions.weigh(ticket);
         }
     }
 
@@ -104,14 +122,29 @@ impl Authenticator for SessionAuthenticator {
     }
 }
 
+/// Whether a cookie that came along counts for the request's method alone. With a cookie of ours, another site's page may
+/// only navigate here: whatever else it sends is not its visitor's word.
+fn guarded(attempt: Attempt<'_, '_>) -> Result<bool, Outcome> {
+    let Attempt { visit, .. } = attempt;
+    if visit.session_cookie() == SessionCookie::Absent {
+        return Err(Outcome::NotPresented);
+    }
+    if !attempt.is_cross_origin() {
+        return Ok(false);
+    }
+    if visit.request().method() != "GET" || visit.kind() == Kind::WebSocket {
+        return Err(Outcome::rejected(Reason::CrossOrigin));
+    }
+    if visit.kind() == Kind::Navigation { Ok(true) } else { Err(Outcome::NotCounted(Reason::CrossOrigin)) }
+}
+
 /// `holds_to_method`: another site's page may navigate here, which is a GET.
 fn authenticated(session: &Session, holds_to_method: bool) -> Authenticated {
     Authenticated {
-        principal: Principal::User(session.user().clone()),
+        principal: Principal::User(Arc::clone(session.shared_user())),
         method: Method::SESSION,
         reason: Reason::Session,
-        credential: session.handle().as_str().as_bytes().to_vec(),
-        version: session.version(),
+        told: Arc::clone(session.told()),
         owns_authorization: false,
         holds_to_method,
     }

@@ -44,6 +44,8 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
         authz::{Config, RuleConfig, RuleSet, ServiceAccountPattern, ServiceAccountPatternError},
@@ -51,25 +53,25 @@ mod tests {
     };
 
     fn user(email: &str, groups: &[&str]) -> Principal {
-        Principal::User(User {
+        Principal::User(Arc::new(User {
             provider: ProviderName::parse("dex").unwrap(),
             issuer: "https://idp".into(),
             subject: "1".into(),
             userid: Userid::parse(email).unwrap(),
             email: Email::parse(email).ok(),
             groups: Groups::from_provider(groups.iter().copied()),
-        })
+        }))
     }
 
     fn account(namespace: &str, name: &str) -> Principal {
-        Principal::ServiceAccount(ServiceAccount {
+        Principal::ServiceAccount(Arc::new(ServiceAccount {
             namespace: namespace.into(),
             name: name.into(),
             uid: "u".into(),
             pod: None,
             credential_id: None,
             groups: Groups::from_kubernetes(["system:serviceaccounts"]),
-        })
+        }))
     }
 
     fn permits(config: RuleConfig, principal: &Principal) -> bool {

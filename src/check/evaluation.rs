@@ -8,7 +8,7 @@ use crate::{
     authz::{Access, Preflight, Rule},
     decision::{Allow, HeaderText, Mutations, Refusal},
     endpoints::Addressed,
-    identity::{Bearer, CredentialKey, Identity, Proof},
+    identity::{Bearer, Identity, Proof},
     reason::Reason,
     request::{Kind, Request},
     visit::Visit,
@@ -58,7 +58,7 @@ impl Evaluation<'_> {
 
     /// The record of the request, with what is known before it is carried out.
     pub(super) fn record(&self, request: &Request) -> CheckRecord {
-        let userid = |who: &Option<Authenticated>| who.as_ref().map(|who| who.principal().userid());
+        let userid = |who: &Option<Authenticated>| who.as_ref().map(|who| who.principal().userid().into_owned());
         let (rule, principal) = match self {
             Self::Allow { rule, who, .. } => (Some(*rule), userid(who)),
             Self::SignIn { rule, .. } => (Some(*rule), None),
@@ -141,10 +141,12 @@ impl Checker {
             Err(reason) => return Evaluation::Refuse { refusal: reason.into(), rule: Some(rule), who: Some(who) },
         };
         let request = visit.request();
-        let credential = CredentialKey { name: who.credential(), version: who.version() };
-        let proof = Proof { method: who.method(), credential };
+        let proof = Proof { method: who.method(), told: who.told() };
         let fate = self.bearer_fate(visit, rule, Some(&who));
         let mut mutations = self.0.identity.inject(request, permit.principal(), proof, rule.audience(), fate);
+        if who.told().has_grown() {
+            self.0.authenticators.weigh(visit);
+        }
         if who.holds_to_method() {
             Identity::hold_to_method(request, &mut mutations);
         }

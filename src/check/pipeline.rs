@@ -113,7 +113,7 @@ impl Checker {
     /// Who is signed in, to be told on a page that refuses something.
     async fn signed_in_as(&self, visit: &Visit<'_>, who: Option<&Authenticated>) -> Option<String> {
         if let Some(who) = who {
-            return Some(who.principal().userid());
+            return Some(who.principal().userid().into_owned());
         }
         if !visit.kind().wants_page() {
             return None;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     config_file::{FieldError, FieldPath, forms},
-    session,
+    memory, session,
     stores::StoreConfig,
 };
 
@@ -22,7 +22,7 @@ pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &forms
         );
         return None;
     }
-    Some(session::Config { absolute_lifetime, idle_lifetime })
+    Some(session::Config { absolute_lifetime, idle_lifetime, open_bytes: memory::OPENED_SESSIONS })
 }
 
 pub(super) fn store(context: &mut Context<'_>, at: &FieldPath, written: &forms::Store) -> Option<StoreConfig> {

@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
+use crate::memory;
+
 /// A header's name in lower case (RFC 9110 section 5.1).
 pub type HeaderName = http::HeaderName;
 
@@ -79,6 +81,16 @@ impl HeaderText {
     pub fn from_static(text: &'static str) -> Self {
         refuse(text).expect("a value written in the source is a valid one");
         Self(Text::Written(text))
+    }
+
+    /// About how many bytes it takes in memory, beside its place.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        match &self.0 {
+            Text::Written(_) => 0,
+            Text::Owned(text) => memory::block(text.capacity()),
+            Text::Shared(text) => memory::block(text.len() + 2 * size_of::<usize>()),
+        }
     }
 
     /// The value.

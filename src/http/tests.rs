@@ -44,7 +44,7 @@ fn no_provider() -> SharedBackChannel {
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
     let keys = RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).unwrap().shared();
     let day = Duration::from_hours(24);
-    let config = session::Config { absolute_lifetime: day, idle_lifetime: day };
+    let config = session::Config { absolute_lifetime: day, idle_lifetime: day, open_bytes: 1 << 20 };
     let sessions =
         Sessions::new(&Stores::of(store), keys.clone(), Arc::clone(&clock), &config, session::Metrics::default());
     let config = oidc::Config { providers: Vec::new(), limits: oidc::Limits::default() };

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
@@ -6,11 +6,15 @@ use crate::{
     jose::{AssertionKeyRing, Audience},
     principal::{Email, Method, ProviderName, User, Userid},
     request::RawRequest,
+    told::Told,
 };
 
 fn identity(clock: SharedClock) -> Identity {
-    let ring = AssertionKeyRing::of_a_new_key();
-    let config = Config {
+    Identity::new(config(), AssertionKeyRing::of_a_new_key().shared(), clock)
+}
+
+fn config() -> Config {
+    Config {
         headers: HeaderConfig::default(),
         cookie_names: vec!["__Host-portcullis".into(), "__Host-portcullis-login".into()],
         named_groups: vec!["named".into()],
@@ -20,11 +24,10 @@ fn identity(clock: SharedClock) -> Identity {
             audience: Audience::parse("kubeflow").unwrap(),
             lifetime: Duration::from_mins(1),
         },
-    };
-    Identity::new(config, ring.shared(), clock)
+    }
 }
 
-fn clock() -> std::sync::Arc<ManualClock> {
+fn clock() -> Arc<ManualClock> {
     ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000))
 }
 
@@ -40,18 +43,18 @@ fn request(lines: &[(&str, &str)]) -> Request {
 }
 
 fn user(groups: &[&str]) -> Principal {
-    Principal::User(User {
+    Principal::User(Arc::new(User {
         provider: ProviderName::parse("dex").unwrap(),
         issuer: "https://idp".into(),
         subject: "42".into(),
         userid: Userid::parse("user@example.com").unwrap(),
         email: Some(Email::parse("user@example.com").unwrap()),
         groups: Groups::from_provider(groups.iter().copied()),
-    })
+    }))
 }
 
-fn proof(name: &[u8], version: u64) -> Proof<'_> {
-    Proof { method: Method::SESSION, credential: CredentialKey { name, version } }
+fn proof(told: &Told) -> Proof<'_> {
+    Proof { method: Method::SESSION, told }
 }
 
 fn value(mutations: &Mutations, name: &str) -> Option<String> {
@@ -92,7 +95,8 @@ fn every_spelling_of_a_protected_header_goes() {
 fn an_identity_is_one_trusted_value_of_each_header() {
     let request =
         request(&[("kubeflow-userid", "evil"), ("kubeflow_userid", "evil"), ("cookie", "a=1; __Host-portcullis=t")]);
-    let mutations = identity(clock()).inject(&request, &user(&["dev", "ops"]), proof(b"s", 1), None, Bearer::Remove);
+    let mutations =
+        identity(clock()).inject(&request, &user(&["dev", "ops"]), proof(&Told::default()), None, Bearer::Remove);
     assert_eq!(value(&mutations, "kubeflow-userid").as_deref(), Some("user@example.com"));
     assert_eq!(value(&mutations, "kubeflow-groups").as_deref(), Some("dev,ops"));
     assert_eq!(value(&mutations, "auth-method").as_deref(), Some("cookie"));
@@ -108,7 +112,7 @@ fn an_identity_is_one_trusted_value_of_each_header() {
 
 #[test]
 fn no_groups_means_no_header_not_an_empty_one() {
-    let mutations = identity(clock()).inject(&request(&[]), &user(&[]), proof(b"s", 1), None, Bearer::Remove);
+    let mutations = identity(clock()).inject(&request(&[]), &user(&[]), proof(&Told::default()), None, Bearer::Remove);
     assert_eq!(value(&mutations, "kubeflow-groups"), None);
     assert!(mutations.removes().any(|name| name == "kubeflow-groups"));
 }
@@ -118,7 +122,8 @@ fn too_many_groups_are_the_named_ones_or_none_never_a_part() {
     let many: Vec<String> = (0..100).map(|index| format!("{index:0>100}")).collect();
     let mut groups: Vec<&str> = many.iter().map(String::as_str).collect();
     let told = |groups: &[&str]| {
-        let mutations = identity(clock()).inject(&request(&[]), &user(groups), proof(b"s", 1), None, Bearer::Remove);
+        let mutations =
+            identity(clock()).inject(&request(&[]), &user(groups), proof(&Told::default()), None, Bearer::Remove);
         let claims = claims(&value(&mutations, "portcullis-assertion").unwrap());
         (value(&mutations, "kubeflow-groups"), claims["groups_omitted"].as_bool().unwrap_or(false))
     };
@@ -132,8 +137,10 @@ fn too_many_groups_are_the_named_ones_or_none_never_a_part() {
 fn an_assertion_is_reused_for_half_its_life_and_never_for_another_audience_or_version() {
     let clock = clock();
     let identity = identity(clock.clone());
-    let of = |version: u64, audience: Option<&str>, groups: &[&str]| {
-        let mutations = identity.inject(&request(&[]), &user(groups), proof(b"s", version), audience, Bearer::Remove);
+    let told = [Told::default(), Told::default()];
+    let of = |version: usize, audience: Option<&str>, groups: &[&str]| {
+        let proof = proof(&told[version - 1]);
+        let mutations = identity.inject(&request(&[]), &user(groups), proof, audience, Bearer::Remove);
         value(&mutations, "portcullis-assertion").unwrap()
     };
     let first = of(1, None, &[]);
@@ -150,6 +157,42 @@ fn an_assertion_is_reused_for_half_its_life_and_never_for_another_audience_or_ve
     assert_ne!(renewed, first);
     clock.set(Timestamp::from_unix_seconds(1_700_000_000));
     assert_ne!(of(1, None, &[]), renewed, "a step back of the clock reuses nothing dated in the future");
+}
+
+#[test]
+fn what_another_key_or_configuration_told_is_not_told_again() {
+    let clock = clock();
+    let keys = AssertionKeyRing::of_a_new_key().shared();
+    let of_keys = || Identity::new(config(), keys.clone(), clock.clone());
+    let (before, told) = (of_keys(), Told::default());
+    let of = |identity: &Identity| {
+        let mutations = identity.inject(&request(&[]), &user(&["dev"]), proof(&told), None, Bearer::Remove);
+        value(&mutations, "portcullis-assertion").unwrap()
+    };
+    let first = of(&before);
+    assert!(told.has_grown() && !told.has_grown(), "it is told once");
+    assert_eq!(of(&before), first);
+    assert!(!told.has_grown());
+    let after = of_keys();
+    let second = of(&after);
+    assert_ne!(second, first, "a reload makes its own");
+    assert_eq!(of(&after), second);
+    keys.store(Arc::new(AssertionKeyRing::of_a_new_key()));
+    let third = of(&after);
+    assert_ne!(third, second, "another key signs");
+    assert_eq!(of(&after), third);
+}
+
+#[test]
+fn what_is_told_again_is_neither_signed_nor_copied() {
+    let (identity, told) = (identity(clock()), Told::default());
+    let groups: Vec<String> = (0..100).map(|number| format!("group-{number}")).collect();
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let (request, user) = (request(&[("accept", "text/html")]), user(&groups));
+    let inject = || identity.inject(&request, &user, proof(&told), None, Bearer::Remove);
+    let first = inject();
+    let taken = allocation_counter::measure(|| assert!(inject() == first));
+    assert_eq!(taken.count_total, 1, "the list of what is changed");
 }
 
 #[test]
@@ -189,7 +232,7 @@ proptest::proptest! {
         let lines: Vec<_> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let request = request(&lines);
         let mutations = if signed_in {
-            identity.inject(&request, &user(&["g"]), proof(b"s", 1), None, Bearer::Remove)
+            identity.inject(&request, &user(&["g"]), proof(&Told::default()), None, Bearer::Remove)
         } else {
             identity.strip(&request, Bearer::Remove)
         };

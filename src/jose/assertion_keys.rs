@@ -59,6 +59,7 @@ pub struct AssertionKey {
     /// Of every token that this key signs.
     header: Header,
     jwk: PublicJwk,
+    id: Arc<str>,
     published_at: Timestamp,
 }
 
@@ -97,7 +98,8 @@ impl AssertionKey {
         let jwk = PublicJwk::new(pair.public_key().as_ref()).ok_or(AssertionKeyError::NotAKey)?;
         let mut header = Header::new(jsonwebtoken::Algorithm::ES256);
         header.kid = Some(jwk.kid.clone());
-        Ok(Self { key: EncodingKey::from_ec_der(der.secret_pkcs8_der()), header, jwk, published_at })
+        let (key, id) = (EncodingKey::from_ec_der(der.secret_pkcs8_der()), jwk.kid.as_str().into());
+        Ok(Self { key, header, jwk, id, published_at })
     }
 
     /// A new random key, in PKCS#8 PEM.
@@ -125,7 +127,13 @@ impl AssertionKey {
     /// The key's name: its thumbprint (RFC 7638).
     #[must_use]
     pub fn key_id(&self) -> &str {
-        &self.jwk.kid
+        &self.id
+    }
+
+    /// The same, for whoever keeps what the key signed.
+    #[must_use]
+    pub fn shared_key_id(&self) -> Arc<str> {
+        Arc::clone(&self.id)
     }
 
     /// Since when the public part is published.

@@ -1,9 +1,12 @@
 //! What a TokenReview's answer must say before it is believed.
 
+use std::sync::Arc;
+
 use super::{claims::Claims, reviews::ReviewAnswer};
 use crate::{
     clock::Timestamp,
     principal::{BoundPod, Groups, ServiceAccount},
+    told::Told,
 };
 
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
@@ -11,9 +14,10 @@ const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 
 /// A service account whose token the API server accepted for one of our audiences. Nothing else makes this value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ReviewedServiceAccount {
-    account: ServiceAccount,
+    account: Arc<ServiceAccount>,
+    told: Arc<Told>,
     expires_at: Timestamp,
     issued_at: Option<Timestamp>,
 }
@@ -21,8 +25,26 @@ pub struct ReviewedServiceAccount {
 impl ReviewedServiceAccount {
     /// Whom the token belongs to.
     #[must_use]
-    pub const fn account(&self) -> &ServiceAccount {
+    pub fn account(&self) -> &ServiceAccount {
         &self.account
+    }
+
+    /// The same, for whoever keeps it.
+    #[must_use]
+    pub const fn shared_account(&self) -> &Arc<ServiceAccount> {
+        &self.account
+    }
+
+    /// What services were told by this token.
+    #[must_use]
+    pub const fn told(&self) -> &Arc<Told> {
+        &self.told
+    }
+
+    /// The same token as it was reviewed before, where the API server says the same of it: what services were told then may
+    /// be told again.
+    pub(super) fn after(self, before: &Self) -> Self {
+        if self == *before { Self { told: Arc::clone(&before.told), ..self } } else { self }
     }
 
     /// When the token expires (`exp`).
@@ -37,6 +59,15 @@ impl ReviewedServiceAccount {
         self.issued_at
     }
 }
+
+/// What the API server and the token say is the same.
+impl PartialEq for ReviewedServiceAccount {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.account, self.expires_at, self.issued_at) == (&other.account, other.expires_at, other.issued_at)
+    }
+}
+
+impl Eq for ReviewedServiceAccount {}
 
 /// Why an answer does not make the token good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +107,18 @@ pub(super) fn believe(
     if user.username != claims.subject || user.uid != claims.uid || user.uid.is_empty() || !pods_agree {
         return Err(Objection::AnotherUser);
     }
-    let account = ServiceAccount {
+    let account = Arc::new(ServiceAccount {
         namespace: claims.namespace.clone(),
         name: claims.name.clone(),
         uid: user.uid.clone(),
         pod,
         credential_id: said(CREDENTIAL_ID),
         groups: Groups::from_kubernetes(user.groups.iter().map(String::as_str)),
-    };
-    Ok(ReviewedServiceAccount { account, expires_at: claims.expires_at, issued_at: claims.issued_at })
+    });
+    Ok(ReviewedServiceAccount {
+        account,
+        told: Arc::default(),
+        expires_at: claims.expires_at,
+        issued_at: claims.issued_at,
+    })
 }

@@ -9,10 +9,11 @@ use crate::{
     clock::{Clock, Timestamp},
     memory::{self, BoundedCache},
     reason::Reason,
+    told::Told,
 };
 
 /// What an accepted token usually takes, in bytes.
-const USUAL_BYTES: u64 = 1024;
+const USUAL_BYTES: u64 = 2048;
 
 /// The name of a token in the caches: a keyed hash of it and of our audiences. It reveals nothing of the token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,6 +35,8 @@ pub(super) struct Verdicts {
 
 struct Accepted {
     account: Arc<ReviewedServiceAccount>,
+    /// What services were told by it, as it was weighed.
+    told_bytes: usize,
     /// By the monotonic clock.
     fresh_until: Duration,
 }
@@ -51,7 +54,8 @@ struct Weight;
 impl Weighter<TokenKey, Arc<Accepted>> for Weight {
     fn weight(&self, _: &TokenKey, accepted: &Arc<Accepted>) -> u64 {
         let account = memory::shared::<ReviewedServiceAccount>() + accepted.account.account().heap_bytes();
-        memory::entry::<TokenKey, Arc<Accepted>>(memory::shared::<Accepted>() + account)
+        let told = memory::shared::<Told>() + accepted.told_bytes;
+        memory::entry::<TokenKey, Arc<Accepted>>(memory::shared::<Accepted>() + account + told)
     }
 }
 
@@ -90,10 +94,31 @@ impl Verdicts {
     }
 
     /// Remembers an accepted token. Its life in the cache counts from when it was asked about (monotonic).
-    pub(super) fn accept(&self, key: TokenKey, account: Arc<ReviewedServiceAccount>, asked: Duration) {
+    pub(super) fn accept(
+        &self,
+        key: TokenKey,
+        account: ReviewedServiceAccount,
+        asked: Duration,
+    ) -> Arc<ReviewedServiceAccount> {
         self.refused.remove(&key);
+        let account = Arc::new(match self.accepted.peek(&key) {
+            Some(before) => account.after(&before.account),
+            None => account,
+        });
         let fresh_until = asked.saturating_add(self.accepted_life);
-        self.accepted.insert(key, Arc::new(Accepted { account, fresh_until }));
+        let told_bytes = account.told().heap_bytes();
+        self.accepted.insert(key, Arc::new(Accepted { account: Arc::clone(&account), told_bytes, fresh_until }));
+        account
+    }
+
+    /// Weighs an accepted token anew, where it is still there.
+    pub(super) fn weigh(&self, key: TokenKey) {
+        if let Some(entry) = self.accepted.peek(&key) {
+            let (account, fresh_until) = (Arc::clone(&entry.account), entry.fresh_until);
+            let told_bytes = account.told().heap_bytes();
+            // In one step: what was refused meanwhile stays so.
+            drop(self.accepted.replace(key, Arc::new(Accepted { account, told_bytes, fresh_until }), true));
+        }
     }
 
     pub(super) fn refuse(&self, key: TokenKey, reason: Reason, clock: &dyn Clock) {

@@ -169,6 +169,11 @@ impl ServiceAccountTokens {
         self.0.cached(&self.0.key(token))
     }
 
+    /// Weighs an accepted token that is kept in memory anew: what services were told by it has grown.
+    pub fn weigh(&self, token: &str) {
+        self.0.verdicts.weigh(self.0.key(token));
+    }
+
     /// Judges a bearer token.
     ///
     /// # Errors
@@ -305,8 +310,7 @@ impl Judge {
         self.reach.note_answer();
         let verdict = match answer::believe(answer, &claims, &self.config.audiences) {
             Ok(account) => {
-                let account = Arc::new(account);
-                self.verdicts.accept(key, Arc::clone(&account), started);
+                let account = self.verdicts.accept(key, account, started);
                 self.metrics.reviewed(Outcome::Accepted, took);
                 Ok(account)
             }

@@ -46,6 +46,12 @@ impl Freshness {
         Self { inner: Arc::new(Inner { providers, sessions, refreshes, strict }) }
     }
 
+    /// Whether the session counts as it is, and nothing is to be done about it now.
+    #[must_use]
+    pub fn is_fresh(&self, presented: Presented<'_>, session: &Session) -> bool {
+        self.inner.refreshes.is_fresh(presented, session) && self.inner.strict.is_fresh(presented, session)
+    }
+
     /// The session as it counts now: refreshed where its access token has ended. Where that is about to, the refresh
     /// begins and nobody waits. A session without a refresh token, or of a provider for which nothing is configured,
     /// lives by its own lifetimes. Whoever calls may give up; a refresh that has begun is completed.

@@ -70,6 +70,12 @@ impl Refreshes {
         answer.outcome().await
     }
 
+    /// Whether no refresh is due.
+    pub(super) fn is_fresh(&self, presented: Presented<'_>, session: &Session) -> bool {
+        let at = self.at.get(presented.provider);
+        at.is_none_or(|at| !due::is_due(at.config, session, self.shared.clock.now()))
+    }
+
     /// Refreshes a session whether or not that is due; `None` where its provider's are not refreshed.
     pub(super) async fn at_once(&self, presented: Presented<'_>, session: &Arc<Session>) -> Option<Outcome> {
         let at = self.at.get(presented.provider)?;

@@ -80,12 +80,21 @@ impl StrictChecks {
         Self { at, shared: Arc::new(shared), running: SessionCalls::new() }
     }
 
+    /// Whether the provider need not be asked of the session.
+    pub(super) fn is_fresh(&self, presented: Presented<'_>, session: &Session) -> bool {
+        self.at.get(presented.provider).is_none_or(|at| self.is_vouched_for(at, session))
+    }
+
+    fn is_vouched_for(&self, at: &AtProvider, session: &Session) -> bool {
+        let now = self.shared.clock.monotonic();
+        let asked_at = self.shared.vouchers.asked_at(session.handle());
+        asked_at.is_some_and(|asked_at| now.saturating_sub(asked_at) < at.config.every)
+    }
+
     /// The session, where the provider has said of it lately that it counts. `waited` says whether it was waited for.
     pub(super) async fn keep(&self, presented: Presented<'_>, session: Arc<Session>, waited: &mut bool) -> Outcome {
         let Some(at) = self.at.get(presented.provider) else { return Ok(session) };
-        let now = self.shared.clock.monotonic();
-        let asked_at = self.shared.vouchers.asked_at(session.handle());
-        if asked_at.is_some_and(|asked_at| now.saturating_sub(asked_at) < at.config.every) {
+        if self.is_vouched_for(at, &session) {
             return Ok(session);
         }
         *waited = true;

@@ -30,9 +30,9 @@ impl CookieNames {
         Self { shortest: shortest.map(|name| Finder::new(name).into_owned()).collect(), all }
     }
 
-    /// Where the first of them begins.
-    fn find(&self, text: &str) -> Option<usize> {
-        self.shortest.iter().filter_map(|name| name.find(text.as_bytes())).min()
+    /// Whether any of them stands somewhere in a text.
+    fn stand_in(&self, text: &str) -> bool {
+        self.shortest.iter().any(|name| name.find(text.as_bytes()).is_some())
     }
 
     /// Whether a pair is ours. Wider than what [`CookieHeader::values`] believes: a server that forgives the space before
@@ -95,7 +95,7 @@ impl<'a> CookieHeader<'a> {
     /// a name of ours still stands in what is left, the whole header goes.
     #[must_use]
     pub fn without(self, names: &CookieNames) -> Stripped {
-        if !self.lines().any(|line| names.find(line).is_some()) {
+        if !self.lines().any(|line| names.stand_in(line)) {
             return Stripped::Unchanged;
         }
         let mut rest = Rest::of_at_most(self.lines().map(|line| line.len() + 1).sum());
@@ -136,31 +136,25 @@ impl Rest {
         Self { text: String::with_capacity(bytes), any: false }
     }
 
-    /// Keeps the pairs of a line that are not ours.
+    /// Keeps the pairs of a line that are not ours. Each byte is looked at as often as there are names, whatever the line
+    /// repeats.
     fn add(&mut self, line: &str, names: &CookieNames) -> Result<(), Hidden> {
-        let mut rest = line;
-        while let Some(found) = names.find(rest) {
-            let (before, name) = rest.split_at_checked(found).ok_or(Hidden)?;
-            let (kept, head) = before.rsplit_once(';').map_or((None, before), |(kept, head)| (Some(kept), head));
-            let (tail, after) = name.split_once(';').map_or((name, None), |(tail, after)| (tail, Some(after)));
-            let pair = rest.get(found - head.len()..found + tail.len()).ok_or(Hidden)?;
-            if !names.are_of(pair) {
+        for pair in line.split(';') {
+            if !names.stand_in(pair) {
+                self.push(pair);
+            } else if !names.are_of(pair) {
                 return Err(Hidden);
             }
-            kept.into_iter().for_each(|kept| self.push(kept));
-            let Some(after) = after else { return Ok(()) };
-            rest = after;
         }
-        self.push(rest);
         Ok(())
     }
 
-    fn push(&mut self, pairs: &str) {
+    fn push(&mut self, pair: &str) {
         if self.any {
             self.text.push(';');
-            self.text.push_str(pairs);
+            self.text.push_str(pair);
         } else {
-            self.text.push_str(pairs.trim_start_matches(SPACE));
+            self.text.push_str(pair.trim_start_matches(SPACE));
         }
         self.any = true;
     }

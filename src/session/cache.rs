@@ -19,7 +19,9 @@ use crate::{
 };
 
 /// What an opened session usually takes, in bytes.
-const USUAL_BYTES: u64 = 1024;
+const USUAL_BYTES: u64 = 2048;
+/// More than any memory has.
+const UNBOUNDED: u64 = 1 << 50;
 /// How many records share an epoch, seen from the other side: a change makes one in so many sessions be read again.
 const EPOCHS: usize = 4096;
 
@@ -37,11 +39,16 @@ pub(super) struct OpenedSessions {
     epochs: Arc<Epochs>,
     enabled: bool,
     lifetime: Duration,
+    is_bounded: bool,
+    /// How many changes there had been when what they changed was forgotten.
+    swept_at: AtomicU64,
 }
 
 #[derive(Clone)]
 struct Entry {
     session: Arc<Session>,
+    /// What services were told by it, as it was weighed.
+    told_bytes: usize,
     epoch: Epoch,
     /// When it was read, by the clock that never steps back.
     read_at: Duration,
@@ -52,7 +59,7 @@ struct Weight;
 
 impl Weighter<CacheKey, Entry> for Weight {
     fn weight(&self, _: &CacheKey, entry: &Entry) -> u64 {
-        memory::entry::<CacheKey, Entry>(entry.session.heap_bytes())
+        memory::entry::<CacheKey, Entry>(entry.session.heap_bytes() + entry.told_bytes)
     }
 }
 
@@ -61,14 +68,17 @@ impl Weighter<CacheKey, Entry> for Weight {
 pub(super) struct Epoch(u64);
 
 impl OpenedSessions {
-    /// An empty cache, of use where and while the store tells of changes; an entry for as long as the store says at most.
-    pub(super) fn of(store: Arc<dyn SessionStore>) -> Self {
+    /// An empty cache of so many bytes, of use where and while the store tells of changes; an entry for as long as the
+    /// store says at most. Where the store is in memory anyway, every session is kept open.
+    pub(super) fn of(store: Arc<dyn SessionStore>, bytes: u64) -> Self {
         let lifetime = store.may_remember_for();
-        let epochs = Arc::new(Epochs((0..EPOCHS).map(|_| AtomicU64::new(0)).collect()));
+        let epochs = Arc::new(Epochs::default());
         let observer: Arc<dyn StoreObserver> = epochs.clone();
         let enabled = store.observe(Arc::downgrade(&observer));
-        let entries = memory::cache(memory::OPENED_SESSIONS, USUAL_BYTES, Weight);
-        Self { store, entries, epochs, enabled, lifetime }
+        let is_bounded = !store.holds_all_in_memory();
+        let entries = memory::cache(if is_bounded { bytes } else { UNBOUNDED }, USUAL_BYTES, Weight);
+        let swept_at = AtomicU64::new(0);
+        Self { store, entries, epochs, enabled, lifetime, is_bounded, swept_at }
     }
 
     /// The name under which a ticket is cached.
@@ -91,17 +101,36 @@ impl OpenedSessions {
             return None;
         }
         let is_young = now.saturating_sub(entry.read_at) < self.lifetime;
-        if is_young && self.epochs.now(entry.session.name()) == entry.epoch {
-            return Some(entry.session);
-        }
-        self.entries.remove(key);
-        None
+        (is_young && self.epochs.now(entry.session.name()) == entry.epoch).then_some(entry.session)
+    }
+
+    /// The session as it was read last, whatever it is by now.
+    pub(super) fn before(&self, key: &CacheKey) -> Option<Arc<Session>> {
+        self.entries.peek(key).map(|entry| entry.session)
     }
 
     /// Remembers a session that was read after `epoch` was taken, at `read_at`.
     pub(super) fn insert(&self, key: CacheKey, session: Arc<Session>, epoch: Epoch, read_at: Duration) {
         if self.enabled {
-            self.entries.insert(key, Entry { session, epoch, read_at });
+            let told_bytes = session.told().heap_bytes();
+            self.entries.insert(key, Entry { session, told_bytes, epoch, read_at });
+        }
+    }
+
+    /// Weighs an entry anew, where it is still there.
+    pub(super) fn weigh(&self, key: &CacheKey) {
+        if let Some(entry) = self.entries.peek(key) {
+            let told_bytes = entry.session.told().heap_bytes();
+            // In one step: what was forgotten meanwhile stays so.
+            drop(self.entries.replace(*key, Entry { told_bytes, ..entry }, true));
+        }
+    }
+
+    /// Forgets what has changed since it was read, where no bound does so.
+    pub(super) fn sweep(&self) {
+        let changes = self.epochs.changes.load(Ordering::Acquire);
+        if !self.is_bounded && self.swept_at.swap(changes, Ordering::Relaxed) != changes {
+            self.entries.retain(|_, entry| self.epochs.now(entry.session.name()) == entry.epoch);
         }
     }
 
@@ -122,7 +151,17 @@ impl fmt::Debug for OpenedSessions {
 }
 
 #[derive(Debug)]
-struct Epochs(Box<[AtomicU64]>);
+struct Epochs {
+    of: Box<[AtomicU64]>,
+    /// How many changes there were, of whatever record.
+    changes: AtomicU64,
+}
+
+impl Default for Epochs {
+    fn default() -> Self {
+        Self { of: (0..EPOCHS).map(|_| AtomicU64::new(0)).collect(), changes: AtomicU64::new(0) }
+    }
+}
 
 impl Epochs {
     fn now(&self, name: &RecordName) -> Epoch {
@@ -132,18 +171,20 @@ impl Epochs {
     #[expect(clippy::indexing_slicing, reason = "there are `EPOCHS` of them")]
     fn of(&self, name: &RecordName) -> &AtomicU64 {
         let [first, second, ..] = *name.as_bytes();
-        &self.0[usize::from(u16::from_be_bytes([first, second])) % EPOCHS]
+        &self.of[usize::from(u16::from_be_bytes([first, second])) % EPOCHS]
     }
 }
 
 impl StoreObserver for Epochs {
     fn changed(&self, name: &RecordName) {
         self.of(name).fetch_add(1, Ordering::AcqRel);
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     fn all_changed(&self) {
-        for epoch in &self.0 {
+        for epoch in &self.of {
             epoch.fetch_add(1, Ordering::AcqRel);
         }
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 }

@@ -9,4 +9,7 @@ pub struct Config {
     pub absolute_lifetime: Duration,
     /// How long it lives without being used; to the minute.
     pub idle_lifetime: Duration,
+    /// How many bytes the sessions may take that are kept open in memory. One more than fits is read from the store for
+    /// each check.
+    pub open_bytes: u64,
 }

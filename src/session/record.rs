@@ -2,7 +2,10 @@
 
 use std::{
     net::IpAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,6 +22,7 @@ use crate::{
     principal::{Email, Groups, ProviderName, User, Userid},
     secret::{KeyId, Label, RootKeyRing, SecretString, UnsealError},
     store::{CLOCK_TOLERANCE, RecordName},
+    told::Told,
 };
 
 /// The version of the messages that are sealed; a part of what they are sealed for.
@@ -83,7 +87,8 @@ pub struct NewSession {
 /// It holds no token, since it stays in memory for as long as it is used; [`super::Sessions::tokens`] reads them.
 #[derive(Debug)]
 pub struct Session {
-    user: User,
+    user: Arc<User>,
+    told: Arc<Told>,
     /// None where that cannot be told of a record from before it was kept.
     client_id: Option<String>,
     origin: String,
@@ -102,8 +107,27 @@ pub struct Session {
 impl Session {
     /// Who is signed in.
     #[must_use]
-    pub const fn user(&self) -> &User {
+    pub fn user(&self) -> &User {
         &self.user
+    }
+
+    /// The same, for whoever keeps it.
+    #[must_use]
+    pub const fn shared_user(&self) -> &Arc<User> {
+        &self.user
+    }
+
+    /// What services were told by this version of the session.
+    #[must_use]
+    pub const fn told(&self) -> &Arc<Told> {
+        &self.told
+    }
+
+    /// The same session as it was read before, where it says the same of the same person: what services were told then
+    /// may be told again.
+    pub(super) fn after(self, before: &Self) -> Self {
+        let same = self.name == before.name && self.version == before.version && self.user == before.user;
+        if same { Self { told: Arc::clone(&before.told), ..self } } else { self }
     }
 
     /// Whether this is a session of that registration.
@@ -163,12 +187,12 @@ impl Session {
         Timestamp::from_unix_millis(self.last_seen.load(Ordering::Relaxed))
     }
 
-    /// About how many bytes it takes in memory, shared as it is.
+    /// About how many bytes it takes in memory, shared as it is, without what services were [told](Self::told).
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         let client_id = self.client_id.as_deref().unwrap_or_default();
         let texts = [&self.origin, &self.source, self.handle.as_str(), client_id].map(|text| memory::block(text.len()));
-        memory::shared::<Self>() + self.user.heap_bytes() + texts.iter().sum::<usize>()
+        memory::shared::<Self>() + memory::shared::<Told>() + self.user.heap_bytes() + texts.iter().sum::<usize>()
     }
 
     /// The name of its record.
@@ -257,7 +281,8 @@ pub(super) fn begin(
     absolute_lifetime: Duration,
 ) -> (Session, Vec<u8>) {
     let session = Session {
-        user: new.user,
+        user: Arc::new(new.user),
+        told: Arc::default(),
         client_id: Some(new.client_id),
         origin: new.origin,
         created_at: now,
@@ -296,7 +321,8 @@ pub(super) fn renew(
 ) -> Result<(Session, Vec<u8>), UnsealError> {
     let before = &opened.session;
     let session = Session {
-        user: renewal.user.clone(),
+        user: Arc::new(renewal.user.clone()),
+        told: Arc::default(),
         client_id: before.client_id.clone(),
         origin: before.origin.clone(),
         created_at: before.created_at,
@@ -383,7 +409,8 @@ pub(super) fn open(
     let listing = SessionListing::open(ring, ticket.name(), listing)?;
     let tokens = read_tokens(record.tokens.ok_or(UnsealError)?);
     let session = Session {
-        user: read_user(record.user.ok_or(UnsealError)?)?,
+        user: Arc::new(read_user(record.user.ok_or(UnsealError)?)?),
+        told: Arc::default(),
         client_id: record.client_id.or_else(|| audience(&tokens.id_token)),
         origin: record.origin,
         created_at: Timestamp::from_unix_millis(record.created_at_ms),

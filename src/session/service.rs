@@ -129,7 +129,7 @@ impl Sessions {
         metrics: Metrics,
     ) -> Self {
         let Stores { sessions: store, marks, leases, .. } = stores.clone();
-        let opened = OpenedSessions::of(Arc::clone(&store));
+        let opened = OpenedSessions::of(Arc::clone(&store), config.open_bytes);
         let (absolute_lifetime, idle_lifetime) = (config.absolute_lifetime, config.idle_lifetime);
         let uses = Places::new(USES_AT_ONCE);
         Self { store, marks, leases, ring, clock, absolute_lifetime, idle_lifetime, opened, uses, metrics }
@@ -147,7 +147,11 @@ impl Sessions {
         registration: &Registration,
     ) -> Result<Arc<Session>, OpenError> {
         let session = match self.open_cached(ticket, origin, registration) {
-            Some(cached) => cached.inspect(|_| self.metrics.opened(OpenOutcome::Cached)),
+            Some(Ok(cached)) => {
+                self.use_found(&cached);
+                return Ok(cached);
+            }
+            Some(Err(error)) => Err(error),
             None => self
                 .open_stored(ticket, origin, registration)
                 .await
@@ -160,6 +164,23 @@ impl Sessions {
             Err(OpenError::Unavailable) => self.metrics.opened(OpenOutcome::Unavailable),
         }
         session
+    }
+
+    /// As [`Sessions::open`], where the session is in memory, and without counting as a use of it: nobody is waited for.
+    #[must_use]
+    pub fn find(&self, ticket: &str, origin: &str, registration: &Registration) -> Option<Arc<Session>> {
+        self.open_cached(ticket, origin, registration)?.ok()
+    }
+
+    /// Counts as a use of a session that was [found](Self::find).
+    pub fn use_found(&self, session: &Arc<Session>) {
+        self.metrics.opened(OpenOutcome::Cached);
+        self.see(session);
+    }
+
+    /// Weighs a session that is kept in memory anew: what services were [told](Session::told) by it has grown.
+    pub fn weigh(&self, ticket: &str) {
+        self.opened.weigh(&OpenedSessions::key(&self.ring.load(), ticket));
     }
 
     /// What memory says of the ticket; `None` where the store must be asked.
@@ -190,9 +211,18 @@ impl Sessions {
         let ring = self.ring.load_full();
         let ticket = Ticket::parse(&ring, text).ok_or(OpenError::NotOurs)?;
         let (epoch, read_at) = (self.opened.epoch(ticket.name()), self.clock.monotonic());
-        let (opened, _) = self.read(&ring, &ticket, origin, registration).await?;
-        let session = Arc::new(opened.session);
-        self.opened.insert(OpenedSessions::key(&ring, text), Arc::clone(&session), epoch, read_at);
+        let key = OpenedSessions::key(&ring, text);
+        let (opened, _) = self.read(&ring, &ticket, origin, registration).await.inspect_err(|error| {
+            if *error != OpenError::Unavailable {
+                self.opened.remove(&key);
+            }
+        })?;
+        let session = match self.opened.before(&key) {
+            Some(before) => opened.session.after(&before),
+            None => opened.session,
+        };
+        let session = Arc::new(session);
+        self.opened.insert(key, Arc::clone(&session), epoch, read_at);
         Ok(session)
     }
 
@@ -508,7 +538,8 @@ impl Sessions {
         }
     }
 
-    async fn sweep(&self) {
+    pub(super) async fn sweep(&self) {
+        self.opened.sweep();
         loop {
             match self.store.sweep().await {
                 Ok(deleted) => {

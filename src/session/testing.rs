@@ -6,6 +6,7 @@ use super::{AccessTokenLife, Config, Metrics, NewSession, Registration, Sessions
 pub(crate) use crate::store::testing::{now, ring};
 use crate::{
     clock::{ManualClock, Timestamp},
+    memory,
     principal::{Email, Groups, ProviderName, User, Userid},
     secret::{SecretString, SharedRootKeyRing},
     store::{self, Store},
@@ -24,7 +25,7 @@ pub(crate) fn dex() -> Registration {
 }
 
 pub(crate) fn config() -> Config {
-    Config { absolute_lifetime: ABSOLUTE, idle_lifetime: IDLE }
+    Config { absolute_lifetime: ABSOLUTE, idle_lifetime: IDLE, open_bytes: memory::OPENED_SESSIONS }
 }
 
 /// A person named `name` who begins to sign in at `began`.

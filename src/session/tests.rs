@@ -7,7 +7,7 @@ use futures::future::join_all;
 use self::watched::Watched;
 use super::{
     Config, CreateError, Metrics, OpenError, Registration, Renewal, Renewed, Sessions, Tokens,
-    testing::{ABSOLUTE, IDLE, ISSUER, ORIGIN, World, dex, new_session, now, ring},
+    testing::{ABSOLUTE, IDLE, ISSUER, ORIGIN, World, config, dex, new_session, now, ring},
     ticket::Ticket,
 };
 use crate::{
@@ -277,7 +277,7 @@ async fn a_session_that_is_used_ends_at_its_absolute_end() {
 async fn a_shortened_lifetime_holds_for_sessions_that_had_begun() {
     let world = World::in_memory();
     let ticket = world.sign_in("user").await;
-    let short = Config { absolute_lifetime: 10 * MINUTE, idle_lifetime: IDLE };
+    let short = Config { absolute_lifetime: 10 * MINUTE, ..config() };
     let sessions =
         Sessions::new(&world.stores(), Arc::clone(&world.ring), world.clock.clone(), &short, Metrics::default());
     assert!(open(&sessions, &ticket).await.is_ok());
@@ -407,7 +407,7 @@ async fn an_outcome_is_counted_once() {
     let world = World::in_memory();
     let mut registry = prometheus_client::registry::Registry::default();
     let stores = Stores::of(Arc::new(MemoryStore::new(world.clock.clone())));
-    let config = super::testing::config();
+    let config = config();
     let metrics = Metrics::register(&mut registry);
     let sessions = Sessions::new(&stores, Arc::clone(&world.ring), world.clock.clone(), &config, metrics);
     let (ticket, _): (SecretString, _) = sessions.create(new_session("user", now())).await.unwrap();
@@ -461,7 +461,10 @@ impl StoreObserver for Heard {
 }
 
 fn sessions_over(world: &World, store: Arc<Watched>) -> Sessions {
-    let config = super::testing::config();
+    sessions_with(world, store, config())
+}
+
+fn sessions_with(world: &World, store: Arc<Watched>, config: Config) -> Sessions {
     Sessions::new(&Stores::of(store), Arc::clone(&world.ring), world.clock.clone(), &config, Metrics::default())
 }
 

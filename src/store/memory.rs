@@ -101,6 +101,10 @@ impl MemoryStore {
 
 #[async_trait]
 impl SessionStore for MemoryStore {
+    fn holds_all_in_memory(&self) -> bool {
+        true
+    }
+
     async fn insert(&self, record: NewRecord) -> Result<Inserted, StoreError> {
         Ok(self.step(|state, now| state.insert(record, now)))
     }

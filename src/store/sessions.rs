@@ -47,6 +47,12 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         Duration::MAX
     }
 
+    /// Whether the store itself holds every session in this process' memory, outside of all bounds: then whoever remembers
+    /// what it read needs none either, since there are never more than the store has.
+    fn holds_all_in_memory(&self) -> bool {
+        false
+    }
+
     /// Stores a new session, unless a mark of [`end_all`](Self::end_all) refuses it.
     async fn insert(&self, record: NewRecord) -> Result<Inserted, StoreError>;
 

@@ -16,9 +16,10 @@ use crate::{
     assembly::{Assembly, Keyrings, Metrics, Outside},
     check::{Checked, Checker},
     clock::{Clock, ManualClock, SharedClock, Timestamp},
-    config,
+    config::{self, Settings},
     http_client::{HttpError, OutboundHttp, SharedHttp},
     jose::AssertionKeyRing,
+    kubernetes::{ReviewAnswer, ReviewError, ReviewedUser, Reviews},
     oidc::tests::support::CountingStore,
     principal::{Email, Groups, ProviderName, User, Userid},
     providers::Outbound,
@@ -97,16 +98,41 @@ impl Fixture {
         Self::with_faults(Arc::new(Discovery), Arc::clone(panicking)).await
     }
 
+    /// Sessions that are kept open take so many bytes at most.
+    pub(super) async fn with_open_bytes(bytes: u64) -> Self {
+        Self::of(Arc::new(Discovery), Arc::default(), CONFIGURATION, |settings| settings.sessions.open_bytes = bytes)
+            .await
+    }
+
+    /// With ServiceAccount tokens, of which every one is accepted.
+    pub(super) async fn with_accounts() -> Self {
+        let accounts = format!(
+            "{CONFIGURATION}service_accounts: {{audiences: [portcullis.test], issuers: ['{CLUSTER}'], verify_signatures: false}}\n"
+        );
+        Self::of(Arc::new(Discovery), Arc::default(), &accounts, |_| {}).await
+    }
+
     async fn with_faults(http: SharedHttp, panicking: Arc<Panicking>) -> Self {
+        Self::of(http, panicking, CONFIGURATION, |_| {}).await
+    }
+
+    async fn of(
+        http: SharedHttp,
+        panicking: Arc<Panicking>,
+        configuration: &str,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let clock = ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000));
         let shared: SharedClock = Arc::new(Faulty(clock.clone(), panicking));
         let store = CountingStore::new(shared.clone());
-        let mut settings = config::of_text(CONFIGURATION).unwrap();
+        let mut settings = config::of_text(configuration).unwrap();
+        change(&mut settings);
         settings.providers[0].outbound = Outbound::Given(http);
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let keyrings = keyrings(&shared);
-        let outside = Outside { stores: Some(Stores::of(store.clone())), ..Outside::configured(shared) };
+        let (stores, reviews) = (Some(Stores::of(store.clone())), Some(Arc::new(Credulous) as Arc<dyn Reviews>));
+        let outside = Outside { stores, reviews, ..Outside::configured(shared) };
         let assembly = Assembly::build(&settings, &keyrings, metrics, outside).await.unwrap();
         let sessions = assembly.administered().sessions.load_full();
         Self { checker: assembly.checker().load_full(), sessions, store, registry, clock }
@@ -121,13 +147,17 @@ impl Fixture {
 
     /// The cookie header of somebody who is signed in.
     pub(super) async fn sign_in(&self, groups: &[&str]) -> String {
+        self.sign_in_as("42", groups).await
+    }
+
+    pub(super) async fn sign_in_as(&self, subject: &str, groups: &[&str]) -> String {
         let (ticket, _) = self
             .sessions
             .create(NewSession {
                 user: User {
                     provider: ProviderName::parse("idp").unwrap(),
                     issuer: ISSUER.into(),
-                    subject: "42".into(),
+                    subject: subject.into(),
                     userid: Userid::parse("user@example.com").unwrap(),
                     email: Email::parse("user@example.com").ok(),
                     groups: Groups::from_provider(groups.iter().copied()),
@@ -151,6 +181,10 @@ impl Fixture {
         format!("__Host-portcullis={}", ticket.expose())
     }
 
+    pub(super) async fn check_raw(&self, raw: RawRequest) -> Checked {
+        self.checker.check(raw, None).await
+    }
+
     pub(super) async fn check(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Checked {
         self.check_at("kf.example.com", method, path, headers).await
     }
@@ -164,7 +198,7 @@ impl Fixture {
     }
 }
 
-fn raw(host: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> RawRequest {
+pub(super) fn raw(host: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> RawRequest {
     let mut lines: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     lines.push(("x-request-id".into(), "request-1".into()));
     RawRequest {
@@ -179,6 +213,35 @@ fn raw(host: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> RawReq
 fn keyrings(clock: &SharedClock) -> Keyrings {
     let root = RootKeyRing::new(&[SecretBytes::new(random_bytes::<32>().to_vec())]).unwrap();
     Keyrings::given(root, AssertionKeyRing::of_a_new_key(), clock)
+}
+
+/// The issuer of the tokens that [`Credulous`] accepts.
+pub(super) const CLUSTER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// An API server that accepts every token.
+#[derive(Debug)]
+struct Credulous;
+
+#[async_trait]
+impl Reviews for Credulous {
+    async fn review_token(&self, token: &SecretString, audiences: &[String]) -> Result<ReviewAnswer, ReviewError> {
+        let claims = crate::jose::peek(token.expose()).unwrap();
+        let user = ReviewedUser {
+            username: claims.subject().unwrap().to_owned(),
+            uid: "uid".into(),
+            groups: vec!["system:serviceaccounts".into(), "system:authenticated".into()],
+            ..ReviewedUser::default()
+        };
+        Ok(ReviewAnswer { authenticated: true, audiences: audiences.to_vec(), user })
+    }
+
+    async fn jwks(&self) -> Result<Bytes, ReviewError> {
+        Err(ReviewError::NotFound)
+    }
+
+    fn own_token(&self) -> Option<SecretString> {
+        None
+    }
 }
 
 /// A provider that can be discovered and does nothing else.

@@ -52,8 +52,11 @@ fn replica(
     keys: &SharedRootKeyRing,
     clock: &Arc<ManualClock>,
 ) -> (Arc<Sessions>, Oidc) {
-    let session_config =
-        session::Config { absolute_lifetime: Duration::from_hours(24), idle_lifetime: Duration::from_hours(8) };
+    let session_config = session::Config {
+        absolute_lifetime: Duration::from_hours(24),
+        idle_lifetime: Duration::from_hours(8),
+        open_bytes: 1 << 20,
+    };
     let metrics = session::Metrics::default();
     let sessions = Sessions::new(&Stores::of(store.clone()), keys.clone(), clock.clone(), &session_config, metrics);
     let sessions = Arc::new(sessions);

@@ -25,6 +25,7 @@ pub(super) struct Watched {
     calls: AtomicUsize,
     down: AtomicBool,
     deaf: AtomicBool,
+    in_memory: AtomicBool,
 }
 
 impl Watched {
@@ -37,6 +38,7 @@ impl Watched {
             calls: AtomicUsize::new(0),
             down: AtomicBool::new(false),
             deaf: AtomicBool::new(false),
+            in_memory: AtomicBool::new(false),
         })
     }
 
@@ -53,6 +55,11 @@ impl Watched {
     /// Whether changes are heard of from now on.
     pub(super) fn set_deaf(&self, deaf: bool) {
         self.deaf.store(deaf, Ordering::SeqCst);
+    }
+
+    /// From now on it says that it holds all in memory.
+    pub(super) fn say_in_memory(&self) {
+        self.in_memory.store(true, Ordering::SeqCst);
     }
 
     fn store(&self) -> Result<&dyn Store, StoreError> {
@@ -111,6 +118,10 @@ impl SessionStore for Watched {
 
     async fn sweep(&self) -> Result<usize, StoreError> {
         self.store()?.sweep().await
+    }
+
+    fn holds_all_in_memory(&self) -> bool {
+        self.in_memory.load(Ordering::SeqCst)
     }
 
     fn observe(&self, observer: Weak<dyn StoreObserver>) -> bool {
