@@ -4,6 +4,7 @@ mod accept;
 mod administration;
 mod connection;
 mod drain;
+mod gathering;
 mod grpc;
 mod limits;
 mod places;
@@ -12,6 +13,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod workers;
 
 use std::{path::Path, sync::Arc};
 
@@ -28,6 +30,7 @@ use self::{
     limits::AllLimits,
     reload::{Failures, Reloader},
     serve::Server,
+    workers::Workers,
 };
 use crate::{
     assembly::{self, AssembleError, Assembly, Keyrings, Outside},
@@ -122,7 +125,8 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
     let http_stop = CancellationToken::new();
 
     let limits = AllLimits::of_this_process();
-    let check = Server::grpc(check, grpc::routes(authorization, &health), limits.check).counted(&connections);
+    let check = Server::grpc(check, grpc::routes(authorization, &health), limits.check);
+    let check = check.on(Workers::start()?).counted(&connections);
     let check = tokio::spawn(check.run(check_stop.clone()));
     let published = Server::http(
         published,

@@ -111,9 +111,9 @@ impl Listener {
                 // An answer is one small write: it must not wait for the acknowledgement of another. That cannot be set
                 // where the peer has gone already, which shows when it is read.
                 let _ = stream.set_nodelay(true);
-                Stream::Tcp(stream)
+                Unattached::Tcp(stream.into_std()?)
             }
-            Socket::Unix { listener, .. } => Stream::Unix(listener.accept().await?.0),
+            Socket::Unix { listener, .. } => Unattached::Unix(listener.accept().await?.0.into_std()?),
         };
         Ok(Accepted { listener: self.name, stream, tls: self.tls.clone() })
     }
@@ -141,16 +141,39 @@ fn bind_unix(path: &Path, mode: u32) -> Result<Socket, String> {
 /// A connection that was accepted and not yet spoken to.
 pub(super) struct Accepted {
     listener: &'static str,
-    stream: Stream,
+    stream: Unattached,
     tls: Option<SharedTls>,
+}
+
+/// A connection that no runtime waits for yet: another one than that which accepts may serve it.
+enum Unattached {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Unattached {
+    /// A connection of the runtime that this is called on.
+    fn attached(self) -> io::Result<Stream> {
+        Ok(match self {
+            Self::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream)?),
+            Self::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)?),
+        })
+    }
 }
 
 impl Accepted {
     /// Shakes hands, where there is TLS, and admits the caller. Nothing where that fails, which is logged. With the
-    /// connection comes what says that its certificate or its caller is no longer in force. Who calls this sets the
-    /// deadline.
+    /// connection comes what says that its certificate or its caller is no longer in force. The connection is then one
+    /// of the runtime that this is called on; who calls this sets the deadline.
     pub(super) async fn handshake(self) -> Option<(Stream, Option<CancellationToken>)> {
         let Self { listener, stream, tls } = self;
+        let stream = match stream.attached() {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(listener, %error, "a connection could not be served");
+                return None;
+            }
+        };
         let (tcp, tls) = match (stream, tls) {
             (Stream::Tcp(tcp), Some(tls)) => (tcp, tls.load_full()),
             (stream, _) => return Some((stream, None)),
@@ -176,9 +199,6 @@ impl Accepted {
 }
 
 /// One kind of connection for all listeners.
-///
-/// It does not report vectored writes: HTTP/2 would then chain each answer's data behind its header in a `writev` of its
-/// own, which costs more than to copy it.
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),

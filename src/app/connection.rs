@@ -23,6 +23,7 @@ use tower::{Service, ServiceExt as _};
 
 use super::{
     accept::Stream,
+    gathering::Gathering,
     places::{Cause, Place, Turn},
 };
 use crate::panics::{Panicked, caught};
@@ -80,7 +81,7 @@ pub(super) async fn serve<S, B>(
     B::Error: Into<BoxError>,
 {
     let service = service_fn(move |request| answer(answers.clone(), request, place.turn()));
-    let mut connection = std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut connection = std::pin::pin!(protocol.serve_connection(TokioIo::new(Gathering::new(stream)), service));
     let mut timer = first;
     let mut ends = std::pin::pin!(ends);
     let (mut closing, mut ended, mut crowded) = (false, false, false);

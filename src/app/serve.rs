@@ -19,6 +19,7 @@ use super::{
     connection::{self, Answers, BoxError, Patience, Said},
     limits::Limits,
     places::{Cause, Metrics, Places},
+    workers::Workers,
 };
 use crate::panics::caught;
 
@@ -44,13 +45,15 @@ pub(super) struct Server<S, B> {
     protocol: Builder<TokioExecutor>,
     limits: Limits,
     metrics: Metrics,
+    workers: Option<Workers>,
 }
 
 impl Server<Routes, tonic::body::Body> {
     /// gRPC: HTTP/2 alone.
     pub(super) fn grpc(listener: Listener, routes: Routes, limits: Limits) -> Self {
         let (protocol, service) = (protocol(limits).http2_only(), routes.prepare());
-        Self { listener, service, panicked: internal, admit: anybody, protocol, limits, metrics: Metrics::default() }
+        let metrics = Metrics::default();
+        Self { listener, service, panicked: internal, admit: anybody, protocol, limits, metrics, workers: None }
     }
 
     /// Only whom `admit` admits.
@@ -63,7 +66,8 @@ impl Server<Router, axum::body::Body> {
     /// HTTP/1.1 and HTTP/2.
     pub(super) fn http(listener: Listener, router: Router, limits: Limits) -> Self {
         let (protocol, metrics) = (protocol(limits), Metrics::default());
-        Self { listener, service: router, panicked: internal_error, admit: anybody, protocol, limits, metrics }
+        let service = router;
+        Self { listener, service, panicked: internal_error, admit: anybody, protocol, limits, metrics, workers: None }
     }
 }
 
@@ -116,10 +120,15 @@ where
         Self { metrics: metrics.clone(), ..self }
     }
 
+    /// Serves each connection on one of `workers`, and not on the runtime that accepts it.
+    pub(super) fn on(self, workers: Workers) -> Self {
+        Self { workers: Some(workers), ..self }
+    }
+
     /// Serves until `stop`, then closes the listener, tells every connection to finish (HTTP/2: two GOAWAYs, so that
     /// nothing on its way is lost), and ends when all have.
     pub(super) async fn run(self, stop: CancellationToken) {
-        let Self { listener, service, panicked, admit, protocol, limits, metrics } = self;
+        let Self { listener, service, panicked, admit, protocol, limits, metrics, workers } = self;
         let connections = Connections {
             places: Places::new(listener.name(), limits.unfinished, limits.finished, limits.strangers, metrics),
             tasks: TaskTracker::new(),
@@ -128,6 +137,7 @@ where
             admit,
             patience: limits.patience,
             stop: stop.clone(),
+            workers,
         };
         while caught(connections.accept(&listener)).await.is_err() {
             sleep(ACCEPT_PAUSE).await;
@@ -149,6 +159,7 @@ struct Connections<S, B> {
     admit: Admit,
     patience: Patience,
     stop: CancellationToken,
+    workers: Option<Workers>,
 }
 
 impl<S, B> Connections<S, B>
@@ -196,7 +207,8 @@ where
         let place = self.places.take();
         let (protocol, answers) = (Arc::clone(&self.protocol), self.answers.clone());
         let (admit, patience, stop) = (self.admit, self.patience, self.stop.clone());
-        self.tasks.spawn(async move {
+        let worker = self.workers.as_ref().and_then(Workers::next);
+        let served = async move {
             let mut first = Box::pin(sleep(patience.first_request));
             let greeted = tokio::select! {
                 () = place.gives_way() => None,
@@ -219,7 +231,11 @@ where
             };
             let answers = Answers { extensions, ..answers };
             connection::serve(&protocol, stream, answers, &place, first, patience, ends).await;
-        });
+        };
+        match worker {
+            Some(worker) => self.tasks.spawn_on(served, worker),
+            None => self.tasks.spawn(served),
+        };
     }
 }
 

@@ -28,6 +28,7 @@ use super::{
     limits::Limits,
     serve::Server,
     tls::SharedTls,
+    workers::Workers,
 };
 use crate::config::Bind;
 
@@ -70,7 +71,8 @@ impl Running {
         let service = Gated { arrived: Arc::new(Semaphore::new(0)), may_answer: Arc::new(Semaphore::new(0)) };
         let (health, stop) = (Health::new(), CancellationToken::new());
         let routes = grpc::routes(AuthorizationServer::new(service.clone()), &health);
-        let task = tokio::spawn(Server::grpc(listener, routes, Limits::CHECK).run(stop.clone()));
+        let server = Server::grpc(listener, routes, Limits::CHECK).on(Workers::start().unwrap());
+        let task = tokio::spawn(server.run(stop.clone()));
         Self { address, service, health, stop, task }
     }
 

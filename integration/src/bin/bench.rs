@@ -1,6 +1,7 @@
 //! `make bench`: what a check costs. Fails where a goal is missed by more than the noise.
 //!
-//! `bench null-server ADDRESS` is the yardstick; `bench smoke` shows that everything works, and measures nothing.
+//! `bench kinds` measures the kinds of checks alone, and writes nothing. `bench null-server ADDRESS` is the yardstick;
+//! `bench smoke` shows that everything works, and measures nothing.
 #![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
 
 use std::process::ExitCode;
@@ -23,8 +24,9 @@ fn main() -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         [] => run(Plan::full(program)),
+        ["kinds"] => run_kinds(Plan::full(program)),
         ["smoke"] => run(Plan::smoke(program)),
-        _ => bail!("usage: bench [smoke | {} ADDRESS]", null_server::ARGUMENT),
+        _ => bail!("usage: bench [kinds | smoke | {} ADDRESS]", null_server::ARGUMENT),
     }
 }
 
@@ -36,12 +38,23 @@ async fn run(plan: Plan) -> Result<ExitCode> {
     let smoke = tempfile::tempdir()?;
     let folder = if is_smoke { smoke.path().to_owned() } else { project::root().join(FOLDER) };
     results.write(&folder)?;
+    say(&format!("wrote {}", folder.display()));
+    Ok(judged(&results, is_smoke))
+}
+
+#[tokio::main]
+async fn run_kinds(plan: Plan) -> Result<ExitCode> {
+    say("starting");
+    let results = Box::pin(Results::measure_kinds(plan, say)).await?;
+    Ok(judged(&results, false))
+}
+
+/// Tells each goal, and fails where one is missed, unless the figures say nothing.
+fn judged(results: &Results, is_smoke: bool) -> ExitCode {
     for goal in results.goals() {
         println!("{}", goal_line(goal));
     }
-    say(&format!("wrote {}", folder.display()));
-    let is_missed = !is_smoke && results.goals().any(Goal::is_missed);
-    Ok(if is_missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if !is_smoke && results.goals().any(Goal::is_missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Says what is going on, and since when.
