@@ -25,8 +25,8 @@ const UNBOUNDED: u64 = 1 << 50;
 /// How many records share an epoch, seen from the other side: a change makes one in so many sessions be read again.
 const EPOCHS: usize = 4096;
 
-/// The cached session's name: a keyed hash of the whole ticket.
-pub(super) type CacheKey = [u8; 32];
+/// The cached session's name: a keyed hash of the whole ticket, as much of it as nobody guesses.
+pub(super) type CacheKey = [u8; 16];
 
 /// Opened sessions by a keyed hash of their whole ticket.
 ///
@@ -48,10 +48,10 @@ pub(super) struct OpenedSessions {
 struct Entry {
     session: Arc<Session>,
     /// What services were told by it, as it was weighed.
-    told_bytes: usize,
+    told_bytes: u32,
     epoch: Epoch,
-    /// When it was read, by the clock that never steps back.
-    read_at: Duration,
+    /// When it was read, by the clock that never steps back, in milliseconds.
+    read_at: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -59,7 +59,7 @@ struct Weight;
 
 impl Weighter<CacheKey, Entry> for Weight {
     fn weight(&self, _: &CacheKey, entry: &Entry) -> u64 {
-        memory::entry::<CacheKey, Entry>(entry.session.heap_bytes() + entry.told_bytes)
+        memory::entry::<CacheKey, Entry>(entry.session.heap_bytes() + entry.told_bytes as usize)
     }
 }
 
@@ -82,10 +82,13 @@ impl OpenedSessions {
     }
 
     /// The name under which a ticket is cached.
-    #[expect(clippy::expect_used, reason = "the sealing key is in its own ring")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the sealing key is in its own ring, and a MAC is longer than its beginning"
+    )]
     pub(super) fn key(ring: &RootKeyRing, ticket: &str) -> CacheKey {
-        ring.mac(ring.sealing_key(), Label::TokenCache, &[b"session", ticket.as_bytes()])
-            .expect("the sealing key is in its own ring")
+        let mac = ring.mac(ring.sealing_key(), Label::TokenCache, &[b"session", ticket.as_bytes()]);
+        *mac.expect("the sealing key is in its own ring").first_chunk().expect("a MAC has 32 bytes")
     }
 
     /// The epoch of a record. To be taken before the record is read.
@@ -100,7 +103,7 @@ impl OpenedSessions {
         if !self.store.tells_of_changes() {
             return None;
         }
-        let is_young = now.saturating_sub(entry.read_at) < self.lifetime;
+        let is_young = now.saturating_sub(Duration::from_millis(entry.read_at)) < self.lifetime;
         (is_young && self.epochs.now(entry.session.name()) == entry.epoch).then_some(entry.session)
     }
 
@@ -112,7 +115,8 @@ impl OpenedSessions {
     /// Remembers a session that was read after `epoch` was taken, at `read_at`.
     pub(super) fn insert(&self, key: CacheKey, session: Arc<Session>, epoch: Epoch, read_at: Duration) {
         if self.enabled {
-            let told_bytes = session.told().heap_bytes();
+            let told_bytes = told_bytes(&session);
+            let read_at = u64::try_from(read_at.as_millis()).unwrap_or(u64::MAX);
             self.entries.insert(key, Entry { session, told_bytes, epoch, read_at });
         }
     }
@@ -120,7 +124,7 @@ impl OpenedSessions {
     /// Weighs an entry anew, where it is still there.
     pub(super) fn weigh(&self, key: &CacheKey) {
         if let Some(entry) = self.entries.peek(key) {
-            let told_bytes = entry.session.told().heap_bytes();
+            let told_bytes = told_bytes(&entry.session);
             // In one step: what was forgotten meanwhile stays so.
             drop(self.entries.replace(*key, Entry { told_bytes, ..entry }, true));
         }
@@ -148,6 +152,10 @@ impl fmt::Debug for OpenedSessions {
             .field("enabled", &self.enabled)
             .finish_non_exhaustive()
     }
+}
+
+fn told_bytes(session: &Session) -> u32 {
+    u32::try_from(session.told().heap_bytes()).unwrap_or(u32::MAX)
 }
 
 #[derive(Debug)]

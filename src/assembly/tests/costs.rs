@@ -9,7 +9,11 @@ use super::{
     fixture::{CLUSTER, raw},
     *,
 };
-use crate::{memory, request::RawRequest, secret::encode};
+use crate::{
+    memory,
+    request::RawRequest,
+    secret::{decode, encode},
+};
 
 /// The most allocations of a check, from the request to its decision and its record.
 const SESSION_ALLOCATIONS: u64 = 66;
@@ -94,6 +98,29 @@ async fn round(fixture: &Fixture, cookies: &[String]) -> HashSet<String> {
         assertions.insert(assertion(&checked));
     }
     assertions
+}
+
+/// How many bytes stay taken of what is done.
+fn kept(runtime: &Runtime, done: impl Future) -> i64 {
+    measure(|| drop(runtime.block_on(done))).bytes_current
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "who changes a session wants the figures")]
+fn a_session_that_is_kept_open_takes_at_most_a_kibibyte_beside_its_claims() {
+    const SESSIONS: usize = 1000;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let fixture = runtime.block_on(Fixture::with_open_bytes(memory::OPENED_SESSIONS));
+    let mut cookies = Vec::new();
+    for number in 0..SESSIONS {
+        cookies.push(runtime.block_on(fixture.sign_in_as(&number.to_string(), &["dev", "ops"])));
+    }
+    let first = assertion(&runtime.block_on(fixture.check("GET", "/", &[("cookie", &cookies[0])])));
+    // What is known of the person, and that signed.
+    let claims = decode(first.split('.').nth(1).unwrap()).unwrap().len() + first.len();
+    let bytes = usize::try_from(kept(&runtime, round(&fixture, &cookies[1..]))).unwrap() / (SESSIONS - 1);
+    println!("bytes of a session that is kept open: {bytes}, of which {claims} are claims");
+    assert!(bytes <= claims + 1024, "{bytes} bytes, {claims} of them claims");
 }
 
 /// As many sessions as the memory for them is meant for, scaled down with that memory.
