@@ -6,6 +6,7 @@
 //! one provider. It names the issuer and the client that it came of, and counts while the provider's name stands for
 //! them. What lists of sessions need stands beside it as the **listing**, sealed under the server's key alone.
 
+mod belonging;
 mod cache;
 mod config;
 mod metrics;

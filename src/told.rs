@@ -19,13 +19,14 @@ const MOST: usize = 16;
 /// What is told by one credential, in the state that it is in. A credential that says something else has another one.
 #[derive(Default)]
 pub struct Told {
-    statements: ArcSwapOption<Vec<Arc<Statement>>>,
+    /// The latest statement.
+    latest: ArcSwapOption<Statement>,
     bytes: AtomicUsize,
     grew: AtomicBool,
 }
 
 /// The headers about a principal, but the method's.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Statement {
     /// The name that services know the principal by.
     pub userid: Option<HeaderText>,
@@ -39,6 +40,8 @@ pub struct Statement {
     pub issued_at: Timestamp,
     /// Until when it is told again.
     pub fresh_until: Timestamp,
+    /// The one for another audience that is kept beside it, and so on.
+    pub beside: Option<Arc<Statement>>,
 }
 
 /// What a statement depends on, beside the credential and the time.
@@ -93,24 +96,26 @@ impl Told {
     /// The statement that is wanted, where it was made already.
     #[must_use]
     pub fn find(&self, wanted: Wanted<'_>) -> Option<Arc<Statement>> {
-        let statements = self.statements.load();
-        statements.as_ref()?.iter().find(|statement| wanted.is(statement)).map(Arc::clone)
+        let latest = self.latest.load();
+        Statement::all_from(latest.as_ref()).find(|statement| wanted.is(statement)).map(Arc::clone)
     }
 
     /// Keeps a statement that was made for what is wanted, beside those for other audiences.
-    pub fn keep(&self, statement: &Arc<Statement>, wanted: Wanted<'_>) {
-        let before = self.statements.load();
-        let others = before.iter().flat_map(|statements| statements.iter());
-        let others = others.filter(|other| !wanted.is(other) && wanted.may_be_told(other)).take(MOST - 1);
-        let mut statements: Vec<_> = [statement].into_iter().chain(others).map(Arc::clone).collect();
-        statements.shrink_to_fit();
-        let heap = |statement: &Arc<Statement>| memory::shared::<Statement>() + statement.heap_bytes();
-        let bytes = statements.iter().map(heap).sum::<usize>()
-            + memory::block(statements.capacity() * size_of::<Arc<Statement>>())
-            + memory::shared::<Vec<Arc<Statement>>>();
-        self.statements.store(Some(Arc::new(statements)));
+    pub fn keep(&self, statement: Statement, wanted: Wanted<'_>) -> Arc<Statement> {
+        let before = self.latest.load();
+        let others = Statement::all_from(before.as_ref());
+        let others: Vec<_> =
+            others.filter(|other| !wanted.is(other) && wanted.may_be_told(other)).take(MOST - 1).collect();
+        let beside = others
+            .into_iter()
+            .rev()
+            .fold(None, |beside, other| Some(Arc::new(Statement { beside, ..Statement::clone(other) })));
+        let latest = Arc::new(Statement { beside, ..statement });
+        let bytes = Statement::all_from(Some(&latest)).map(|statement| statement.heap_bytes()).sum();
+        self.latest.store(Some(Arc::clone(&latest)));
         self.bytes.store(bytes, Ordering::Relaxed);
         self.grew.store(true, Ordering::Release);
+        latest
     }
 
     /// How many bytes the statements take in memory.
@@ -127,10 +132,15 @@ impl Told {
 }
 
 impl Statement {
+    /// This one and those that are kept beside it.
+    fn all_from(latest: Option<&Arc<Self>>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(latest, |statement| statement.beside.as_ref())
+    }
+
     fn heap_bytes(&self) -> usize {
         let headers = [&self.userid, &self.groups, &self.assertion].into_iter().flatten();
         let audience = self.terms.audience.as_ref().map_or(0, |audience| memory::block(audience.len()));
-        headers.map(HeaderText::heap_bytes).sum::<usize>() + audience
+        memory::shared::<Self>() + headers.map(HeaderText::heap_bytes).sum::<usize>() + audience
     }
 }
 

@@ -91,7 +91,7 @@ impl Assertions {
         }
         let groups = groups();
         let text = |text: &str| HeaderText::parse_shared(text).ok();
-        let statement = Arc::new(Statement {
+        let statement = Statement {
             userid: text(&principal.userid()),
             groups: groups.as_deref().and_then(|groups| text(&join(groups))),
             assertion: self.sign(&ring, principal, proof.method, audience, groups.as_deref(), now),
@@ -103,11 +103,9 @@ impl Assertions {
             },
             issued_at: now,
             fresh_until: now.plus(self.config.lifetime / 2),
-        });
-        if statement.assertion.is_some() {
-            proof.told.keep(&statement, wanted);
-        }
-        statement
+            beside: None,
+        };
+        if statement.assertion.is_some() { proof.told.keep(statement, wanted) } else { Arc::new(statement) }
     }
 
     fn sign(

@@ -184,6 +184,24 @@ fn what_another_key_or_configuration_told_is_not_told_again() {
 }
 
 #[test]
+fn audiences_that_take_turns_are_each_signed_for_once_up_to_a_number() {
+    let (identity, told) = (identity(clock()), Told::default());
+    let round = |audiences: usize| -> Vec<String> {
+        let told_to = |audience: usize| {
+            let (proof, audience) = (proof(&told), format!("audience-{audience}"));
+            let mutations = identity.inject(&request(&[]), &user(&[]), proof, Some(&audience), Bearer::Remove);
+            value(&mutations, "portcullis-assertion").unwrap()
+        };
+        (0..audiences).map(told_to).collect()
+    };
+    let first = round(16);
+    let bytes = told.heap_bytes();
+    assert_eq!(round(16), first);
+    assert!(round(40)[..16] == first && round(16) != first, "the sixteen that were signed last are kept");
+    assert!(told.heap_bytes() <= bytes + bytes / 16, "{} bytes, and {bytes} before", told.heap_bytes());
+}
+
+#[test]
 fn what_is_told_again_is_neither_signed_nor_copied() {
     let (identity, told) = (identity(clock()), Told::default());
     let groups: Vec<String> = (0..100).map(|number| format!("group-{number}")).collect();

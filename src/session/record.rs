@@ -12,6 +12,7 @@ use std::{
 use prost::Message as _;
 
 use super::{
+    belonging::{Belonging, Belongings},
     registration::Registration,
     ticket::{Handle, Ticket},
     wire,
@@ -89,9 +90,7 @@ pub struct NewSession {
 pub struct Session {
     user: Arc<User>,
     told: Arc<Told>,
-    /// None where that cannot be told of a record from before it was kept.
-    client_id: Option<String>,
-    origin: String,
+    belonging: Arc<Belonging>,
     created_at: Timestamp,
     expires_at: Timestamp,
     version: u64,
@@ -123,8 +122,15 @@ impl Session {
         &self.told
     }
 
+    /// The same session, which holds what others have in common with it only once.
+    #[must_use]
+    pub(super) fn sharing(self, with: &Belongings) -> Self {
+        Self { belonging: with.shared(self.belonging), ..self }
+    }
+
     /// The same session as it was read before, where it says the same of the same person: what services were told then
     /// may be told again.
+    #[must_use]
     pub(super) fn after(self, before: &Self) -> Self {
         let same = self.name == before.name && self.version == before.version && self.user == before.user;
         if same { Self { told: Arc::clone(&before.told), ..self } } else { self }
@@ -133,16 +139,18 @@ impl Session {
     /// Whether this is a session of that registration.
     #[must_use]
     pub fn is_of(&self, registration: &Registration) -> bool {
-        let Registration { provider, issuer, client_id } = registration;
-        self.user.provider == *provider
-            && self.user.issuer == *issuer
-            && self.client_id.as_ref().is_none_or(|own| own == client_id)
+        self.belonging.is_of(registration)
     }
 
     /// The origin that the session is for.
     #[must_use]
     pub fn origin(&self) -> &str {
-        &self.origin
+        &self.belonging.origin
+    }
+
+    /// The provider's name, by which the session is found.
+    pub(super) fn provider(&self) -> &ProviderName {
+        &self.belonging.provider
     }
 
     /// When the person signed in.
@@ -190,9 +198,14 @@ impl Session {
     /// About how many bytes it takes in memory, shared as it is, without what services were [told](Self::told).
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let client_id = self.client_id.as_deref().unwrap_or_default();
-        let texts = [&self.origin, &self.source, self.handle.as_str(), client_id].map(|text| memory::block(text.len()));
-        memory::shared::<Self>() + memory::shared::<Told>() + self.user.heap_bytes() + texts.iter().sum::<usize>()
+        let texts = [&self.source, self.handle.as_str()].map(|text| memory::block(text.len()));
+        // As if nobody else had it.
+        let belonging = self.belonging.heap_bytes();
+        belonging
+            + memory::shared::<Self>()
+            + memory::shared::<Told>()
+            + self.user.heap_bytes()
+            + texts.iter().sum::<usize>()
     }
 
     /// The name of its record.
@@ -281,10 +294,14 @@ pub(super) fn begin(
     absolute_lifetime: Duration,
 ) -> (Session, Vec<u8>) {
     let session = Session {
+        belonging: Arc::new(Belonging {
+            origin: new.origin,
+            provider: new.user.provider.clone(),
+            issuer: new.user.issuer.clone(),
+            client_id: Some(new.client_id),
+        }),
         user: Arc::new(new.user),
         told: Arc::default(),
-        client_id: Some(new.client_id),
-        origin: new.origin,
         created_at: now,
         expires_at: now.plus(absolute_lifetime),
         version: 1,
@@ -323,8 +340,11 @@ pub(super) fn renew(
     let session = Session {
         user: Arc::new(renewal.user.clone()),
         told: Arc::default(),
-        client_id: before.client_id.clone(),
-        origin: before.origin.clone(),
+        belonging: Arc::new(Belonging {
+            provider: renewal.user.provider.clone(),
+            issuer: renewal.user.issuer.clone(),
+            ..Belonging::clone(&before.belonging)
+        }),
         created_at: before.created_at,
         expires_at: before.expires_at,
         version: before.version.saturating_add(1),
@@ -364,7 +384,7 @@ fn seal(
             groups: session.user.groups.names().iter().map(|group| group.as_str().to_owned()).collect(),
             groups_dropped: session.user.groups.dropped() as u64,
         }),
-        origin: session.origin.clone(),
+        origin: session.origin().to_owned(),
         created_at_ms: session.created_at.as_unix_millis(),
         expires_at_ms: session.expires_at.as_unix_millis(),
         version: session.version,
@@ -378,10 +398,10 @@ fn seal(
         }),
         provider_session,
         authenticated_at_ms: session.authenticated_at.map(Timestamp::as_unix_millis),
-        client_id: session.client_id.clone(),
+        client_id: session.belonging.client_id.clone(),
     };
     let plain = zeroize::Zeroizing::new(record.encode_to_vec());
-    let is_for = record_is_for(&session.name, &session.origin, &session.user.provider);
+    let is_for = record_is_for(&session.name, session.origin(), &session.user.provider);
     ring.seal_with_secret(ticket.key(), Label::Record, ticket.secret(), &is_for, &plain)
 }
 
@@ -408,11 +428,16 @@ pub(super) fn open(
     let record = wire::Record::decode(plain.expose()).map_err(|_| UnsealError)?;
     let listing = SessionListing::open(ring, ticket.name(), listing)?;
     let tokens = read_tokens(record.tokens.ok_or(UnsealError)?);
+    let user = read_user(record.user.ok_or(UnsealError)?)?;
     let session = Session {
-        user: Arc::new(read_user(record.user.ok_or(UnsealError)?)?),
+        belonging: Arc::new(Belonging {
+            origin: record.origin,
+            provider: user.provider.clone(),
+            issuer: user.issuer.clone(),
+            client_id: record.client_id.or_else(|| audience(&tokens.id_token)),
+        }),
+        user: Arc::new(user),
         told: Arc::default(),
-        client_id: record.client_id.or_else(|| audience(&tokens.id_token)),
-        origin: record.origin,
         created_at: Timestamp::from_unix_millis(record.created_at_ms),
         expires_at: Timestamp::from_unix_millis(record.expires_at_ms),
         version: record.version,

@@ -6,6 +6,7 @@ use thiserror::Error;
 use tracing::{debug, info, warn};
 
 use super::{
+    belonging::Belongings,
     cache::OpenedSessions,
     config::Config,
     metrics::{Metrics, OpenOutcome},
@@ -113,6 +114,7 @@ pub struct Sessions {
     pub(super) absolute_lifetime: Duration,
     idle_lifetime: Duration,
     opened: OpenedSessions,
+    belongings: Belongings,
     /// One place for each use that is being stored.
     uses: Places,
     pub(super) metrics: Metrics,
@@ -132,7 +134,8 @@ impl Sessions {
         let opened = OpenedSessions::of(Arc::clone(&store), config.open_bytes);
         let (absolute_lifetime, idle_lifetime) = (config.absolute_lifetime, config.idle_lifetime);
         let uses = Places::new(USES_AT_ONCE);
-        Self { store, marks, leases, ring, clock, absolute_lifetime, idle_lifetime, opened, uses, metrics }
+        let belongings = Belongings::default();
+        Self { store, marks, leases, ring, clock, absolute_lifetime, idle_lifetime, opened, belongings, uses, metrics }
     }
 
     /// The session of a ticket that was presented at `origin`, whose people sign in at `registration`. Counts as a use of
@@ -195,7 +198,7 @@ impl Sessions {
         if !ring.key_ids().any(|key| key == session.key()) {
             return Some(Err(OpenError::NotOurs));
         }
-        if session.origin() != origin || session.user().provider != registration.provider {
+        if session.origin() != origin || *session.provider() != registration.provider {
             return Some(Err(OpenError::NotOurs));
         }
         // Another replica may know of a later use, and the store deletes what has ended: both are asked there.
@@ -217,11 +220,11 @@ impl Sessions {
                 self.opened.remove(&key);
             }
         })?;
-        let session = match self.opened.before(&key) {
-            Some(before) => opened.session.after(&before),
-            None => opened.session,
-        };
-        let session = Arc::new(session);
+        let session = opened.session.sharing(&self.belongings);
+        let session = Arc::new(match self.opened.before(&key) {
+            Some(before) => session.after(&before),
+            None => session,
+        });
         self.opened.insert(key, Arc::clone(&session), epoch, read_at);
         Ok(session)
     }

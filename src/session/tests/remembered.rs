@@ -60,7 +60,7 @@ async fn nothing_is_remembered_while_changes_are_not_heard_of() {
 
 /// A statement for an audience, as whoever tells services makes one.
 fn tell(session: &Session, configuration: &Arc<Configuration>, audience: &str) {
-    let statement = Arc::new(Statement {
+    let statement = Statement {
         userid: None,
         groups: None,
         assertion: HeaderText::parse_shared(&"a".repeat(1000)).ok(),
@@ -72,9 +72,10 @@ fn tell(session: &Session, configuration: &Arc<Configuration>, audience: &str) {
         },
         issued_at: now(),
         fresh_until: now().plus(MINUTE),
-    });
+        beside: None,
+    };
     let wanted = Wanted { configuration, key: "key", audience: Some(audience), method: Method::SESSION, now: now() };
-    session.told().keep(&statement, wanted);
+    session.told().keep(statement, wanted);
 }
 
 #[tokio::test]
