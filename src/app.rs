@@ -52,6 +52,9 @@ pub enum AppError {
     /// The folder of self-made keys cannot be used.
     #[error("keys.directory: {0}")]
     Keys(#[from] KeyDirectoryError),
+    /// The log cannot be started, so this is not in it.
+    #[error("the log cannot be started: {0}")]
+    Log(std::io::Error),
     /// Something cannot be built from the configuration.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
@@ -70,7 +73,7 @@ impl AppError {
         match self {
             Self::Config(_) | Self::Keys(_) => true,
             Self::Assemble(error) => error.is_configuration(),
-            Self::Listen(_) | Self::System(_) => false,
+            Self::Listen(_) | Self::Log(_) | Self::System(_) => false,
         }
     }
 }
@@ -81,7 +84,7 @@ impl AppError {
 /// Where the start fails; that is in the log too, once the configuration has said how to write one. Nothing that happens afterwards ends the process.
 pub fn serve(config: &Path) -> Result<(), AppError> {
     let (source, settings) = Source::open(config)?;
-    let logging = Logging::start(settings.logging);
+    let (logging, _until_the_end) = Logging::start(settings.logging).map_err(AppError::Log)?;
     settings.log_warnings();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("portcullis").build()?;
     let outcome = runtime.block_on(run(source, settings, logging));
@@ -98,12 +101,14 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
     let clock = SystemClock::shared();
     let mut registry = Registry::with_prefix("portcullis");
     panics::tell(&mut registry);
+    logging.register(&mut registry);
     let metrics = assembly::Metrics::register(&mut registry);
     let connections = places::Metrics::register(&mut registry);
 
     let keyrings = Keyrings::open(&settings, &clock)?;
     let assembly =
-        Assembly::build(&settings, &keyrings, metrics.clone(), Outside::configured(Arc::clone(&clock))).await?;
+        Assembly::build(&settings, &keyrings, metrics.clone(), Outside::configured(Arc::clone(&clock), logging.log()))
+            .await?;
     let issuer = Arc::new(ArcSwap::from_pointee(settings.assertion.issuer.clone()));
     let listeners = &settings.listeners;
     let check_tls = listeners.check.tls.as_ref().map(tls::grpc);

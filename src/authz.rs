@@ -170,7 +170,7 @@ mod tests {
 
     fn choose(rules: &RuleSet, method: &str, host: &str, path: &str) -> Result<String, Reason> {
         let raw = RawRequest { method: method.into(), host: host.into(), path: path.into(), ..RawRequest::default() };
-        rules.choose(&Request::parse(raw).unwrap()).map(|rule| rule.name().to_owned())
+        rules.choose(&Request::parse(raw).unwrap()).map(|rule| rule.name().to_string())
     }
 
     #[test]

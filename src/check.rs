@@ -4,9 +4,11 @@
 //! starting a login. [`Checker::check`] evaluates, carries out what our own endpoints do, and writes the record.
 
 mod checker;
+mod durations;
 mod evaluation;
 mod explanation;
 mod metrics;
+mod outcome;
 mod pipeline;
 mod problem_page;
 mod record;
@@ -15,5 +17,6 @@ pub use checker::{Checker, Parts};
 pub use evaluation::Evaluation;
 pub use explanation::{Explanation, Verdict};
 pub use metrics::Metrics;
+pub use outcome::Outcome;
 pub use pipeline::Checked;
 pub use record::CheckRecord;

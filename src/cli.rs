@@ -85,7 +85,7 @@ fn command(command: Command) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 // Whatever else fails is in the log.
-                if let AppError::Config(error) = &error {
+                if matches!(error, AppError::Config(_) | AppError::Log(_)) {
                     let _ = print(&mut io::stderr(), &error.to_string());
                 }
                 ExitCode::from(if error.is_configuration() { EXIT_CONFIG } else { EXIT_INTERNAL })

@@ -129,6 +129,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// The machine's time since the Unix epoch, for the log alone: its records are dated by the machine where a test plays
+/// with time too.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+pub fn machine_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// A clock that stands still until a test moves it.
 #[derive(Debug)]
 pub struct ManualClock {

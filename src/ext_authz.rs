@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse, aut
 use tonic::{Request, Response, Status};
 
 #[cfg(any(test, feature = "fuzzing"))]
-use crate::check::{CheckRecord, Checker};
+use crate::check::{CheckRecord, Checked, Checker};
 
 pub use in_flight::{Bounded, SharedChecker};
 
@@ -52,8 +52,9 @@ impl Authorization for Service {
 /// A check as [`Service`] answers it, with its record.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) async fn answer(checker: &Checker, request: CheckRequest) -> (CheckRecord, CheckResponse) {
-    let decided = checker.check(decode::raw_request(request), None).await;
-    (decided.record.clone(), encode::response(decided))
+    let Checked { decision, record, kind } = checker.check(decode::raw_request(request), None).await;
+    let response = encode::answer(decision, kind, record.request_id());
+    (record, response)
 }
 
 /// Reads a message as [`Service`] does, before anything is decided.

@@ -19,7 +19,6 @@
 // Floor 0: no imports from this crate.
 pub mod clock;
 pub mod http_client;
-pub mod logging;
 pub mod memory;
 pub mod panics;
 pub mod reason;
@@ -29,6 +28,7 @@ pub mod secret;
 pub mod calls;
 pub mod config_file;
 pub mod decision;
+pub mod logging;
 pub mod principal;
 pub mod request;
 pub mod store;

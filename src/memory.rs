@@ -53,11 +53,13 @@ pub const PROVIDER_ANSWERS: u64 = PROVIDER_CALLS as u64 * PROVIDER_ANSWER_BYTES 
 pub const PROVIDER_CALLS: usize = 64;
 /// The largest answer of a provider that is read, in bytes.
 pub const PROVIDER_ANSWER_BYTES: usize = 256 * 1024;
+/// Records of the log that wait to be written.
+pub const LOG: u64 = 4 * MIB;
 /// The program, its threads, keys and the configuration.
 pub const PROGRAM: u64 = 32 * MIB;
 
 /// Every part, with its name for people.
-pub const PARTS: [(&str, u64); 13] = [
+pub const PARTS: [(&str, u64); 14] = [
     ("opened sessions", OPENED_SESSIONS),
     ("accepted tokens", ACCEPTED_TOKENS),
     ("refused tokens", REFUSED_TOKENS),
@@ -70,6 +72,7 @@ pub const PARTS: [(&str, u64); 13] = [
     ("checks under way", CHECKS),
     ("connections", CONNECTIONS),
     ("answers of a provider", PROVIDER_ANSWERS),
+    ("the log", LOG),
     ("the program", PROGRAM),
 ];
 

@@ -8,7 +8,7 @@ mod service_account;
 pub use names::{Email, Group, Groups, NameError, ProviderName, Userid, is_unseen};
 pub use service_account::{KubernetesNameError, Namespace, ServiceAccountName};
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -123,7 +123,11 @@ impl ServiceAccount {
     /// The Kubernetes user name, `system:serviceaccount:<namespace>:<name>`.
     #[must_use]
     pub fn username(&self) -> String {
-        format!("system:serviceaccount:{}:{}", self.namespace, self.name)
+        self.shown().to_string()
+    }
+
+    fn shown(&self) -> impl fmt::Display {
+        fmt::from_fn(|formatter| write!(formatter, "system:serviceaccount:{}:{}", self.namespace, self.name))
     }
 }
 
@@ -135,6 +139,15 @@ impl Principal {
             Self::User(user) => user.userid.as_str().into(),
             Self::ServiceAccount(account) => account.username().into(),
         }
+    }
+
+    /// The same name, where it is only shown.
+    #[must_use]
+    pub fn shown(&self) -> impl fmt::Display {
+        fmt::from_fn(|formatter| match self {
+            Self::User(user) => formatter.write_str(user.userid.as_str()),
+            Self::ServiceAccount(account) => write!(formatter, "{}", account.shown()),
+        })
     }
 
     /// The subject of the assertion: unlike the user id, it never means two principals, as long as a provider's name

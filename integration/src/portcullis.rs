@@ -33,6 +33,8 @@ pub const LOGIN_COOKIE: &str = "__Host-portcullis-login";
 
 /// A loaded machine may take this long where 0.1 s is usual.
 const READY_WITHIN: Duration = Duration::from_mins(1);
+/// How often it is looked whether the log is written.
+const POLL: Duration = Duration::from_millis(5);
 
 /// A configuration of the product, with the ports and the folder that it names.
 #[derive(Debug)]
@@ -405,8 +407,14 @@ impl Portcullis {
         self.process.log_tail()
     }
 
-    /// The log's records so far.
-    pub fn records(&self) -> Result<Vec<Value>> {
+    /// The log's records of all that was answered so far: the product writes them a moment after its answers.
+    pub async fn records(&self) -> Result<Vec<Value>> {
+        // A process that has ended has written all of it.
+        while let Ok(waiting) = self.metric("portcullis_log_waiting_bytes", &[]).await
+            && waiting > 0
+        {
+            tokio::time::sleep(POLL).await;
+        }
         let lines = self.process.lines();
         let records = lines.iter().filter(|line| line.starts_with('{'));
         records.map(|line| serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))).collect()

@@ -20,8 +20,8 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// The records of the audit log.
-fn audited(portcullis: &Portcullis) -> Vec<Value> {
-    let records = portcullis.records().unwrap();
+async fn audited(portcullis: &Portcullis) -> Vec<Value> {
+    let records = portcullis.records().await.unwrap();
     records.into_iter().filter(|record| record["target"] == "portcullis::audit").collect()
 }
 
@@ -90,7 +90,7 @@ async fn an_administrator_sees_and_ends_sessions(variant: Variant) {
     assert_eq!(explained["authenticator"], "session");
     assert_eq!(explained["userid"], "bob@example.com");
 
-    let acts = audited(portcullis);
+    let acts = audited(portcullis).await;
     let told: Vec<_> = acts.iter().map(|act| (act["act"].as_str().unwrap(), act["detail"].as_str().unwrap())).collect();
     assert_eq!(
         told,
@@ -173,7 +173,7 @@ async fn an_explanation_names_the_rule_and_starts_no_sign_in() {
     }
     let unknown = Administrator::of(&portcullis).told(&["explain", "https://elsewhere.test/"]).await.unwrap();
     assert!(unknown.starts_with("verdict        refused\nreason         unknown_host ("), "{unknown}");
-    let checks = portcullis.records().unwrap();
+    let checks = portcullis.records().await.unwrap();
     assert!(checks.iter().all(|record| record["target"] != "portcullis::check"), "explaining is no check");
 }
 
@@ -212,7 +212,7 @@ async fn what_is_wrong_is_told_with_its_exit_code() {
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {message}");
         assert!(message.contains(wanted), "{arguments:?}: {message}");
     }
-    let refused = audited(&portcullis);
+    let refused = audited(&portcullis).await;
     let acts: Vec<_> = refused.iter().map(|act| act["act"].as_str().unwrap()).collect();
     assert_eq!(acts, [vec!["list_sessions"], vec!["revoke_sessions"; 4]].concat());
     assert!(refused.iter().all(|act| act["outcome"] == "failed"), "{refused:?}");
@@ -242,7 +242,7 @@ async fn over_tcp_only_a_named_certificate_is_an_administrator() {
         let output = Administrator::at(format!("https://{}", port.address())).run(&arguments, "").await.unwrap();
         assert_eq!(output.status.code(), Some(code), "{name}: {}", text(&output.stderr));
     }
-    let acts = audited(&portcullis);
+    let acts = audited(&portcullis).await;
     assert_eq!(acts.len(), 1, "{acts:?}");
     assert_eq!(acts[0]["caller"], ADMINISTRATOR);
 }

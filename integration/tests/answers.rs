@@ -37,15 +37,15 @@ async fn gateway(variant: Variant) -> Gateway {
 }
 
 /// Fails unless this id is that of a request in the product's log.
-fn assert_logged(gateway: &Gateway, id: &str) {
+async fn assert_logged(gateway: &Gateway, id: &str) {
     assert!(!id.is_empty());
-    let records = gateway.portcullis.records().unwrap();
+    let records = gateway.portcullis.records().await.unwrap();
     let is_named = |record: &Value| record.to_string().contains(&format!("\"request_id\":\"{id}\""));
     assert!(records.iter().any(is_named), "{id} is in no record");
 }
 
 /// Fails unless this is a 401 for a program, with a challenge and the request's id.
-fn assert_problem(gateway: &Gateway, response: &Response) {
+async fn assert_problem(gateway: &Gateway, response: &Response) {
     assert_eq!(response.status, 401, "{}", response.text());
     let headers = &response.headers;
     assert_eq!(headers.only("content-type"), Some("application/problem+json"));
@@ -53,7 +53,7 @@ fn assert_problem(gateway: &Gateway, response: &Response) {
     assert!(!headers.has("location") && !headers.has("set-cookie"), "{headers:?}");
     let problem: Value = response.json().unwrap();
     assert_eq!((&problem["status"], &problem["reason"]), (&json!(401), &json!("not_signed_in")));
-    assert_logged(gateway, problem["request_id"].as_str().unwrap());
+    assert_logged(gateway, problem["request_id"].as_str().unwrap()).await;
 }
 
 async fn grpc_is_answered_trailers_only(variant: Variant) {
@@ -80,7 +80,7 @@ async fn grpc_is_answered_trailers_only(variant: Variant) {
         // Spaces may be percent-encoded (the gRPC protocol's `Percent-Encoded`).
         let message = headers.only("grpc-message").unwrap().replace("%20", " ");
         let id = message.strip_prefix(&format!("{reason} (request id ")).and_then(|rest| rest.strip_suffix(')'));
-        assert_logged(&gateway, id.unwrap_or_else(|| panic!("{message}")));
+        assert_logged(&gateway, id.unwrap_or_else(|| panic!("{message}"))).await;
     }
     assert!(gateway.http2.received().is_empty(), "a refused call arrived");
     assert!(call("/package.Service/Method", &with_token).await.is_from_upstream());
@@ -97,7 +97,7 @@ async fn a_preflight_passes_only_where_the_rule_lets_it(variant: Variant) {
     let preflight = async |path| gateway.exchange(&http1::request("OPTIONS", HOST, path, &lines)).await.unwrap();
 
     for path in ["/page", "/admin/page"] {
-        assert_problem(&gateway, &preflight(path).await);
+        assert_problem(&gateway, &preflight(path).await).await;
     }
     assert!(gateway.http1.received().is_empty(), "a refused preflight arrived");
 
@@ -108,7 +108,7 @@ async fn a_preflight_passes_only_where_the_rule_lets_it(variant: Variant) {
     }
     // What follows the preflight needs credentials there too.
     let follows = http1::request("PUT", HOST, "/api/page", &lines[..1]);
-    assert_problem(&gateway, &gateway.exchange(&follows).await.unwrap());
+    assert_problem(&gateway, &gateway.exchange(&follows).await.unwrap()).await;
 }
 
 async fn nothing_but_a_navigation_is_sent_to_sign_in(variant: Variant) {
@@ -124,12 +124,12 @@ async fn nothing_but_a_navigation_is_sent_to_sign_in(variant: Variant) {
     for purpose in ["prefetch", "prefetch;prerender"] {
         let mut lines = lines.clone();
         lines.push(("Sec-Purpose", purpose));
-        assert_problem(&gateway, &gateway.get("/page", &lines).await.unwrap());
+        assert_problem(&gateway, &gateway.get("/page", &lines).await.unwrap()).await;
     }
     let fetch = [("Accept", "*/*"), ("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")];
     let legacy = [("Accept", "text/html, */*"), ("X-Requested-With", "XMLHttpRequest")];
     for lines in [&fetch[..], &legacy, &[]] {
-        assert_problem(&gateway, &gateway.get("/page", lines).await.unwrap());
+        assert_problem(&gateway, &gateway.get("/page", lines).await.unwrap()).await;
     }
 }
 
@@ -148,7 +148,7 @@ async fn a_frame_gets_a_page_that_leads_out_of_it(variant: Variant) {
 /// Fails unless Envoy hears the product: it lets one request through and refuses another.
 async fn assert_checked(gateway: &Gateway) {
     assert!(gateway.get("/open", &[]).await.unwrap().is_from_upstream());
-    assert_problem(gateway, &gateway.get("/page", &[]).await.unwrap());
+    assert_problem(gateway, &gateway.get("/page", &[]).await.unwrap()).await;
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn no_attack_succeeds(variant: Variant) {
         }
     }
     assert!(passed.len() > 50, "only {} requests passed: nothing was shown of what arrives", passed.len());
-    wrong.extend(ground.reasons_differ(&passed).unwrap());
+    wrong.extend(ground.reasons_differ(&passed).await.unwrap());
     assert!(wrong.is_empty(), "{} attacks end otherwise than told:\n{}", wrong.len(), wrong.join("\n"));
 }
 

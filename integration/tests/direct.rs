@@ -222,7 +222,7 @@ async fn a_message_that_cannot_be_read_is_denied_and_told() {
             assert_eq!(answer.reason().as_deref(), Some("malformed_request"));
         }
     }
-    let records = portcullis.records().unwrap();
+    let records = portcullis.records().await.unwrap();
     let told =
         records.iter().filter(|record| record["message"].as_str().is_some_and(|text| text.contains("over the limit")));
     assert_eq!(told.count(), 2, "{}", portcullis.log_tail());

@@ -265,12 +265,13 @@ fn metrics_that_are_mentioned_anywhere_are_there() {
 #[test]
 fn the_document_of_operations_tells_every_field_of_the_record() {
     let source = read("src/check/record.rs");
-    let (_, log) = source.split_once("tracing::info!(").expect("the record is logged at info");
-    let (log, _) = log.split_once("\"check\"").expect("the record's message ends it");
-    let fields: BTreeSet<String> = log
+    let written = |line: &str| {
+        let call = line.trim().strip_prefix("line.")?;
+        call.split_once("(\"")?.1.split_once('"').map(|(field, _)| field.to_owned())
+    };
+    let fields: BTreeSet<String> = source
         .lines()
-        .filter_map(|line| line.trim().split_once(" = "))
-        .map(|(field, _)| field.to_owned())
+        .filter_map(written)
         .chain(["timestamp", "level", "message", "target"].map(str::to_owned))
         .collect();
     let document = Document::read(root().join("docs/operations.md"));

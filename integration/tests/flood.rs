@@ -117,7 +117,7 @@ async fn a_flood_is_told_in_full_and_without_its_secrets() {
     let portcullis = config.start().await.unwrap();
     let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
     let token = api.token("ns", "robot").audience(TOKEN_AUDIENCE).issue();
-    let told_before = portcullis.records().unwrap().len();
+    let told_before = portcullis.records().await.unwrap().len();
     let mut sent = 0;
     for flood in floods(&token) {
         let flood = Flood { count: OF_EACH_KIND, ..flood };
@@ -130,7 +130,7 @@ async fn a_flood_is_told_in_full_and_without_its_secrets() {
         }
         sent += flood.count;
     }
-    let told = portcullis.records().unwrap().len() - told_before;
+    let told = portcullis.records().await.unwrap().len() - told_before;
     assert!(told >= sent, "{told} records of {sent} checks");
 }
 

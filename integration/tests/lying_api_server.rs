@@ -570,12 +570,10 @@ async fn no_token_counts_until_the_api_server_has_said_that_our_audience_is_not_
     let refused = Told::Failed("audience_shared", "60");
     ground.until_told(&token, Some(refused)).await.unwrap();
     assert_eq!(ground.told_of_audiences().await.unwrap(), ("failing".to_owned(), 1));
-    let errors = || {
-        let records = ground.portcullis.records().unwrap();
-        records.iter().filter(|record| record["level"] == "ERROR").map(ToString::to_string).collect::<Vec<_>>()
-    };
-    assert_eq!(errors().len(), 1, "{:?}", errors());
-    assert!(errors()[0].contains("API server's own audience"), "{:?}", errors());
+    let records = ground.portcullis.records().await.unwrap();
+    let errors: Vec<_> = records.iter().filter(|record| record["level"] == "ERROR").map(ToString::to_string).collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].contains("API server's own audience"), "{errors:?}");
     ground.passed(0).await.unwrap();
 }
 

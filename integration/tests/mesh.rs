@@ -297,7 +297,7 @@ async fn only_the_gateway_may_call_the_check_port(mesh: &Mesh) {
     let outcome = call_check(&mesh.check_port_in_clear_text(), "/checked-in-clear-text").await;
     assert!(is_unanswered(&outcome), "{outcome:?}");
 
-    let records = mesh.portcullis.records().unwrap();
+    let records = mesh.portcullis.records().await.unwrap();
     let seen = |path: &str| records.iter().any(|record| record.to_string().contains(path));
     assert!(seen("/checked-by-gateway"), "the gateway's call is in the log");
     assert!(!seen("/checked-by-another") && !seen("/checked-in-clear-text"));
@@ -497,7 +497,7 @@ async fn a_tcp_port_that_a_tenant_opens_at_the_gateway_is_no_way_round(mesh: &mu
     let outcome = http1::get(&Target::plain((gateway, PORT).into()), HOST, "/raw", &forged).await;
     assert!(is_unanswered(&outcome), "{outcome:?}");
     assert_untouched(mesh, "/raw");
-    let records = mesh.portcullis.records().unwrap();
+    let records = mesh.portcullis.records().await.unwrap();
     let asked = records.iter().any(|record| record["reason"] == "malformed_request");
     assert!(asked, "Portcullis was asked about the connection, and refused what is no request");
     for kind in ["gateways.networking.istio.io", "virtualservice", "serviceentry"] {

@@ -29,8 +29,8 @@ async fn gateway(variant: Variant) -> Gateway {
 }
 
 /// The records of checks, in their order.
-fn checks(gateway: &Gateway) -> Vec<Value> {
-    let records = gateway.portcullis.records().unwrap();
+async fn checks(gateway: &Gateway) -> Vec<Value> {
+    let records = gateway.portcullis.records().await.unwrap();
     records.into_iter().filter(|record| record["target"] == "portcullis::check").collect()
 }
 
@@ -59,10 +59,10 @@ impl Ledger<'_> {
     async fn expect(&mut self, outcome: &str, reason: &str) -> Value {
         self.expected.push([outcome.to_owned(), reason.to_owned()]);
         let deadline = Instant::now() + Duration::from_secs(20);
-        while checks(self.gateway).len() < self.expected.len() && Instant::now() < deadline {
+        while checks(self.gateway).await.len() < self.expected.len() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let mut records = checks(self.gateway);
+        let mut records = checks(self.gateway).await;
         let told: Vec<[String; 2]> = records
             .iter()
             .map(|record| ["outcome", "reason"].map(|field| record[field].as_str().unwrap_or_default().to_owned()))

@@ -166,8 +166,13 @@ async fn a_session_outlives_answers_that_cannot_be_used() {
         .await;
     }
     assert_eq!(groups(&mut alice).await, "team-a,everyone");
-    let told =
-        gateway.portcullis.records().unwrap().iter().any(|record| record.to_string().contains("refused the code"));
+    let told = gateway
+        .portcullis
+        .records()
+        .await
+        .unwrap()
+        .iter()
+        .any(|record| record.to_string().contains("refused the code"));
     assert!(!told, "no code was brought");
 }
 

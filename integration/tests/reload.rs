@@ -182,7 +182,7 @@ async fn sessions_end_with_the_issuer_that_they_came_from() {
     let asked = other.calls();
     assert_eq!((asked.token, asked.introspection, asked.userinfo, asked.revocation), (0, 0, 0, 0), "{asked:?}");
     assert_eq!(gateway.provider.calls(), before, "and nothing went to the old one");
-    let listed = gateway.portcullis.records().unwrap();
+    let listed = gateway.portcullis.records().await.unwrap();
     let told = |text: &str| listed.iter().any(|record| record["message"].as_str().is_some_and(|it| it.contains(text)));
     assert!(told("the issuer or the client id changed") && told("it came of another issuer or client id"));
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::{clock::SharedClock, kubernetes::Reviews, store::Stores};
+use crate::{clock::SharedClock, kubernetes::Reviews, logging::Log, store::Stores};
 
 /// The time, and who is asked where it is not whom the configuration names.
 #[derive(Clone, Debug)]
 pub struct Outside {
     /// The time.
     pub clock: SharedClock,
+    /// Where records are written that do not go by `tracing`.
+    pub log: Log,
     /// Who keeps the sessions, in the place of the configured store.
     pub stores: Option<Stores>,
     /// Who reviews ServiceAccount tokens, in the place of the configured API server.
@@ -18,7 +20,7 @@ pub struct Outside {
 impl Outside {
     /// Everybody is whom the configuration names.
     #[must_use]
-    pub const fn configured(clock: SharedClock) -> Self {
-        Self { clock, stores: None, reviews: None }
+    pub const fn configured(clock: SharedClock, log: Log) -> Self {
+        Self { clock, log, stores: None, reviews: None }
     }
 }

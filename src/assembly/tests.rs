@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use fixture::{Fixture, Panicking};
 
 use crate::{
-    check::Checked,
+    check::{Checked, Outcome},
     decision::{Body, Decision, Respond},
     reason::{Disposition, Reason},
 };
@@ -302,7 +302,7 @@ async fn a_check_that_would_be_late_is_answered_by_us() {
     assert_eq!((respond.reason, respond.disposition), (Reason::DeadlineExceeded, Disposition::Unavailable));
     let Body::Page(page) = &respond.body else { panic!("no page: {:?}", respond.body) };
     assert!(respond.retry_after.is_some() && page.html.contains("href=\"https://kf.example.com/wanted?x=1\""));
-    assert_eq!(checked.record.outcome(), "failed");
+    assert_eq!(checked.record.outcome(), Outcome::Failed);
 }
 
 #[tokio::test]
@@ -323,7 +323,7 @@ async fn a_panic_costs_one_check() {
         panicking.set(false);
         let Decision::Respond(respond) = checked.decision else { panic!("{path} is allowed") };
         assert_eq!((respond.reason, respond.disposition), (Reason::Internal, Disposition::Internal), "{path}");
-        assert_eq!(checked.record.outcome(), "failed");
+        assert_eq!(checked.record.outcome(), Outcome::Failed);
         assert_eq!(fixture.check("GET", "/", &signed_in).await.decision.reason(), Reason::Session, "after {path}");
     }
     let counted = "checks_total{outcome=\"failed\",reason=\"internal\"} 3";

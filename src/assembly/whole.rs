@@ -71,7 +71,7 @@ impl Assembly {
         };
         let oidc = oidc(settings, &sessions, keyrings, &metrics, clock, None)?;
         let built = Built { sessions, revocations, oidc, accounts };
-        let checker = built.checker(settings, keyrings, &metrics, clock);
+        let checker = built.checker(settings, keyrings, &metrics, &outside);
         Ok(Self {
             checker: Arc::new(ArcSwap::from_pointee(checker)),
             dependencies: Arc::new(ArcSwap::from_pointee(dependencies(&built))),
@@ -113,7 +113,7 @@ impl Assembly {
         let oidc = oidc(settings, &sessions, keyrings, metrics, clock, Some(&self.built.oidc))?;
         let revocations = Arc::clone(&self.built.revocations);
         let built = Built { sessions, revocations, oidc, accounts };
-        self.checker.store(Arc::new(built.checker(settings, keyrings, metrics, clock)));
+        self.checker.store(Arc::new(built.checker(settings, keyrings, metrics, &self.outside)));
         self.dependencies.store(Arc::new(dependencies(&built)));
         self.providers.store(Arc::new(built.oidc.providers.clone()));
         self.back_channel.store(Arc::new(built.oidc.back_channel.clone()));

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{accounts::Accounts, keyrings::Keyrings, metrics::Metrics};
+use super::{accounts::Accounts, keyrings::Keyrings, metrics::Metrics, outside::Outside};
 use crate::{
     authn::{Authenticators, BearerAuthenticator, SessionAuthenticator},
     authz::RuleSet,
     check::{Checker, Parts},
-    clock::SharedClock,
     config::Settings,
     endpoints::Endpoints,
     identity::{self, Identity},
@@ -37,8 +36,9 @@ impl Built {
         settings: &Settings,
         keyrings: &Keyrings,
         metrics: &Metrics,
-        clock: &SharedClock,
+        outside: &Outside,
     ) -> Checker {
+        let clock = &outside.clock;
         let rules = RuleSet::new(settings.rules.clone());
         let tokens = self.accounts.as_ref().map(|accounts| accounts.tokens.clone());
         let ours = self.oidc.providers.issuers().map(str::to_owned).chain([settings.assertion.issuer.clone()]);
@@ -70,6 +70,7 @@ impl Built {
             rules,
             clock: Arc::clone(clock),
             metrics: metrics.check.clone(),
+            log: outside.log.clone(),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! One rule, as the configuration says it and as it is matched.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::account_pattern::ServiceAccountPattern;
@@ -156,6 +158,7 @@ impl RuleConfig {
 #[derive(Debug)]
 pub struct Rule {
     config: RuleConfig,
+    name: Arc<str>,
     look_alikes: Vec<PathPattern>,
 }
 
@@ -173,7 +176,7 @@ pub(super) enum Match {
 impl Rule {
     pub(super) fn new(config: RuleConfig) -> Self {
         let look_alikes = config.paths.iter().map(PathPattern::look_alike).collect();
-        Self { config, look_alikes }
+        Self { name: config.name.as_str().into(), config, look_alikes }
     }
 
     /// Whether the rule holds for requests of this kind, whatever their path.
@@ -261,8 +264,8 @@ impl Rule {
 
     /// The rule's name.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.config.name
+    pub const fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     /// What the rule asks.

@@ -2,7 +2,7 @@
 
 use super::metrics::Metrics;
 use crate::{
-    authn::Authenticators, authz::RuleSet, clock::SharedClock, endpoints::Endpoints, identity::Identity,
+    authn::Authenticators, authz::RuleSet, clock::SharedClock, endpoints::Endpoints, identity::Identity, logging::Log,
     origin::Origins,
 };
 
@@ -27,6 +27,8 @@ pub struct Parts {
     pub clock: SharedClock,
     /// The counters.
     pub metrics: Metrics,
+    /// Where the records of checks are written.
+    pub log: Log,
 }
 
 impl Checker {

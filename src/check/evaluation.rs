@@ -1,8 +1,10 @@
 //! What a check would be decided as: no login is started and nothing is written here.
 
+use std::sync::Arc;
+
 use http::HeaderName;
 
-use super::{checker::Checker, record::CheckRecord};
+use super::checker::Checker;
 use crate::{
     authn::{Attempt, Authenticated, BrowserSession, Identified, Look},
     authz::{Access, Preflight, Rule},
@@ -56,19 +58,24 @@ impl Evaluation<'_> {
         Self::Refuse { refusal: reason.into(), rule: None, who: None }
     }
 
-    /// The record of the request, with what is known before it is carried out.
-    pub(super) fn record(&self, request: &Request) -> CheckRecord {
-        let userid = |who: &Option<Authenticated>| who.as_ref().map(|who| who.principal().userid().into_owned());
-        let (rule, principal) = match self {
-            Self::Allow { rule, who, .. } => (Some(*rule), userid(who)),
-            Self::SignIn { rule, .. } => (Some(*rule), None),
-            Self::Refuse { rule, who, .. } => (*rule, userid(who)),
-            Self::Endpoint { browser, .. } => (None, browser.userid().map(str::to_owned)),
-        };
-        let mut record = CheckRecord::of_request(request);
-        record.rule = rule.map(|rule| rule.name().to_owned());
-        record.principal = principal;
-        record
+    /// The name of the rule, where one was chosen.
+    pub(super) fn rule(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Allow { rule, .. } | Self::SignIn { rule, .. } => Some(rule.name()),
+            Self::Refuse { rule, .. } => rule.map(Rule::name),
+            Self::Endpoint { .. } => None,
+        }
+    }
+
+    /// The name that services would know the caller by.
+    pub(super) fn userid(&self) -> Option<String> {
+        match self {
+            Self::Allow { who, .. } | Self::Refuse { who, .. } => {
+                who.as_ref().map(|who| who.principal().userid().into_owned())
+            }
+            Self::Endpoint { browser, .. } => browser.userid().map(str::to_owned),
+            Self::SignIn { .. } => None,
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What a check would be decided as, told in words.
 
-use super::{checker::Checker, evaluation::Evaluation, record::CheckRecord};
+use super::{checker::Checker, evaluation::Evaluation};
 use crate::{
     authn::Authenticated,
     principal::Method,
-    reason::{Disposition, Reason},
-    request::{RawRequest, Request, Unreadable},
+    reason::Reason,
+    request::{RawRequest, Request},
     visit::Visit,
 };
 
@@ -54,31 +54,21 @@ impl Checker {
     /// Tells what a check of this request would be decided as. Starts no sign-in and counts no check; a session or a
     /// token that comes along is judged as ever.
     pub async fn explain(&self, raw: RawRequest) -> Explanation {
-        let request = match Request::parse(raw) {
-            Ok(request) => request,
-            Err(Unreadable { raw, id, .. }) => {
-                let record = CheckRecord::of_raw(&raw, &id, Reason::MalformedRequest, Disposition::BadRequest);
-                return explanation(Verdict::Refused, Reason::MalformedRequest, None, record);
-            }
+        let Ok(request) = Request::parse(raw) else {
+            let (verdict, reason) = (Verdict::Refused, Reason::MalformedRequest);
+            return Explanation { verdict, reason, rule: None, authenticator: None, userid: None };
         };
         let evaluation = self.evaluate(&Visit::new(&request, &self.0.origins)).await;
-        let record = evaluation.record(&request);
         let kind = |who: &Option<Authenticated>| who.as_ref().map(Authenticated::method);
-        match &evaluation {
-            Evaluation::Allow { allow, who, .. } => explanation(Verdict::Allowed, allow.reason(), kind(who), record),
+        let (verdict, reason, method) = match &evaluation {
+            Evaluation::Allow { allow, who, .. } => (Verdict::Allowed, allow.reason(), kind(who)),
             Evaluation::Endpoint { browser, .. } => {
-                let session = browser.session().map(|_| Method::SESSION);
-                explanation(Verdict::Answered, Reason::Page, session, record)
+                (Verdict::Answered, Reason::Page, browser.session().map(|_| Method::SESSION))
             }
-            Evaluation::SignIn { reason, .. } => explanation(Verdict::SignIn, *reason, None, record),
-            Evaluation::Refuse { refusal, who, .. } => {
-                explanation(Verdict::Refused, refusal.reason(), kind(who), record)
-            }
-        }
+            Evaluation::SignIn { reason, .. } => (Verdict::SignIn, *reason, None),
+            Evaluation::Refuse { refusal, who, .. } => (Verdict::Refused, refusal.reason(), kind(who)),
+        };
+        let (rule, userid) = (evaluation.rule().map(ToString::to_string), evaluation.userid());
+        Explanation { verdict, reason, rule, authenticator: method.map(Method::name), userid }
     }
-}
-
-fn explanation(verdict: Verdict, reason: Reason, method: Option<Method>, record: CheckRecord) -> Explanation {
-    let authenticator = method.map(Method::name);
-    Explanation { verdict, reason, rule: record.rule, authenticator, userid: record.principal }
 }

@@ -1,14 +1,19 @@
 //! A check from its request to its answer and its record.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::{checker::Checker, evaluation::Evaluation, problem_page, record::CheckRecord};
+use super::{
+    checker::Checker,
+    evaluation::Evaluation,
+    problem_page,
+    record::{Asked, CheckRecord, Who},
+};
 use crate::{
     authn::{Authenticated, Look},
     decision::{Decision, Refusal, Respond},
     panics::{Panicked, caught, caught_call},
     reason::Reason,
-    request::{Kind, RawRequest, Request, RequestId, Unreadable},
+    request::{Kind, RawRequest, Request, Unreadable},
     visit::Visit,
 };
 
@@ -24,6 +29,14 @@ pub struct Checked {
     pub kind: Kind,
 }
 
+/// A decision, and what the record says of how it came.
+struct Decided {
+    decision: Decision,
+    kind: Kind,
+    rule: Option<Arc<str>>,
+    who: Who,
+}
+
 impl Checker {
     /// Decides a check and writes its record. `time` is what the gateway gives, where it sets a limit: our own answer
     /// comes before the gateway's, and what an endpoint of ours does goes on in its task. A panic costs this check alone: it
@@ -31,21 +44,16 @@ impl Checker {
     pub async fn check(&self, raw: RawRequest, time: Option<Duration>) -> Checked {
         let started = self.0.clock.monotonic();
         let checked = match caught_call(|| Request::parse(raw)) {
-            Ok(Ok(request)) => match caught(self.check_in_time(&request, time)).await {
-                Ok(checked) => checked,
-                Err(Panicked) => self.panicked(&request),
-            },
-            Err(Panicked) => Checked {
-                decision: Decision::Respond(Respond::new(Reason::Internal)),
-                record: CheckRecord::of_nothing(),
-                kind: Kind::Script,
-            },
+            Ok(Ok(request)) => {
+                let decided = caught(self.check_in_time(&request, time)).await;
+                let decided = decided.unwrap_or_else(|Panicked| self.unfinished(&request, Reason::Internal));
+                decided.about(Asked::Read(request))
+            }
+            Err(Panicked) => Decided::unread(Respond::new(Reason::Internal), Kind::Script).about(Asked::nothing()),
             Ok(Err(Unreadable { error, raw, kind, id })) => {
                 tracing::debug!(%error, "a request that cannot be read");
-                let respond = Respond::new(Reason::MalformedRequest);
-                let record = CheckRecord::of_raw(&raw, &id, respond.reason, respond.disposition);
-                let respond = problem_page::without_origin(kind, &id, respond);
-                Checked { decision: Decision::Respond(respond), record, kind }
+                let respond = problem_page::without_origin(kind, &id, Respond::new(Reason::MalformedRequest));
+                Decided::unread(respond, kind).about(Asked::Unread(raw, id))
             }
         };
         self.finished(checked, started)
@@ -54,60 +62,50 @@ impl Checker {
     /// Refuses a check whose message was not read: nothing is known of its request.
     pub fn refuse_unread(&self, reason: Reason) -> Checked {
         let started = self.0.clock.monotonic();
-        let (raw, id) = (RawRequest::default(), RequestId::generate());
-        let respond = Respond::new(reason);
-        let record = CheckRecord::of_raw(&raw, &id, respond.reason, respond.disposition);
-        self.finished(Checked { decision: Decision::Respond(respond), record, kind: Kind::Script }, started)
+        self.finished(Decided::unread(Respond::new(reason), Kind::Script).about(Asked::nothing()), started)
     }
 
-    async fn check_in_time(&self, request: &Request, time: Option<Duration>) -> Checked {
+    async fn check_in_time(&self, request: &Request, time: Option<Duration>) -> Decided {
         let visit = Visit::new(request, &self.0.origins);
         let Some(time) = time else { return self.check_visit(&visit).await };
-        if let Ok(checked) = tokio::time::timeout(time, self.check_visit(&visit)).await {
-            return checked;
-        }
-        let mut record = CheckRecord::of_request(request);
-        let respond = problem_page::if_wanted(&visit, Respond::new(Reason::DeadlineExceeded), None);
-        let decision = Decision::Respond(respond);
-        record.decided(&decision);
-        Checked { decision, record, kind: visit.kind() }
+        let decided = tokio::time::timeout(time, self.check_visit(&visit)).await;
+        decided.unwrap_or_else(|_| self.unfinished(request, Reason::DeadlineExceeded))
     }
 
     /// One check is lost, and no other.
-    fn panicked(&self, request: &Request) -> Checked {
+    fn unfinished(&self, request: &Request, reason: Reason) -> Decided {
         let visit = Visit::new(request, &self.0.origins);
-        let respond = problem_page::if_wanted(&visit, Respond::new(Reason::Internal), None);
-        Checked { decision: Decision::Respond(respond), record: CheckRecord::of_request(request), kind: visit.kind() }
+        Decided::unread(problem_page::if_wanted(&visit, Respond::new(reason), None), visit.kind())
     }
 
     fn finished(&self, checked: Checked, started: Duration) -> Checked {
         let elapsed = self.0.clock.monotonic().saturating_sub(started);
-        self.0.metrics.count(&checked.record, elapsed);
-        checked.record.log(elapsed);
+        self.0.metrics.count(checked.record.outcome(), checked.record.reason, elapsed);
+        checked.record.log(&self.0.log, elapsed);
         checked
     }
 
-    async fn check_visit(&self, visit: &Visit<'_>) -> Checked {
+    async fn check_visit(&self, visit: &Visit<'_>) -> Decided {
         let evaluation = self.evaluate(visit).await;
-        let mut record = evaluation.record(visit.request());
-        let decision = self.carry_out(visit, evaluation).await;
-        record.decided(&decision);
-        Checked { decision, record, kind: visit.kind() }
+        let rule = evaluation.rule().cloned();
+        let (decision, who) = self.carry_out(visit, evaluation).await;
+        Decided { decision, kind: visit.kind(), rule, who }
     }
 
-    async fn carry_out(&self, visit: &Visit<'_>, evaluation: Evaluation<'_>) -> Decision {
-        Decision::Respond(match evaluation {
-            Evaluation::Allow { allow, .. } => return Decision::Allow(allow),
+    async fn carry_out(&self, visit: &Visit<'_>, evaluation: Evaluation<'_>) -> (Decision, Who) {
+        let (respond, who) = match evaluation {
+            Evaluation::Allow { allow, who, .. } => return (Decision::Allow(allow), who.into()),
             Evaluation::Endpoint { addressed, browser } => {
                 let respond = self.0.endpoints.answer(&addressed, visit, &browser).await;
-                problem_page::if_wanted(visit, respond, browser.userid())
+                (problem_page::if_wanted(visit, respond, browser.userid()), Who::Browser(browser))
             }
-            Evaluation::SignIn { reason, .. } => self.sign_in(visit, reason).await,
+            Evaluation::SignIn { reason, .. } => (self.sign_in(visit, reason).await, Who::Nobody),
             Evaluation::Refuse { refusal, who, .. } => {
-                let who = self.signed_in_as(visit, who.as_ref()).await;
-                problem_page::if_wanted(visit, refusal.into(), who.as_deref())
+                let name = self.signed_in_as(visit, who.as_ref()).await;
+                (problem_page::if_wanted(visit, refusal.into(), name.as_deref()), who.into())
             }
-        })
+        };
+        (Decision::Respond(respond), who)
     }
 
     /// Who is signed in, to be told on a page that refuses something.
@@ -129,5 +127,17 @@ impl Checker {
             (Some(origin), _) => self.0.endpoints.start_login(origin, visit).await,
         };
         problem_page::if_wanted(visit, respond, None)
+    }
+}
+
+impl Decided {
+    /// Nothing was found out of the request.
+    const fn unread(respond: Respond, kind: Kind) -> Self {
+        Self { decision: Decision::Respond(respond), kind, rule: None, who: Who::Nobody }
+    }
+
+    fn about(self, asked: Asked) -> Checked {
+        let Self { decision, kind, rule, who } = self;
+        Checked { record: CheckRecord::new(asked, &decision, rule, who), decision, kind }
     }
 }

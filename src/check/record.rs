@@ -1,167 +1,220 @@
 //! The one record of a check. It never holds a credential, and paths are without their query.
 
-use std::time::Duration;
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
+use super::outcome::Outcome;
 use crate::{
+    authn::{Authenticated, BrowserSession},
     decision::Decision,
+    logging::{Line, Log},
     reason::{Disposition, Reason},
     request::{RawRequest, Request, RequestId},
 };
 
 /// The most bytes of a value from outside that a record keeps.
 const MAX_OUTSIDE_BYTES: usize = 256;
+/// The most bytes of one character that is escaped (`\u{10ffff}`).
+const LONGEST_ESCAPE: usize = 10;
 
-/// What the log and the metrics say of a check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the log and the metrics say of a check. It keeps what was there anyway: nothing is copied to be told.
 pub struct CheckRecord {
     /// Why it was decided so.
     pub reason: Reason,
-    /// Whether the request goes on.
-    pub allowed: bool,
-    /// The kind of our own answer.
+    /// The kind of our own answer; `None` where the request goes on.
     pub disposition: Option<Disposition>,
-    /// The name of the rule.
-    pub rule: Option<String>,
-    /// Who was authenticated.
-    pub principal: Option<String>,
-    /// The request's id.
-    pub request_id: String,
-    method: String,
-    host: String,
-    path: String,
-    source: String,
+    rule: Option<Arc<str>>,
+    who: Who,
+    asked: Asked,
+}
+
+/// Who was authenticated.
+#[derive(Debug, Default)]
+pub(super) enum Who {
+    #[default]
+    Nobody,
+    As(Authenticated),
+    Browser(BrowserSession),
+}
+
+/// What was asked.
+pub(super) enum Asked {
+    Read(Request),
+    Unread(Box<RawRequest>, RequestId),
 }
 
 impl CheckRecord {
-    /// The record of a request before anything is known but what came.
-    pub(super) fn of_raw(raw: &RawRequest, id: &RequestId, reason: Reason, disposition: Disposition) -> Self {
-        Self {
-            reason,
-            allowed: false,
-            disposition: Some(disposition),
-            rule: None,
-            principal: None,
-            request_id: id.as_str().to_owned(),
-            method: outside(&raw.method),
-            // An authority may hold a password, and so may a target that is a whole URL.
-            host: outside(raw.host.rsplit('@').next().unwrap_or_default()),
-            path: outside(raw.path.split(['?', '#']).next().filter(|path| path.starts_with('/')).unwrap_or_default()),
-            source: outside(raw.source.as_deref().unwrap_or_default()),
-        }
-    }
-
-    /// The record of a request of which nothing could be read.
-    pub(super) fn of_nothing() -> Self {
-        Self::of_raw(&RawRequest::default(), &RequestId::generate(), Reason::Internal, Disposition::Internal)
+    /// The record of a request that was decided so, by which rule and about whom.
+    pub(super) fn new(asked: Asked, decision: &Decision, rule: Option<Arc<str>>, who: Who) -> Self {
+        let disposition = match decision {
+            Decision::Allow(_) => None,
+            Decision::Respond(respond) => Some(respond.disposition),
+        };
+        Self { reason: decision.reason(), disposition, rule, who, asked }
     }
 
     /// A record of nothing but a request's id.
     #[cfg(test)]
     pub(crate) fn for_tests(request_id: &str) -> Self {
-        Self { request_id: request_id.to_owned(), ..Self::of_nothing() }
+        let headers = vec![("x-request-id".to_owned(), request_id.to_owned())];
+        let raw = RawRequest { method: "GET".into(), host: "kf".into(), path: "/".into(), headers, source: None };
+        let asked = Asked::Read(Request::parse(raw).unwrap());
+        let (reason, disposition) = (Reason::Internal, Some(Disposition::Internal));
+        Self { reason, disposition, rule: None, who: Who::Nobody, asked }
     }
 
-    /// The record of a request before it is decided.
-    pub(super) fn of_request(request: &Request) -> Self {
-        Self {
-            reason: Reason::Internal,
-            allowed: false,
-            disposition: Some(Disposition::Internal),
-            rule: None,
-            principal: None,
-            request_id: request.request_id().as_str().to_owned(),
-            method: request.method().to_owned(),
-            host: outside(request.host().name()),
-            path: outside(request.path().raw()),
-            source: outside(request.source().unwrap_or_default()),
-        }
-    }
-
-    pub(super) fn decided(&mut self, decision: &Decision) {
-        self.reason = decision.reason();
-        (self.allowed, self.disposition) = match decision {
-            Decision::Allow(_) => (true, None),
-            Decision::Respond(respond) => (false, Some(respond.disposition)),
-        };
-    }
-
-    /// What came of it, for a metric's label.
+    /// What came of it.
     #[must_use]
-    pub fn outcome(&self) -> &'static str {
-        match self.disposition {
-            None => "allowed",
-            Some(Disposition::Ok | Disposition::Created | Disposition::Found | Disposition::SeeOther) => "answered",
-            Some(Disposition::Unavailable | Disposition::TooManyRequests | Disposition::Internal) => "failed",
-            Some(
-                Disposition::BadRequest
-                | Disposition::Unauthorized
-                | Disposition::InvalidToken
-                | Disposition::Forbidden
-                | Disposition::NotFound
-                | Disposition::MethodNotAllowed
-                | Disposition::Misdirected,
-            ) => "denied",
+    pub const fn outcome(&self) -> Outcome {
+        Outcome::of(self.disposition)
+    }
+
+    /// The name of the rule, where one was chosen.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+
+    /// Who was authenticated, by the name that services know.
+    #[must_use]
+    pub fn principal(&self) -> Option<String> {
+        self.who.is_somebody().then(|| self.who.to_string())
+    }
+
+    /// The request's id.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        match &self.asked {
+            Asked::Read(request) => request.request_id().as_str(),
+            Asked::Unread(_, id) => id.as_str(),
         }
     }
 
-    pub(super) fn log(&self, elapsed: Duration) {
-        tracing::info!(
-            target: "portcullis::check",
-            outcome = self.outcome(),
-            reason = self.reason.as_str(),
-            rule = self.rule.as_deref().unwrap_or_default(),
-            principal = self.principal.as_deref().unwrap_or_default(),
-            request_id = self.request_id,
-            method = self.method,
-            host = self.host,
-            path = self.path,
-            source = self.source,
-            elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-            "check"
-        );
+    pub(super) fn log(&self, log: &Log, elapsed: Duration) {
+        log.info("portcullis::check", "check", |line| {
+            self.tell(line);
+            line.number("elapsed_us", u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
+        });
+    }
+
+    fn tell(&self, line: &mut Line<'_>) {
+        line.text("outcome", self.outcome().as_str());
+        line.text("reason", self.reason.as_str());
+        line.text("rule", self.rule().unwrap_or_default());
+        line.shown("principal", &self.who);
+        line.text("request_id", self.request_id());
+        line.text("method", &outside(self.asked.method()));
+        line.text("host", &outside(self.asked.host()));
+        line.text("path", &outside(self.asked.path()));
+        line.text("source", &outside(self.asked.source()));
+    }
+}
+
+/// As in the log.
+impl fmt::Debug for CheckRecord {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CheckRecord")
+            .field("outcome", &self.outcome())
+            .field("reason", &self.reason)
+            .field("rule", &self.rule)
+            .field("principal", &self.principal())
+            .field("request_id", &self.request_id())
+            .field("host", &outside(self.asked.host()))
+            .field("path", &outside(self.asked.path()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Who {
+    fn is_somebody(&self) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::As(_) => true,
+            Self::Browser(browser) => browser.userid().is_some(),
+        }
+    }
+}
+
+impl From<Option<Authenticated>> for Who {
+    fn from(who: Option<Authenticated>) -> Self {
+        who.map_or(Self::Nobody, Self::As)
+    }
+}
+
+/// The name that services know; nothing for nobody.
+impl fmt::Display for Who {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::As(who) => write!(formatter, "{}", who.principal().shown()),
+            Self::Browser(browser) => formatter.write_str(browser.userid().unwrap_or_default()),
+        }
+    }
+}
+
+impl Asked {
+    /// A request of which nothing could be read.
+    pub(super) fn nothing() -> Self {
+        Self::Unread(Box::default(), RequestId::generate())
+    }
+
+    fn method(&self) -> &str {
+        match self {
+            Self::Read(request) => request.method(),
+            Self::Unread(raw, _) => &raw.method,
+        }
+    }
+
+    fn host(&self) -> &str {
+        match self {
+            Self::Read(request) => request.host().name(),
+            // An authority may hold a password, and so may a target that is a whole URL.
+            Self::Unread(raw, _) => raw.host.rsplit('@').next().unwrap_or_default(),
+        }
+    }
+
+    fn path(&self) -> &str {
+        match self {
+            Self::Read(request) => request.path().raw(),
+            Self::Unread(raw, _) => {
+                let path = raw.path.split(['?', '#']).next();
+                path.filter(|path| path.starts_with('/')).unwrap_or_default()
+            }
+        }
+    }
+
+    fn source(&self) -> &str {
+        let source = match self {
+            Self::Read(request) => request.source(),
+            Self::Unread(raw, _) => raw.source.as_deref(),
+        };
+        source.unwrap_or_default()
     }
 }
 
 /// A value from outside as a log may hold it: escaped, and cut at a character's boundary.
-fn outside(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len().min(MAX_OUTSIDE_BYTES));
+fn outside(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
+    if let Some(plain) = text.get(..text.len().min(MAX_OUTSIDE_BYTES))
+        && plain.as_bytes().iter().all(is_plain)
+    {
+        return plain.into();
+    }
+    let mut escaped = String::with_capacity(MAX_OUTSIDE_BYTES + LONGEST_ESCAPE);
     for character in text.chars() {
-        let next: String = if matches!(character, ' '..='~') && character != '\\' {
-            character.into()
+        let before = escaped.len();
+        if matches!(character, ' '..='~') && character != '\\' {
+            escaped.push(character);
         } else {
-            character.escape_default().collect()
-        };
-        if escaped.len() + next.len() > MAX_OUTSIDE_BYTES {
+            escaped.extend(character.escape_default());
+        }
+        if escaped.len() > MAX_OUTSIDE_BYTES {
+            escaped.truncate(before);
             break;
         }
-        escaped.push_str(&next);
     }
-    escaped
+    escaped.into()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_never_holds_a_query() {
-        let raw = RawRequest { path: "/callback?code=secret#x".into(), ..RawRequest::default() };
-        let of_raw = |raw: &RawRequest| {
-            CheckRecord::of_raw(raw, &RequestId::generate(), Reason::MalformedRequest, Disposition::BadRequest)
-        };
-        let record = of_raw(&raw);
-        assert_eq!(record.path, "/callback");
-        let raw =
-            RawRequest { host: "me:secret@kf".into(), path: "https://me:secret@kf/".into(), ..RawRequest::default() };
-        assert_eq!((of_raw(&raw).host.as_str(), of_raw(&raw).path.as_str()), ("kf", ""));
-        assert!(!record.request_id.is_empty());
-    }
-
-    #[test]
-    fn values_from_outside_are_escaped_and_cut() {
-        assert_eq!(outside("/a b"), "/a b");
-        assert_eq!(outside("/a\nb\u{1b}[31m\u{202e}\\"), "/a\\nb\\u{1b}[31m\\u{202e}\\\\");
-        assert_eq!(outside(&"ü".repeat(1000)).len() / 6, 42);
-        assert!(outside(&"a".repeat(1000)).len() == MAX_OUTSIDE_BYTES);
-    }
-}
+mod tests;

@@ -18,9 +18,13 @@ use crate::{
 };
 
 pub(super) fn response(checked: Checked) -> CheckResponse {
-    match checked.decision {
+    answer(checked.decision, checked.kind, checked.record.request_id())
+}
+
+pub(super) fn answer(decision: Decision, kind: Kind, request_id: &str) -> CheckResponse {
+    match decision {
         Decision::Allow(allow) => allowed(&allow),
-        Decision::Respond(respond) => denied(&respond, checked.kind, &checked.record.request_id),
+        Decision::Respond(respond) => denied(&respond, kind, request_id),
     }
 }
 

@@ -34,7 +34,7 @@ fn requests() -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for bytes in (0..TRIED).map(bytes) {
         let record = Exchange::of_choices(&bytes).record;
-        let name = format!("{}-{}", record.reason, record.rule.unwrap_or_else(|| "none".into()));
+        let name = format!("{}-{}", record.reason, record.rule().unwrap_or("none"));
         found.entry(name).or_insert(bytes);
     }
     found

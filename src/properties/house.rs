@@ -23,6 +23,7 @@ use crate::{
     ext_authz,
     jose::AssertionKeyRing,
     kubernetes::{ReviewAnswer, ReviewError, ReviewedUser, Reviews},
+    logging::Log,
     principal::{Email, Groups, User, Userid},
     providers::Outbound,
     secret::{RootKeyRing, SecretBytes, SecretString, encode},
@@ -127,7 +128,8 @@ async fn build() -> (Arc<Checker>, String) {
     let keys = RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).expect("the key is long and varied enough");
     let keyrings = Keyrings::given(keys, AssertionKeyRing::of_a_new_key(), &CLOCK);
     let metrics = Metrics::register(&mut Registry::default());
-    let outside = Outside { reviews: Some(Arc::new(ApiServer)), ..Outside::configured(Arc::clone(&CLOCK)) };
+    let outside =
+        Outside { reviews: Some(Arc::new(ApiServer)), ..Outside::configured(Arc::clone(&CLOCK), Log::nowhere()) };
     let assembly = Assembly::build(&SETTINGS, &keyrings, metrics, outside).await.expect("nothing outside is asked");
     let ticket = sign_in(&assembly.administered().sessions.load()).await;
     (assembly.checker().load_full(), ticket)

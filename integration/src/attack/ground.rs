@@ -94,8 +94,8 @@ impl Ground {
     }
 
     /// The requests that passed for another reason than was told, by the log.
-    pub fn reasons_differ(&self, passed: &[Passed]) -> Result<Vec<String>> {
-        let records = self.gateway.portcullis.records()?;
+    pub async fn reasons_differ(&self, passed: &[Passed]) -> Result<Vec<String>> {
+        let records = self.gateway.portcullis.records().await?;
         let reasons: BTreeMap<&str, &str> = records
             .iter()
             .filter_map(|record| Some((record["request_id"].as_str()?, record["reason"].as_str()?)))

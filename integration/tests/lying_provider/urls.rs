@@ -94,10 +94,10 @@ async fn start(
 }
 
 /// The provider's names and endpoints of which the log says that they count as none.
-fn ignored(portcullis: &Portcullis) -> BTreeSet<(String, String)> {
+async fn ignored(portcullis: &Portcullis) -> BTreeSet<(String, String)> {
     let told =
         |record: &Value, name: &str| record["fields"][name].as_str().or(record[name].as_str()).map(str::to_owned);
-    let records = portcullis.records().unwrap();
+    let records = portcullis.records().await.unwrap();
     records.iter().filter_map(|record| Some((told(record, "provider")?, told(record, "endpoint")?))).collect()
 }
 
@@ -129,7 +129,7 @@ async fn who_signs_out_at_a_provider_whose_endpoints_cannot_be_called_is_signed_
             assert_eq!(alice.fetch("GET", "/").await.unwrap().status(), 401, "{what}");
         }
     }
-    let told = ignored(&portcullis);
+    let told = ignored(&portcullis).await;
     assert_eq!(told.len(), odd.len() * OPTIONAL.len(), "{told:?}");
     let log = portcullis.process().log();
     assert!(!log.contains("panicked"), "{}", portcullis.log_tail());

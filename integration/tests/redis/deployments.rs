@@ -116,7 +116,7 @@ async fn over_tls_with_a_user_whose_password_is_replaced_while_the_process_runs(
     }
     people_sign_in_and_out(&replicas).await;
     for replica in 0..2 {
-        let records = replicas.process(replica).records().unwrap();
+        let records = replicas.process(replica).records().await.unwrap();
         let told = records.iter().any(|record| PASSWORDS.iter().any(|password| record.to_string().contains(password)));
         assert!(!told, "a password is in the log");
     }

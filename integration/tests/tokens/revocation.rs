@@ -129,7 +129,7 @@ async fn not_before_goes_by_when_a_token_was_issued_and_deny_by_nothing() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
         assert!(message.contains(wanted), "{arguments:?}: {message}");
     }
-    let records = gate.portcullis.records().unwrap();
+    let records = gate.portcullis.records().await.unwrap();
     let acts: Vec<_> = records.iter().filter(|record| record["target"] == "portcullis::audit").collect();
     let done = |act: &&&Value| act["outcome"] == "done";
     let told: Vec<_> = acts.iter().filter(done).map(|act| act["act"].as_str().unwrap()).collect();

@@ -11,7 +11,7 @@ use crate::{
     clock::{ManualClock, SharedClock, Timestamp},
     config::Source,
     jose::AssertionKey,
-    logging::Logging,
+    logging::{Log, Logging},
 };
 
 const START: u64 = 1_000_000;
@@ -48,7 +48,9 @@ impl Reloading {
         let (source, settings) = Source::open(&path).unwrap();
         let keyrings = Keyrings::open(&settings, &clock).unwrap();
         let assembly =
-            Assembly::build(&settings, &keyrings, metrics.clone(), Outside::configured(clock.clone())).await.unwrap();
+            Assembly::build(&settings, &keyrings, metrics.clone(), Outside::configured(clock.clone(), Log::nowhere()))
+                .await
+                .unwrap();
         metrics.config.started(clock.now());
         let reloader = Reloader {
             issuer: std::sync::Arc::new(ArcSwap::from_pointee(settings.assertion.issuer.clone())),

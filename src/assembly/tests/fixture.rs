@@ -20,6 +20,7 @@ use crate::{
     http_client::{HttpError, OutboundHttp, SharedHttp},
     jose::AssertionKeyRing,
     kubernetes::{ReviewAnswer, ReviewError, ReviewedUser, Reviews},
+    logging::Log,
     oidc::tests::support::CountingStore,
     principal::{Email, Groups, ProviderName, User, Userid},
     providers::Outbound,
@@ -132,7 +133,7 @@ impl Fixture {
         let metrics = Metrics::register(&mut registry);
         let keyrings = keyrings(&shared);
         let (stores, reviews) = (Some(Stores::of(store.clone())), Some(Arc::new(Credulous) as Arc<dyn Reviews>));
-        let outside = Outside { stores, reviews, ..Outside::configured(shared) };
+        let outside = Outside { stores, reviews, ..Outside::configured(shared, Log::nowhere()) };
         let assembly = Assembly::build(&settings, &keyrings, metrics, outside).await.unwrap();
         let sessions = assembly.administered().sessions.load_full();
         Self { checker: assembly.checker().load_full(), sessions, store, registry, clock }

@@ -138,7 +138,7 @@ fn cost(runtime: &Runtime, fixture: &Fixture, path: &str, headers: &[(&str, &str
     let run = || {
         let (begun, mut bytes) = (used(), 0);
         let allocated =
-            measure(|| bytes = runtime.block_on(fixture.check("GET", path, headers)).record.request_id.len());
+            measure(|| bytes = runtime.block_on(fixture.check("GET", path, headers)).record.request_id().len());
         assert!(bytes > 0, "there is a record");
         (allocated.bytes_total, used().saturating_sub(begun))
     };
