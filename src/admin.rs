@@ -23,11 +23,11 @@ pub use metrics::Metrics;
 pub use wire::*;
 
 use self::{
-    decision_service_server::DecisionServiceServer, decisions::Decisions,
+    audit::Books, decision_service_server::DecisionServiceServer, decisions::Decisions,
     revocation_service_server::RevocationServiceServer, revocations::TokenRevocations,
     session_service_server::SessionServiceServer, sessions::PeopleSessions,
 };
-use crate::{check::Checker, providers::SharedProviders, revocation::Revocations, session::Sessions};
+use crate::{check::Checker, logging::Log, providers::SharedProviders, revocation::Revocations, session::Sessions};
 
 /// What administrators act upon; a reload may replace each.
 #[derive(Clone, Debug)]
@@ -42,16 +42,18 @@ pub struct Administered {
     pub checker: Arc<ArcSwap<Checker>>,
     /// Where their acts are counted.
     pub metrics: Metrics,
+    /// Where their acts are recorded.
+    pub log: Log,
 }
 
 /// The services of the listener for administrators. Each call must bring its [`Caller`] as an extension.
 #[must_use]
 pub fn routes(administered: Administered) -> Routes {
-    let Administered { sessions, providers, revocations, checker, metrics } = administered;
+    let Administered { sessions, providers, revocations, checker, metrics, log } = administered;
     let routes = Routes::new(SessionServiceServer::new(PeopleSessions::new(sessions, providers)))
         .add_service(RevocationServiceServer::new(TokenRevocations::new(revocations)))
         .add_service(DecisionServiceServer::new(Decisions::new(checker)));
-    routes.into_axum_router().layer(Extension(metrics)).into()
+    routes.into_axum_router().layer(Extension(Books { metrics, log })).into()
 }
 
 #[cfg(test)]

@@ -1,8 +1,31 @@
 //! The audit log: one record for each act of an administrator.
 
-use tonic::{Response, Status};
+use std::future::Future;
 
-use super::caller::Caller;
+use tonic::{Request, Response, Status};
+
+use super::{caller::Caller, metrics::Metrics};
+use crate::{
+    logging::Log,
+    panics::{Panicked, caught},
+};
+
+/// The most bytes of a value that a record keeps.
+const MAX_BYTES: usize = 1024;
+
+/// Where acts are recorded and counted.
+#[derive(Clone, Debug)]
+pub(super) struct Books {
+    pub(super) metrics: Metrics,
+    pub(super) log: Log,
+}
+
+/// Who acts, and where that is recorded.
+#[derive(Debug)]
+pub(super) struct Administrator {
+    caller: Caller,
+    books: Books,
+}
 
 /// What an administrator does. It never holds a credential.
 #[derive(Clone, Debug, Default)]
@@ -13,29 +36,76 @@ pub(super) struct Act {
     pub(super) target: String,
 }
 
-impl Act {
-    /// Writes the record of an act that ended so, counts it, and hands the outcome on. `found` is what came of it.
-    pub(super) fn record<T>(
+impl Administrator {
+    /// Who makes this call.
+    ///
+    /// # Errors
+    /// As [`Caller::of`]; where nothing records what they do.
+    pub(super) fn of<T>(request: &Request<T>) -> Result<Self, Status> {
+        let caller = Caller::of(request)?;
+        let books = request.extensions().get::<Books>().cloned();
+        Ok(Self { caller, books: books.ok_or_else(failed_inside)? })
+    }
+
+    /// Carries the act out, and answers once its record is written. `found` is what came of it.
+    ///
+    /// Nothing is done before there is room for the record. What has begun goes to its end and into the log, whatever
+    /// becomes of the caller.
+    pub(super) async fn carry_out<T: Send + 'static>(
         self,
-        caller: &Caller,
-        outcome: Result<T, Status>,
-        found: impl FnOnce(&T) -> String,
+        act: Act,
+        work: impl Future<Output = Result<T, Status>> + Send + 'static,
+        found: impl FnOnce(&T) -> String + Send + 'static,
     ) -> Result<Response<T>, Status> {
-        let (word, detail) = match &outcome {
+        let place = self.books.log.audit_place().await;
+        let whole = async move {
+            let outcome = caught(work).await.unwrap_or_else(|Panicked| Err(failed_inside()));
+            self.record(act, &outcome, found);
+            self.books.log.written().await;
+            drop(place);
+            outcome
+        };
+        tokio::spawn(whole).await.map_err(|_| failed_inside())?.map(Response::new)
+    }
+
+    /// Writes the record of an act that ended so, and counts it.
+    fn record<T>(&self, act: Act, outcome: &Result<T, Status>, found: impl FnOnce(&T) -> String) {
+        let (word, detail) = match outcome {
             Ok(answer) => ("done", found(answer)),
             Err(status) => ("failed", status.message().to_owned()),
         };
-        caller.metrics().count(self.act, word);
+        let Act { act, target } = act;
+        self.books.metrics.count(act, word);
         tracing::info!(
             target: "portcullis::audit",
-            caller = %caller,
-            act = self.act,
+            caller = %self.caller,
+            act,
             // Escaped: it came from outside.
-            about = ?self.target,
+            about = ?cut(&target),
             outcome = word,
-            detail,
+            detail = cut(&detail),
             "administration"
         );
-        outcome.map(Response::new)
+    }
+}
+
+fn failed_inside() -> Status {
+    Status::internal("something failed inside")
+}
+
+/// The beginning of a text, at a character's boundary.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_BYTES)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_long_is_cut_between_characters() {
+        assert_eq!(cut("user alice"), "user alice");
+        assert_eq!(cut(&"a".repeat(5000)).len(), MAX_BYTES);
+        assert_eq!(cut(&format!("a{}", "ü".repeat(5000))).len(), MAX_BYTES - 1);
     }
 }

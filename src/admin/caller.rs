@@ -5,16 +5,12 @@ use std::fmt;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
-use super::metrics::Metrics;
-
 /// An administrator, as the listener knows them.
 #[derive(Clone, Debug)]
 pub struct Caller {
     identity: Identity,
     /// Cancelled once the caller's certificate is no longer one of those that may call.
     superseded: Option<CancellationToken>,
-    /// Where their acts are counted.
-    metrics: Metrics,
 }
 
 #[derive(Clone, Debug)]
@@ -26,14 +22,14 @@ enum Identity {
 impl Caller {
     /// The user at the other end of a unix socket (`SO_PEERCRED`).
     #[must_use]
-    pub fn local_user(uid: u32) -> Self {
-        Self { identity: Identity::LocalUser { uid }, superseded: None, metrics: Metrics::default() }
+    pub const fn local_user(uid: u32) -> Self {
+        Self { identity: Identity::LocalUser { uid }, superseded: None }
     }
 
     /// The bearer of a verified certificate with this subject alternative name, until `superseded` is cancelled.
     #[must_use]
-    pub fn certificate(san: String, superseded: CancellationToken) -> Self {
-        Self { identity: Identity::Certificate { san }, superseded: Some(superseded), metrics: Metrics::default() }
+    pub const fn certificate(san: String, superseded: CancellationToken) -> Self {
+        Self { identity: Identity::Certificate { san }, superseded: Some(superseded) }
     }
 
     /// Who makes this call.
@@ -42,18 +38,11 @@ impl Caller {
     /// `UNAUTHENTICATED` where the listener named nobody, or the name no longer counts.
     pub(super) fn of<T>(request: &Request<T>) -> Result<Self, Status> {
         let caller = request.extensions().get::<Self>().cloned();
-        let mut caller = caller.ok_or_else(|| Status::unauthenticated("the listener does not know who calls"))?;
-        if let Some(metrics) = request.extensions().get::<Metrics>() {
-            caller.metrics = metrics.clone();
-        }
+        let caller = caller.ok_or_else(|| Status::unauthenticated("the listener does not know who calls"))?;
         if caller.superseded.as_ref().is_some_and(CancellationToken::is_cancelled) {
             return Err(Status::unauthenticated("the certificates changed: connect again"));
         }
         Ok(caller)
-    }
-
-    pub(super) const fn metrics(&self) -> &Metrics {
-        &self.metrics
     }
 }
 

@@ -6,8 +6,7 @@ use arc_swap::ArcSwap;
 use tonic::{Request, Response, Status};
 
 use super::{
-    audit::Act,
-    caller::Caller,
+    audit::{Act, Administrator},
     wire::{ExplainRequest, ExplainResponse, decision_service_server::DecisionService},
 };
 use crate::{
@@ -30,14 +29,14 @@ impl Decisions {
 #[tonic::async_trait]
 impl DecisionService for Decisions {
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let administrator = Administrator::of(&request)?;
         let raw = raw_request(request.into_inner());
         let path = raw.path.split(['?', '#']).next().unwrap_or_default();
         let act = Act { act: "explain", target: format!("{} {}{path}", raw.method, raw.host) };
-        let explanation = self.checker.load_full().explain(raw).await;
-        act.record(&caller, Ok(ExplainResponse::from(explanation)), |answer| {
-            format!("{}: {}", answer.verdict, answer.reason)
-        })
+        let checker = self.checker.load_full();
+        let explained = async move { Ok(ExplainResponse::from(checker.explain(raw).await)) };
+        let found = |answer: &ExplainResponse| format!("{}: {}", answer.verdict, answer.reason);
+        administrator.carry_out(act, explained, found).await
     }
 }
 

@@ -1,12 +1,11 @@
 //! Revocations of ServiceAccount tokens, for administrators.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
 use super::{
-    audit::Act,
-    caller::Caller,
+    audit::{Act, Administrator},
     wire::{
         AcceptRevocationsRequest, AcceptRevocationsResponse, ListRevocationsRequest, ListRevocationsResponse,
         RemoveRevocationRequest, RemoveRevocationResponse, Revocation, RevocationTarget, RevokeTokensRequest,
@@ -21,7 +20,7 @@ use crate::{
 };
 
 /// Makes, lists and lifts revocations.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct TokenRevocations {
     revocations: Arc<Revocations>,
 }
@@ -31,7 +30,7 @@ impl TokenRevocations {
         Self { revocations }
     }
 
-    async fn revoke(&self, request: RevokeTokensRequest) -> Result<RevokeTokensResponse, Status> {
+    async fn revoke(self, request: RevokeTokensRequest) -> Result<RevokeTokensResponse, Status> {
         let target = parse(request.target)?;
         let before = request.before_ms.map(Timestamp::from_unix_millis);
         let measure = match before {
@@ -42,33 +41,37 @@ impl TokenRevocations {
             None if request.deny || target.is_denied_whole() => Measure::Deny,
             None => Measure::BeforeNow,
         };
-        let revocations = Arc::clone(&self.revocations);
-        let revocation = to_its_end(async move { revocations.revoke(target, measure).await }).await?;
+        let revocation = self.revocations.revoke(target, measure).await.map_err(|error| failed(&error))?;
         Ok(RevokeTokensResponse { revocation: Some(revocation.into()) })
     }
 
-    async fn remove(&self, request: RemoveRevocationRequest) -> Result<RemoveRevocationResponse, Status> {
+    async fn list(self) -> Result<ListRevocationsResponse, Status> {
+        let listed = self.revocations.list().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(ListRevocationsResponse { revocations: listed.into_iter().map(Revocation::from).collect() })
+    }
+
+    async fn remove(self, request: RemoveRevocationRequest) -> Result<RemoveRevocationResponse, Status> {
         let target = parse(request.target)?;
         let reopening = if request.for_new_tokens_only { Reopening::ForNewTokens } else { Reopening::ForAllTokens };
-        let (revocations, lifted) = (Arc::clone(&self.revocations), target.clone());
-        let left = to_its_end(async move { revocations.lift(&lifted, reopening).await }).await?;
+        let left = self.revocations.lift(&target, reopening).await.map_err(|error| failed(&error))?;
         let left = left.ok_or_else(|| Status::not_found(format!("nothing is revoked of {target}")))?;
         Ok(RemoveRevocationResponse { left: left.not_before().is_some().then(|| left.into()) })
     }
+
+    async fn accept(self) -> Result<AcceptRevocationsResponse, Status> {
+        let in_force = self.revocations.accept().await.map_err(|error| failed(&error))?;
+        Ok(AcceptRevocationsResponse { in_force: u64::try_from(in_force).unwrap_or(u64::MAX) })
+    }
 }
 
-/// Carries a change out, whatever becomes of the caller.
-async fn to_its_end<T: Send + 'static>(
-    change: impl Future<Output = Result<T, RevokeError>> + Send + 'static,
-) -> Result<T, Status> {
-    let outcome = tokio::spawn(change).await.map_err(|_| Status::internal("something failed inside"))?;
-    outcome.map_err(|error| match error {
+fn failed(error: &RevokeError) -> Status {
+    match error {
         RevokeError::Future | RevokeError::WholeOnly(_) => Status::invalid_argument(error.to_string()),
         RevokeError::Contended => Status::aborted(error.to_string()),
         RevokeError::NotWhole => Status::failed_precondition(error.to_string()),
         RevokeError::Store(StoreError::Full(_)) => Status::resource_exhausted(error.to_string()),
         RevokeError::Store(_) => Status::unavailable(error.to_string()),
-    })
+    }
 }
 
 #[tonic::async_trait]
@@ -77,53 +80,49 @@ impl RevocationService for TokenRevocations {
         &self,
         request: Request<RevokeTokensRequest>,
     ) -> Result<Response<RevokeTokensResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let administrator = Administrator::of(&request)?;
         let request = request.into_inner();
         let act = Act {
             act: "revoke_tokens",
             target: request.target.as_ref().map_or_else(String::new, RevocationTarget::name),
         };
-        let outcome = self.revoke(request).await;
-        act.record(&caller, outcome, |answer| answer.revocation.as_ref().map_or_else(String::new, summary))
+        let found = |answer: &RevokeTokensResponse| answer.revocation.as_ref().map_or_else(String::new, summary);
+        administrator.carry_out(act, self.clone().revoke(request), found).await
     }
 
     async fn list_revocations(
         &self,
         request: Request<ListRevocationsRequest>,
     ) -> Result<Response<ListRevocationsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let listed = self.revocations.list().await.map_err(|error| Status::unavailable(error.to_string()));
-        let outcome = listed
-            .map(|listed| ListRevocationsResponse { revocations: listed.into_iter().map(Revocation::from).collect() });
+        let administrator = Administrator::of(&request)?;
         let act = Act { act: "list_revocations", target: String::new() };
-        act.record(&caller, outcome, |answer| format!("{} listed", answer.revocations.len()))
+        let found = |answer: &ListRevocationsResponse| format!("{} listed", answer.revocations.len());
+        administrator.carry_out(act, self.clone().list(), found).await
     }
 
     async fn remove_revocation(
         &self,
         request: Request<RemoveRevocationRequest>,
     ) -> Result<Response<RemoveRevocationResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let administrator = Administrator::of(&request)?;
         let request = request.into_inner();
         let act = Act {
             act: "remove_revocation",
             target: request.target.as_ref().map_or_else(String::new, RevocationTarget::name),
         };
-        let outcome = self.remove(request).await;
-        act.record(&caller, outcome, |answer| answer.left.as_ref().map_or_else(|| "lifted".to_owned(), summary))
+        let found =
+            |answer: &RemoveRevocationResponse| answer.left.as_ref().map_or_else(|| "lifted".to_owned(), summary);
+        administrator.carry_out(act, self.clone().remove(request), found).await
     }
 
     async fn accept_revocations(
         &self,
         request: Request<AcceptRevocationsRequest>,
     ) -> Result<Response<AcceptRevocationsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let revocations = Arc::clone(&self.revocations);
-        let accepted = to_its_end(async move { revocations.accept().await }).await;
-        let outcome = accepted
-            .map(|in_force| AcceptRevocationsResponse { in_force: u64::try_from(in_force).unwrap_or(u64::MAX) });
+        let administrator = Administrator::of(&request)?;
         let act = Act { act: "accept_revocations", target: String::new() };
-        act.record(&caller, outcome, |answer| format!("{} in force", answer.in_force))
+        let found = |answer: &AcceptRevocationsResponse| format!("{} in force", answer.in_force);
+        administrator.carry_out(act, self.clone().accept(), found).await
     }
 }
 

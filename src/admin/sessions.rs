@@ -6,8 +6,7 @@ use arc_swap::ArcSwap;
 use tonic::{Request, Response, Status};
 
 use super::{
-    audit::Act,
-    caller::Caller,
+    audit::{Act, Administrator},
     wire::{
         ListSessionsRequest, ListSessionsResponse, OneSession, ProviderSession, RevokeSessionsRequest,
         RevokeSessionsResponse, Session, revoke_sessions_request::Target, session_service_server::SessionService,
@@ -21,7 +20,7 @@ use crate::{
 };
 
 /// Lists and ends the sessions of people.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PeopleSessions {
     sessions: Arc<ArcSwap<Sessions>>,
     providers: SharedProviders,
@@ -32,12 +31,17 @@ impl PeopleSessions {
         Self { sessions, providers }
     }
 
-    /// Ends what `target` names, whatever becomes of the caller.
-    async fn revoke(&self, target: Option<Target>) -> Result<RevokeSessionsResponse, Status> {
+    async fn list(self, userid: String) -> Result<ListSessionsResponse, Status> {
+        let listed = self.sessions.load_full().list_userid(&parse_userid(&userid)?).await;
+        let sessions = listed.map_err(|error| failed(&error))?.into_iter().map(Session::from).collect();
+        Ok(ListSessionsResponse { sessions })
+    }
+
+    /// Ends what `target` names.
+    async fn revoke(self, target: Option<Target>) -> Result<RevokeSessionsResponse, Status> {
         let target = target.ok_or_else(|| Status::invalid_argument("the request names no sessions"))?;
         let (sessions, providers) = (self.sessions.load_full(), self.providers.load_full());
-        let ended = tokio::spawn(async move { end(&sessions, &providers, target).await }).await;
-        let ended = ended.unwrap_or_else(|_| Err(Status::internal("something failed inside")))?;
+        let ended = end(&sessions, &providers, target).await?;
         Ok(RevokeSessionsResponse { ended: ended as u64 })
     }
 }
@@ -87,27 +91,22 @@ impl SessionService for PeopleSessions {
         &self,
         request: Request<ListSessionsRequest>,
     ) -> Result<Response<ListSessionsResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let administrator = Administrator::of(&request)?;
         let ListSessionsRequest { userid } = request.into_inner();
-        let outcome = async {
-            let listed = self.sessions.load_full().list_userid(&parse_userid(&userid)?).await;
-            let sessions = listed.map_err(|error| failed(&error))?.into_iter().map(Session::from).collect();
-            Ok(ListSessionsResponse { sessions })
-        };
-        let outcome = outcome.await;
         let act = Act { act: "list_sessions", target: format!("user {userid}") };
-        act.record(&caller, outcome, |answer| format!("{} listed", answer.sessions.len()))
+        let found = |answer: &ListSessionsResponse| format!("{} listed", answer.sessions.len());
+        administrator.carry_out(act, self.clone().list(userid), found).await
     }
 
     async fn revoke_sessions(
         &self,
         request: Request<RevokeSessionsRequest>,
     ) -> Result<Response<RevokeSessionsResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let administrator = Administrator::of(&request)?;
         let RevokeSessionsRequest { target } = request.into_inner();
         let act = Act { act: "revoke_sessions", target: target.as_ref().map(describe).unwrap_or_default() };
-        let outcome = self.revoke(target).await;
-        act.record(&caller, outcome, |answer| format!("{} ended", answer.ended))
+        let found = |answer: &RevokeSessionsResponse| format!("{} ended", answer.ended);
+        administrator.carry_out(act, self.clone().revoke(target), found).await
     }
 }
 

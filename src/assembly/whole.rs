@@ -143,6 +143,7 @@ impl Assembly {
             revocations: Arc::clone(&self.built.revocations),
             checker: self.checker(),
             metrics: self.metrics.admin.clone(),
+            log: self.outside.log.clone(),
         }
     }
 
