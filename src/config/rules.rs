@@ -77,7 +77,7 @@ fn rule(
                 context.refuse(
                     FieldError::new(at, error.to_string())
                         .found(text)
-                        .write("write a group's name without commas, controls and characters that nobody sees"),
+                        .write("write a group's name without controls and characters that nobody sees"),
                 )
             },
             Some,

@@ -134,6 +134,22 @@ fn too_many_groups_are_the_named_ones_or_none_never_a_part() {
 }
 
 #[test]
+fn a_group_that_holds_a_comma_is_told_whole_in_the_assertion_and_not_in_the_list() {
+    let dn = "cn=ml-admins,ou=groups,o=corp";
+    let told = |groups: &[&str]| {
+        let mutations = identity(clock()).inject(&request(&[]), &user(groups), proof(b"s", 1), None, Bearer::Remove);
+        let claims = claims(&value(&mutations, "portcullis-assertion").unwrap());
+        (value(&mutations, "kubeflow-groups"), claims["groups"].clone(), claims["groups_omitted"].clone())
+    };
+    let none = serde_json::Value::Null;
+    assert_eq!(
+        told(&["dev", dn, "ops"]),
+        (Some("dev,ops".into()), serde_json::json!(["dev", dn, "ops"]), none.clone())
+    );
+    assert_eq!(told(&[dn]), (None, serde_json::json!([dn]), none));
+}
+
+#[test]
 fn an_assertion_is_reused_for_half_its_life_and_never_for_another_audience_or_version() {
     let clock = clock();
     let identity = identity(clock.clone());

@@ -15,7 +15,7 @@ const MAX_USERID_BYTES: usize = 320;
 /// The longest e-mail address, in bytes (RFC 5321 section 4.5.3.1.3, less the angle brackets).
 const MAX_EMAIL_BYTES: usize = 254;
 /// The longest group name, in bytes.
-const MAX_GROUP_BYTES: usize = 256;
+const MAX_GROUP_BYTES: usize = 1024;
 /// The namespace that is Kubernetes' own.
 const KUBERNETES_PREFIX: &[u8] = b"system:";
 
@@ -89,6 +89,11 @@ impl Userid {
 
 /// An e-mail address: ASCII, one `@`, at most 254 bytes, folded to lower case as ASCII (never by Unicode's rules, which
 /// turn the Kelvin sign into a `k`).
+///
+/// Its local part is of RFC 5322's atoms (section 3.2.3) and dots, wherever those stand: each character of `atext` may
+/// be a person's (`O'Brien`, `a+b`, `x=y/z`). What is none is out, since a local part that holds it must be quoted, and an
+/// address that has two spellings names two people here: the comma parts lists, `<` and `>` end an address, `(` begins a
+/// comment that mail servers drop, and so on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Email(String);
@@ -100,10 +105,13 @@ impl Email {
     /// Where it is no plain ASCII address.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         refuse_length(text, MAX_EMAIL_BYTES)?;
-        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b',' | b'"' | b'\'' | b'<' | b'>');
         let (local, domain) = text.split_once('@').ok_or(NameError::NotAnEmail)?;
-        let acceptable = text.bytes().all(plain) && !local.is_empty() && !domain.is_empty() && !domain.contains('@');
-        if acceptable { Ok(Self(text.to_ascii_lowercase())) } else { Err(NameError::NotAnEmail) }
+        let is_local = !local.is_empty() && local.bytes().all(|byte| byte == b'.' || is_atext(byte));
+        // A name, or an address in brackets.
+        let in_domain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'[' | b']' | b':');
+        let is_domain = !domain.is_empty() && domain.bytes().all(in_domain);
+        if is_local && is_domain { Ok(Self(text.to_ascii_lowercase())) } else { Err(NameError::NotAnEmail) }
     }
 
     /// The address, in lower case.
@@ -119,7 +127,7 @@ impl Email {
     }
 }
 
-/// A group's name: 1 to 256 bytes without a comma, a control or a character that nobody sees, also where a service
+/// A group's name: 1 to 1024 bytes without a control or a character that nobody sees, also where a service
 /// brings it into a normal form; never in Kubernetes' namespace unless the API server said it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -129,12 +137,11 @@ impl Group {
     /// Reads a group that Kubernetes told: `system:` is its own to give.
     ///
     /// # Errors
-    /// Where it is empty, over 256 bytes, or holds a comma, a control or a character that nobody sees ([`is_unseen`]), also
-    /// in its compatibility form (Unicode's NFKC, which makes a comma of a fullwidth one).
+    /// Where it is empty, over 1024 bytes, or holds a control or a character that nobody sees ([`is_unseen`]), also in its
+    /// compatibility form (Unicode's NFKC).
     pub fn parse_kubernetes(text: &str) -> Result<Self, NameError> {
         refuse_length(text, MAX_GROUP_BYTES)?;
-        let refused = |character: char| character == ',' || is_unseen(character);
-        let usable = |text: &str| !text.chars().any(refused);
+        let usable = |text: &str| !text.chars().any(is_unseen);
         if text.trim() == text && usable(text) && usable(&folded(text)) {
             Ok(Self(text.to_owned()))
         } else {
@@ -156,6 +163,13 @@ impl Group {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a list that is parted by commas can hold it: neither the name nor its compatibility form (Unicode's NFKC,
+    /// which makes a comma of a fullwidth one) has one, as distinguished names do (`cn=admins,o=corp`).
+    #[must_use]
+    pub fn fits_in_list(&self) -> bool {
+        !folded(&self.0).contains(',')
+    }
 }
 
 /// The groups of a principal that may be used; those that may not are counted, never escaped and never split.
@@ -163,6 +177,8 @@ impl Group {
 pub struct Groups {
     names: Vec<Group>,
     dropped: usize,
+    #[serde(default)]
+    incomplete: bool,
 }
 
 impl Groups {
@@ -195,6 +211,19 @@ impl Groups {
     pub fn with_dropped(mut self, dropped: usize) -> Self {
         self.dropped = self.dropped.saturating_add(dropped);
         self
+    }
+
+    /// The same groups, of which the provider told that there are more than it named.
+    #[must_use]
+    pub fn incomplete(mut self) -> Self {
+        self.incomplete = true;
+        self
+    }
+
+    /// Whether there are more than were named: that somebody is in none of a list's says nothing then.
+    #[must_use]
+    pub const fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// The usable groups.
@@ -246,6 +275,11 @@ conversions! {
     Userid by parse,
     Email by parse,
     Group by parse_kubernetes,
+}
+
+/// RFC 5322 section 3.2.3.
+fn is_atext(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
 }
 
 fn refuse_length(text: &str, most: usize) -> Result<(), NameError> {
@@ -310,16 +344,31 @@ mod tests {
     #[test]
     fn an_email_folds_as_ascii_and_has_one_at() {
         assert_eq!(Email::parse("User@Example.COM").unwrap().as_str(), "user@example.com");
-        for bad in ["a@x@corp", "@x", "a@", "plain", "a b@c", "a,b@c", "\"a\"@c", "<a@c>", "\u{212a}@c"] {
+        for bad in
+            ["a@x@corp", "@x", "a@", "plain", "a b@c", "a,b@c", "\"a\"@c", "<a@c>", "\u{212a}@c", "a@b,c", "a@o'c"]
+        {
             assert_eq!(Email::parse(bad), Err(NameError::NotAnEmail), "{bad:?}");
         }
     }
 
     #[test]
+    fn a_local_part_may_hold_each_character_of_an_atom_and_none_that_would_be_quoted() {
+        let atext = "!#$%&'*+-/=?^_`{|}~.";
+        for character in '\0'..='\u{7f}' {
+            let accepted = Email::parse(&format!("o{character}brien@example.com")).is_ok();
+            let expected = character.is_ascii_alphanumeric() || atext.contains(character);
+            assert_eq!(accepted, expected, "{character:?}");
+        }
+        assert_eq!(Email::parse("O'Brien@Example.com").unwrap().as_str(), "o'brien@example.com");
+        assert!(Email::parse("a..b.@example.com").is_ok(), "some providers gave such addresses away");
+        assert!(Email::parse("a@[192.0.2.1]").is_ok());
+    }
+
+    #[test]
     fn unusable_groups_are_dropped_and_counted() {
         let groups = Groups::from_provider(["dev", "system:masters", "a,b", "", "dev", "Größe", "x\u{7f}"]);
-        assert_eq!(groups.names().iter().map(Group::as_str).collect::<Vec<_>>(), ["dev", "Größe"]);
-        assert_eq!(groups.dropped(), 4);
+        assert_eq!(groups.names().iter().map(Group::as_str).collect::<Vec<_>>(), ["dev", "a,b", "Größe"]);
+        assert_eq!(groups.dropped(), 3);
         assert!(groups.contains("dev") && !groups.contains("system:masters"));
         assert!(Groups::from_kubernetes(["system:authenticated"]).contains("system:authenticated"));
     }
@@ -340,10 +389,6 @@ mod tests {
             "a\u{e0041}",            // a tag
             "a\u{ffff}",             // no character
             "a\u{fdd0}",             // no character either
-            "dev\u{ff0c}admins",     // a fullwidth comma
-            "dev\u{fe50}admins",     // a small comma
-            "dev\u{fe10}admins",     // a comma of vertical text
-            "\u{1f101}",             // a digit and a comma
             "\u{ff53}ystem:masters", // a fullwidth letter
             "\u{17f}ystem:masters",  // a long s
             "system\u{ff1a}masters", // a fullwidth colon
@@ -369,6 +414,24 @@ mod tests {
         assert_eq!((groups.names().len(), groups.dropped()), (honest.len(), 0), "{groups:?}");
         let kubernetes = Groups::from_kubernetes(["system:authenticated", "a\u{200b}"]);
         assert_eq!((kubernetes.names().len(), kubernetes.dropped()), (1, 1));
+    }
+
+    #[test]
+    fn a_group_that_holds_what_some_service_takes_for_a_comma_fits_in_no_list() {
+        let apart = [
+            "cn=ml-admins,ou=groups,o=corp",
+            "dev\u{ff0c}admins", // a fullwidth comma
+            "dev\u{fe50}admins", // a small comma
+            "dev\u{fe10}admins", // a comma of vertical text
+            "\u{1f101}",         // a digit and a comma
+        ];
+        let groups = Groups::from_provider(apart);
+        assert_eq!((groups.names().len(), groups.dropped()), (apart.len(), 0));
+        assert!(groups.names().iter().all(|group| !group.fits_in_list()));
+        assert!(groups.contains("cn=ml-admins,ou=groups,o=corp") && !groups.contains("cn=ml-admins"));
+        for honest in ["dev", "Größe", "営業部", "管理、総務", "a;b"] {
+            assert!(Group::parse_provider(honest).unwrap().fits_in_list(), "{honest}");
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub(crate) struct Identity {
 pub(crate) struct IdentityHeaders {
     /// The user id.
     pub(crate) user: String,
-    /// The groups, joined by commas.
+    /// The groups, joined by commas, but for those that hold one.
     pub(crate) groups: String,
     /// How the caller was authenticated.
     pub(crate) method: String,
