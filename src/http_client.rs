@@ -1,8 +1,8 @@
 //! The one way out: every HTTP call that the product makes goes through [`HttpClient`].
 //!
 //! A call has one deadline that covers its body, a cap on the body, and a place among a bounded number of calls.
-//! Redirects are not followed, the environment's proxies are not used, nothing is decompressed, no cookie is kept,
-//! and `http:` URLs are refused but for an explicit word.
+//! Redirects are not followed, the environment's proxies are not used (one that the configuration names is), nothing is
+//! decompressed, no cookie is kept, and `http:` URLs are refused but for an explicit word.
 
 mod error;
 mod tls;
@@ -74,6 +74,8 @@ pub struct HttpClientConfig {
     pub extra_roots: Vec<Vec<u8>>,
     /// Whether `http:` URLs may be called.
     pub allow_http: bool,
+    /// The proxy through which everything is called; none: nothing is, whatever the environment says.
+    pub proxy: Option<String>,
     /// How many calls may run at once.
     pub max_concurrent: usize,
 }
@@ -85,6 +87,7 @@ impl Default for HttpClientConfig {
             body_limit: 1024 * 1024,
             extra_roots: Vec::new(),
             allow_http: false,
+            proxy: None,
             max_concurrent: 64,
         }
     }
@@ -120,6 +123,10 @@ impl HttpClient {
             // A connection whose other side silently went away must not be used again and again.
             .http2_keep_alive_interval(config.timeout)
             .http2_keep_alive_timeout(config.timeout);
+        let builder = match &config.proxy {
+            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(|_| HttpClientError::Proxy)?),
+            None => builder,
+        };
         #[cfg(target_os = "linux")]
         let builder = builder.tcp_user_timeout(config.timeout);
         let client = builder.build().map_err(|error| HttpClientError::Setup(describe(error)))?;

@@ -6,6 +6,7 @@
 mod algorithm;
 mod assertion_keys;
 mod audience;
+mod client_key;
 mod json;
 mod jwks;
 mod jwks_cache;
@@ -19,10 +20,11 @@ pub(crate) mod testing;
 pub use algorithm::Algorithm;
 pub use assertion_keys::{AssertionKey, AssertionKeyError, AssertionKeyRing, SharedAssertionKeyRing, SignError};
 pub use audience::{Audience, AudienceError};
+pub use client_key::{ClientKey, ClientKeyError};
 pub use json::parse_object;
 pub use jwks::{Jwks, JwksError, KeyLookupError, VerificationKey};
 pub use jwks_cache::{
     ByKnownKeys, FetchError, FetchJwks, JwksCache, JwksCacheConfig, NotByKnownKeys, Sender, VerifyError,
 };
-pub use token::{MAX_TOKEN_BYTES, TokenError, UnverifiedToken, peek};
+pub use token::{MAX_TOKEN_BYTES, TokenError, UnverifiedToken, peek, peek_issued};
 pub use verify::{Expectation, TokenType, VerifiedToken};

@@ -16,7 +16,11 @@ pub(crate) struct RateLimit {
 impl RateLimit {
     /// At most `per_second` events a second in the long run, and `burst` at once.
     pub(crate) fn new(per_second: u32, burst: u32) -> Self {
-        let interval = Duration::from_secs(1) / per_second.max(1);
+        Self::every(Duration::from_secs(1) / per_second.max(1), burst)
+    }
+
+    /// At most one event in `interval` in the long run, and `burst` at once.
+    pub(crate) fn every(interval: Duration, burst: u32) -> Self {
         Self { interval, tolerance: interval * burst.saturating_sub(1), due: Mutex::default() }
     }
 

@@ -14,6 +14,9 @@ pub enum HttpClientError {
     /// There is no certificate to trust.
     #[error("the system has no root certificates, and no CA file is given")]
     NoRoots,
+    /// The proxy's URL is none.
+    #[error("the proxy is no URL that can be called")]
+    Proxy,
     /// The TLS library or the HTTP library refused its settings.
     #[error("the HTTP client cannot be set up: {0}")]
     Setup(String),

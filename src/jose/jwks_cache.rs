@@ -1,9 +1,9 @@
 //! One source of keys, asked when keys are needed and kept while they are fresh.
 //!
 //! Strangers choose the `kid` and the signature of a token, so what they can cause is bounded: one fetch is in flight at
-//! a time, and a set younger than [`JwksCacheConfig::min_refetch`] is believed when it does not verify a token. What the
-//! set does verify waits for no fetch. A token that came from the issuer itself may cause one sooner, so that no
-//! stranger's fetch shuts anybody out. Nothing is kept by `kid`, and whatever a set lacked is forgotten with the next
+//! a time, and a set younger than [`JwksCacheConfig::min_refetch`] is believed when it does not verify a token, but for
+//! [`JwksCacheConfig::burst`] times. What the set does verify waits for no fetch. A token that came from the issuer itself
+//! may cause one sooner, and has a burst of its own, so that no stranger's fetch shuts anybody out. Nothing is kept by `kid`, and whatever a set lacked is forgotten with the next
 //! one. That the source cannot be reached is never an answer about a token: it is [`VerifyError::KeysUnavailable`].
 
 mod config;
@@ -28,7 +28,7 @@ use super::{
     verify::{Expectation, VerifiedToken, verify},
 };
 use crate::{
-    calls::{Call, Part, Pauses, SharedCalls},
+    calls::{Call, Part, Pauses, RateLimit, SharedCalls},
     clock::SharedClock,
     reason::Reason,
 };
@@ -93,6 +93,8 @@ struct Shared {
     keys: ArcSwapOption<KeySet>,
     /// The one fetch that may run.
     fetches: SharedCalls<(), ()>,
+    /// The fetches that come sooner than the set's age allows.
+    sooner: Sooner,
     failed: Mutex<Failed>,
 }
 
@@ -101,6 +103,28 @@ struct KeySet {
     jwks: Jwks,
     /// In the clock's monotonic time.
     fetched_at: Duration,
+}
+
+/// How many fetches may still come sooner, for each sender; nothing where none may.
+struct Sooner {
+    issuer: Option<RateLimit>,
+    anybody: Option<RateLimit>,
+}
+
+impl Sooner {
+    fn new(config: &JwksCacheConfig) -> Self {
+        let limit = || (config.burst > 0).then(|| RateLimit::every(config.min_refetch, config.burst));
+        Self { issuer: limit(), anybody: limit() }
+    }
+
+    /// Counts a fetch; whether it may come although the set is young.
+    fn take(&self, sender: Sender, now: Duration) -> bool {
+        let limit = match sender {
+            Sender::Issuer => &self.issuer,
+            Sender::Anybody => &self.anybody,
+        };
+        limit.as_ref().is_some_and(|limit| limit.take(now))
+    }
 }
 
 /// The fetches that failed since the last one that did not.
@@ -139,8 +163,8 @@ impl JwksCache {
     pub fn new(fetch: FetchJwks, clock: SharedClock, config: JwksCacheConfig) -> Self {
         let pauses = Pauses::new(FIRST_RETRY, config.longest_retry);
         let failed = Mutex::new(Failed { count: 0, why: None, pauses, until: Duration::ZERO });
-        let (keys, fetches) = (ArcSwapOption::empty(), SharedCalls::new());
-        Self(Arc::new(Shared { fetch, clock, config, keys, fetches, failed }))
+        let (keys, fetches, sooner) = (ArcSwapOption::empty(), SharedCalls::new(), Sooner::new(&config));
+        Self(Arc::new(Shared { fetch, clock, config, keys, fetches, sooner, failed }))
     }
 
     /// A cache of a set that was fetched just now.
@@ -288,7 +312,9 @@ impl Shared {
             if self.clock.monotonic() < failed.until {
                 return Err(NoFetch::NotYet);
             }
-            if failed.count == 0 && seen.is_some_and(|keys| self.age(keys) < self.config.min_age(sender)) {
+            let is_young = seen.is_some_and(|keys| self.age(keys) < self.config.min_age(sender));
+            let sooner = self.sooner.take(sender, self.clock.monotonic());
+            if failed.count == 0 && is_young && !sooner {
                 return Err(NoFetch::TooEarly);
             }
             let shared = Arc::clone(self);

@@ -8,8 +8,11 @@ use thiserror::Error;
 use super::{algorithm::Algorithm, json};
 use crate::{clock::Timestamp, reason::Reason, secret};
 
-/// The longest token that is decoded, in bytes.
+/// The longest token that is decoded, in bytes, of those that anybody may have sent.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+/// The longest token that is decoded of those that an issuer's own endpoint gave to us, over TLS: directories tell hundreds
+/// of groups.
+const MAX_ISSUED_TOKEN_BYTES: usize = 256 * 1024;
 /// The longest `kid` that is read, in bytes.
 pub(super) const MAX_KEY_ID_BYTES: usize = 256;
 /// The last second that a date may name (the year 9999): what lies beyond is a mistake or an attack.
@@ -24,9 +27,9 @@ pub enum TokenError {
     /// It is encrypted (JWE, RFC 7516), and so not for us.
     #[error("an encrypted token")]
     Encrypted,
-    /// It is longer than [`MAX_TOKEN_BYTES`].
-    #[error("longer than 16 KiB")]
-    TooLarge,
+    /// It is longer than this bound, in bytes.
+    #[error("longer than {} KiB", .0 / 1024)]
+    TooLarge(usize),
     /// This part of it is not as RFC 7515 and RFC 7519 want it.
     #[error("malformed {0}")]
     Malformed(&'static str),
@@ -79,7 +82,7 @@ impl TokenError {
     pub const fn reason(self) -> Reason {
         match self {
             Self::NotJwt | Self::Encrypted => Reason::BearerNotJwt,
-            Self::TooLarge | Self::Malformed(_) | Self::UnsupportedHeader(_) | Self::Type | Self::NoExpiry => {
+            Self::TooLarge(_) | Self::Malformed(_) | Self::UnsupportedHeader(_) | Self::Type | Self::NoExpiry => {
                 Reason::TokenMalformed
             }
             Self::Algorithm | Self::UnknownKey | Self::Signature => Reason::TokenSignature,
@@ -227,8 +230,25 @@ claims_of!(UnverifiedToken);
 /// [`TokenError::NotJwt`] and [`TokenError::Encrypted`] for what is some other credential; any other error is about a
 /// JWT that nobody should accept.
 pub fn peek(text: &str) -> Result<UnverifiedToken, TokenError> {
-    if text.len() > MAX_TOKEN_BYTES {
-        return Err(TokenError::TooLarge);
+    read(text, MAX_TOKEN_BYTES, |claims| string(claims, "jti"))
+}
+
+/// Reads a token as [`peek`], of those that an issuer's own endpoint gave to us over TLS: up to 256 KiB. Its `jti` decides
+/// nothing, and so counts as not told where it is no text.
+///
+/// # Errors
+/// As [`peek`].
+pub fn peek_issued(text: &str) -> Result<UnverifiedToken, TokenError> {
+    read(text, MAX_ISSUED_TOKEN_BYTES, |claims| Ok(string(claims, "jti").unwrap_or_default()))
+}
+
+fn read(
+    text: &str,
+    most_bytes: usize,
+    token_id: impl Fn(&Map<String, Value>) -> Result<Option<String>, TokenError>,
+) -> Result<UnverifiedToken, TokenError> {
+    if text.len() > most_bytes {
+        return Err(TokenError::TooLarge(most_bytes));
     }
     let parts = Parts::split(text)?;
     let header = Header::read(parts.header)?;
@@ -249,7 +269,7 @@ pub fn peek(text: &str) -> Result<UnverifiedToken, TokenError> {
         expires_at: numeric_date(&claims, "exp")?,
         not_before: numeric_date(&claims, "nbf")?,
         issued_at: numeric_date(&claims, "iat")?,
-        jti: string(&claims, "jti")?,
+        jti: token_id(&claims)?,
         claims,
     })))
 }

@@ -21,6 +21,10 @@ pub(super) const MAX_BYTES: usize = 1024 * 1024;
 /// The shortest time from a fetch that failed to the next: keys that changed meanwhile must not lock everybody out.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How many fetches may follow the last one at once, for ID tokens and for logout tokens each: a provider may change its
+/// key right after we asked.
+const BURST: u32 = 3;
+
 /// The keys of a provider whose discovery told just now that they are `first`. They come anew with the metadata, which
 /// say where they are, and serve until then: see [`super::discovery`].
 pub(super) fn cache(
@@ -38,6 +42,7 @@ pub(super) fn cache(
         source: config.name.as_str().to_owned(),
         max_age: Duration::MAX,
         max_stale: Duration::MAX,
+        burst: BURST,
         longest_retry: RETRY,
         fetch_timeout: config.timeout,
         max_bytes: MAX_BYTES,
@@ -46,7 +51,7 @@ pub(super) fn cache(
     JwksCache::filled(Arc::new(fetch), clock, cache_config, first)
 }
 
-async fn fetch(http: &ProviderHttp, jwks_uri: &Endpoint) -> Result<Bytes, FetchError> {
+pub(super) async fn fetch(http: &ProviderHttp, jwks_uri: &Endpoint) -> Result<Bytes, FetchError> {
     let mut request = Request::new(Vec::new());
     *request.uri_mut() = jwks_uri.uri().clone();
     request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));

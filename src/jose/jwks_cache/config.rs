@@ -24,6 +24,9 @@ pub struct JwksCacheConfig {
     pub min_refetch: Duration,
     /// The same for a token of [`Sender::Issuer`].
     pub min_refetch_for_issuer: Duration,
+    /// How many fetches of each sender's may come sooner; one more for each `min_refetch` that has passed. A rotation right
+    /// after a fetch then costs nobody anything, and strangers cause no more than these.
+    pub burst: u32,
     /// The longest wait after a failed fetch. The first is a second, and it doubles.
     pub longest_retry: Duration,
     /// The deadline of one fetch.
@@ -40,6 +43,7 @@ impl Default for JwksCacheConfig {
             max_stale: Duration::from_hours(1),
             min_refetch: Duration::from_secs(30),
             min_refetch_for_issuer: Duration::from_secs(5),
+            burst: 0,
             longest_retry: Duration::from_secs(10),
             fetch_timeout: Duration::from_secs(10),
             max_bytes: 256 * 1024,

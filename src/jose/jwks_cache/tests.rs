@@ -399,3 +399,41 @@ async fn why_there_are_no_keys_is_told_until_there_are() {
     assert_eq!(setup.verify(&P256).await, Ok(()));
     assert_eq!(setup.cache.last_failure(), None);
 }
+
+#[tokio::test]
+async fn a_burst_of_fetches_may_come_at_once_and_then_one_in_thirty_seconds() {
+    let mut source = Source::open();
+    for _ in 0..20 {
+        source = source.then(&[&P256.jwk]);
+    }
+    let setup = Setup::with(source, JwksCacheConfig { burst: 3, ..JwksCacheConfig::default() });
+    assert_eq!(setup.verify(&P256).await, Ok(()));
+    let strange = TestKey::p256("strange");
+    // The first fetch of all was one of the burst.
+    for (elapsed, asked) in [(0, 3), (29, 3), (1, 4), (0, 4), (29, 4), (1, 5)] {
+        setup.clock.advance(elapsed * SECOND);
+        for _ in 0..1_000 {
+            assert_eq!(setup.verify(&strange).await, UNKNOWN);
+        }
+        assert_eq!(setup.source.asked(), asked);
+    }
+    // Whoever has spent the burst takes none of the issuer's own tokens'.
+    let claims = json!({"iss": "https://issuer", "aud": "a", "exp": NOW * 2});
+    let token = peek(&strange.sign(Algorithm::Es256, &json!({"alg": "ES256", "kid": "strange"}), &claims)).unwrap();
+    let expectation = Expectation::new("https://issuer", vec!["a".to_owned()]);
+    for _ in 0..10 {
+        assert!(setup.cache.verify(&token, &expectation, Sender::Issuer).await.is_err());
+    }
+    assert_eq!(setup.source.asked(), 8);
+}
+
+#[tokio::test]
+async fn a_key_that_came_right_after_a_fetch_is_accepted_at_once() {
+    let (second, third) = (TestKey::p256("second"), TestKey::p256("third"));
+    let source = Source::open().then(&[&P256.jwk]).then(&[&second.jwk]).then(&[&third.jwk]);
+    let setup = Setup::with(source, JwksCacheConfig { burst: 3, ..JwksCacheConfig::default() });
+    for key in [&*P256, &second, &third] {
+        assert_eq!(setup.verify(key).await, Ok(()));
+    }
+    assert_eq!(setup.source.asked(), 3);
+}

@@ -74,9 +74,9 @@ fn other_credentials_are_told_from_tokens() {
 fn size_is_looked_at_first() {
     let limit = "x".repeat(MAX_TOKEN_BYTES);
     assert_eq!(peek(&limit).unwrap_err(), TokenError::NotJwt);
-    assert_eq!(peek(&format!("{limit}x")).unwrap_err(), TokenError::TooLarge);
+    assert_eq!(peek(&format!("{limit}x")).unwrap_err(), TokenError::TooLarge(MAX_TOKEN_BYTES));
     let large = token(&json!({"alg": "RS256", "kid": "k".repeat(100 * 1024)}), &json!({}));
-    assert_eq!(peek(&large).unwrap_err(), TokenError::TooLarge);
+    assert_eq!(peek(&large).unwrap_err(), TokenError::TooLarge(MAX_TOKEN_BYTES));
 }
 
 #[test]

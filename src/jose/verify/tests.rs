@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     jose::{
-        peek,
+        MAX_TOKEN_BYTES, peek,
         testing::{ED25519, P256, P384, P521, RSA, TestKey, jwks, key_of, merged, unsigned},
     },
     reason::Reason,
@@ -218,7 +218,7 @@ fn every_refusal_has_a_reason() {
         (TokenError::Audience, Reason::TokenAudience),
         (TokenError::Expired, Reason::TokenExpired),
         (TokenError::NotYetValid, Reason::TokenNotYetValid),
-        (TokenError::TooLarge, Reason::TokenMalformed),
+        (TokenError::TooLarge(MAX_TOKEN_BYTES), Reason::TokenMalformed),
         (TokenError::Issuer, Reason::BearerIssuerUnknown),
     ] {
         assert_eq!(error.reason(), reason);
