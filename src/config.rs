@@ -13,6 +13,8 @@ mod listener;
 mod listeners;
 mod names;
 mod origins;
+mod provider_client;
+mod provider_requests;
 mod providers;
 mod redis;
 mod reload;
@@ -23,6 +25,7 @@ mod sessions;
 mod settings;
 mod tls;
 mod weak_secrets;
+mod written;
 
 #[cfg(test)]
 mod tests;

@@ -13,5 +13,6 @@ pub use front_channel::{FrontChannel, FrontChannelError};
 pub use logout_token::BackChannelError;
 pub(crate) use logout_token::MAX_NAME_BYTES;
 pub(crate) use metrics::Metrics;
+pub(crate) use rp_initiated_logout::MAX_HINT_BYTES;
 pub use rp_initiated_logout::RpInitiatedLogout;
 pub use token_revocation::TokenRevocation;

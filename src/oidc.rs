@@ -13,6 +13,7 @@ mod assembly;
 mod authorization;
 mod callback;
 mod callback_query;
+mod claim_path;
 mod claims;
 mod config;
 mod due;

@@ -156,6 +156,8 @@ reasons! {
     IdTokenInvalid => "id_token_invalid", [Forbidden], NEVER;
     /// The identity provider's answer cannot be used.
     ProviderAnswerInvalid => "provider_answer_invalid", [Unavailable], LATER;
+    /// Sign-in is not set up, here or at the identity provider.
+    SignInNotSetUp => "sign_in_not_set_up", [Unavailable], MUCH_LATER;
     /// The identity provider's claims hold no name that can be used.
     IdentityUnusable => "identity_unusable", [Forbidden], NEVER;
     /// Too many sign-ins at once.

@@ -225,6 +225,11 @@ fn registered_metrics() -> BTreeSet<String> {
             let unit = if call.starts_with("_with_unit(") { "_seconds" } else { "" };
             metrics.insert(format!("portcullis_{name}{unit}"));
         }
+        // The type of those that are counted by provider and outcome.
+        for call in source.split("Outcomes::register(").skip(1) {
+            let name = call.split('"').nth(1).expect("a metric's name is written where it is registered");
+            metrics.insert(format!("portcullis_{name}"));
+        }
     }
     assert!(metrics.len() > 10, "the metrics were not read: {metrics:?}");
     metrics

@@ -6,6 +6,7 @@
 
 mod lying_provider {
     pub(crate) mod ground;
+    pub(crate) mod honest;
     pub(crate) mod ignored;
     pub(crate) mod keys;
     pub(crate) mod urls;
@@ -41,8 +42,7 @@ fn dated(name: &'static str, from_now: i64) -> Lie {
 #[tokio::test]
 async fn an_id_token_with_lying_claims_signs_nobody_in() {
     let refused = |lie: Lie| lie.refused("id_token_invalid");
-    let unreadable = |lie: Lie| lie.unavailable("provider_answer_invalid");
-    let mut lies: Vec<Lie> = [
+    let lies: Vec<Lie> = [
         says("iss", json!("https://evil.test")),
         lie("iss ends with a slash", |faults| {
             faults.edit_claims = edit(|claims| claims["iss"] = format!("{}/", claims["iss"].as_str().unwrap()).into());
@@ -52,9 +52,15 @@ async fn an_id_token_with_lying_claims_signs_nobody_in() {
         says("aud", json!("Portcullis")),
         says("aud", json!([])),
         says("aud", json!(["portcullis", "another-client"])),
-        lie("two audiences, and azp is us", |faults| {
+        lie("two audiences, and azp is another", |faults| {
             faults.edit_claims = edit(|claims| {
                 claims["aud"] = json!(["portcullis", "another-client"]);
+                claims["azp"] = json!("another-client");
+            });
+        }),
+        lie("azp is us, and the audience another", |faults| {
+            faults.edit_claims = edit(|claims| {
+                claims["aud"] = json!(["another-client"]);
                 claims["azp"] = json!("portcullis");
             });
         }),
@@ -75,24 +81,19 @@ async fn an_id_token_with_lying_claims_signs_nobody_in() {
         dated("iat", -12 * 60),
         says("iat", json!(0)),
         dated("nbf", 86_400),
+        says("iss", json!(null)),
+        says("iss", json!("")),
+        says("iss", json!(["https://evil.test"])),
+        says("sub", json!(null)),
+        says("sub", json!(7)),
+        says("aud", json!({ "portcullis": true })),
+        says("exp", json!(null)),
+        says("exp", json!("never")),
+        says("iat", json!(null)),
+        says("nonce", json!(["a"])),
     ]
     .map(refused)
     .into();
-    lies.extend(
-        [
-            says("iss", json!(null)),
-            says("iss", json!("")),
-            says("iss", json!(["https://evil.test"])),
-            says("sub", json!(null)),
-            says("sub", json!(7)),
-            says("aud", json!({ "portcullis": true })),
-            says("exp", json!(null)),
-            says("exp", json!("never")),
-            says("iat", json!(null)),
-            says("nonce", json!(["a"])),
-        ]
-        .map(unreadable),
-    );
     nobody_is_signed_in_by(lies).await;
 }
 
@@ -116,7 +117,8 @@ fn signed(what: &'static str, signature: Signature) -> Lie {
 #[tokio::test]
 async fn an_id_token_that_is_not_signed_as_published_signs_nobody_in() {
     let refused = |lie: Lie| lie.refused("id_token_invalid");
-    let unreadable = |lie: Lie| lie.unavailable("provider_answer_invalid");
+    // Newer keys could verify these: they are fetched, once.
+    let fetched = |lie: Lie| lie.fetches_keys(1);
     let with = |header: &Value, name: &str, value: Value| {
         let mut header = header.clone();
         header[name] = value;
@@ -127,47 +129,49 @@ async fn an_id_token_that_is_not_signed_as_published_signs_nobody_in() {
     let mut encryption_key = for_encryption.jwk();
     encryption_key["use"] = json!("enc");
     let mut lies: Vec<Lie> = [
-        signed("an unknown key under the published kid", Signature::UnknownKey),
+        fetched(signed("an unknown key under the published kid", Signature::UnknownKey)),
         signed("no signature, alg none", Signature::Unsigned),
         signed("HS256 keyed with the public key", Signature::PublicKeyAsSecret),
-        signed("r = s = 0", Signature::Zeros),
-        made("the published alg, and no signature", |_, header, claims| {
+        fetched(signed("r = s = 0", Signature::Zeros)),
+        fetched(made("the published alg, and no signature", |_, header, claims| {
             jwt::unsigned(header.to_string().as_bytes(), claims.to_string().as_bytes(), b"")
-        }),
+        })),
         made("HS256 keyed with the client secret", move |_, header, claims| {
             let header = with(header, "alg", json!("HS256"));
             jwt::hmac_signed(secret.as_bytes(), header.as_bytes(), claims.to_string().as_bytes())
         }),
-        made("a key of its own, brought along as jwk", move |_, header, claims| {
+        fetched(made("a key of its own, brought along as jwk", move |_, header, claims| {
             let own = SigningKey::generate(Algorithm::Es256).unwrap();
             own.sign_bytes(with(header, "jwk", own.jwk()).as_bytes(), claims.to_string().as_bytes()).unwrap()
-        }),
+        })),
         made("RS256 under the kid of an ES256 key", |key, _, claims| {
             let header = json!({ "alg": "RS256", "kid": key.kid() });
             key.sign_bytes(header.to_string().as_bytes(), claims.to_string().as_bytes()).unwrap()
         }),
-        made("one bit of the signature turned", |key, header, claims| {
+        fetched(made("one bit of the signature turned", |key, header, claims| {
             let token = key.sign_bytes(header.to_string().as_bytes(), claims.to_string().as_bytes()).unwrap();
             let (rest, signature) = token.rsplit_once('.').unwrap();
             let turned = if signature.starts_with('A') { 'B' } else { 'A' };
             format!("{rest}.{turned}{}", &signature[1..])
-        }),
-        made("claims of a token that was signed before", |key, header, claims| {
+        })),
+        fetched(made("claims of a token that was signed before", |key, header, claims| {
             let token = key.sign_bytes(header.to_string().as_bytes(), claims.to_string().as_bytes()).unwrap();
             let mut other = claims.clone();
             other["email"] = json!("bob@example.com");
             let other = jwt::unsigned(header.to_string().as_bytes(), other.to_string().as_bytes(), b"");
             format!("{}{}", other.trim_end_matches('.'), &token[token.rfind('.').unwrap()..])
-        }),
+        })),
         made("HS256 keyed with a secret among the published keys", |_, _, claims| {
             let header = json!({ "alg": "HS256", "kid": "shared" });
             jwt::hmac_signed(b"a secret that is none", header.to_string().as_bytes(), claims.to_string().as_bytes())
         })
         .publishes(json!({ "kty": "oct", "kid": "shared", "alg": "HS256", "k": "YSBzZWNyZXQgdGhhdCBpcyBub25l" })),
-        made("a published key that is for encryption", move |_, _, claims| for_encryption.sign(claims).unwrap())
-            .publishes(encryption_key),
-        headed("kid", json!("another")),
-        headed("kid", json!("../../x")),
+        fetched(
+            made("a published key that is for encryption", move |_, _, claims| for_encryption.sign(claims).unwrap())
+                .publishes(encryption_key),
+        ),
+        fetched(headed("kid", json!("another"))),
+        fetched(headed("kid", json!("../../x"))),
         headed("typ", json!("at+jwt")),
         headed("typ", json!("logout+jwt")),
         headed("crit", json!(["b64"])),
@@ -175,10 +179,11 @@ async fn an_id_token_that_is_not_signed_as_published_signs_nobody_in() {
         headed("zip", json!("DEF")),
         headed("alg", json!("ES512")),
         headed("cty", json!("JWT")),
-        lie("20 KiB", |faults| faults.edit_claims = claim("filler", json!("x".repeat(20 << 10)))),
     ]
     .map(refused)
     .into();
+    let too_long = lie("300 KiB", |faults| faults.edit_claims = claim("filler", json!("x".repeat(300 << 10))));
+    lies.push(too_long.unavailable("provider_answer_invalid"));
     lies.extend(
         [
             made("alg nOnE", move |_, header, claims| {
@@ -200,7 +205,7 @@ async fn an_id_token_that_is_not_signed_as_published_signs_nobody_in() {
             made("nothing", |_, _, _| String::new()),
             made("JSON instead of base64url", |_, header, claims| format!("{header}.{claims}.x")),
         ]
-        .map(unreadable),
+        .map(refused),
     );
     nobody_is_signed_in_by(lies).await;
 }
@@ -219,11 +224,10 @@ async fn claims_that_name_nobody_sign_nobody_in() {
         says("sub", json!("")),
         says("sub", json!("a\nb")),
         says("sub", json!("a".repeat(256))),
+        says("email_verified", json!(1)),
+        says("email", json!(["alice@example.com"])),
     ];
-    let mut lies: Vec<Lie> = lies.map(|lie| lie.refused("identity_unusable")).into();
-    let unreadable = [says("email_verified", json!(1)), says("email", json!(["alice@example.com"]))];
-    lies.extend(unreadable.map(|lie| lie.unavailable("provider_answer_invalid")));
-    nobody_is_signed_in_by(lies).await;
+    nobody_is_signed_in_by(lies.map(|lie| lie.refused("identity_unusable")).into()).await;
 }
 
 fn tokens(what: &'static str, fault: Fault) -> Lie {
@@ -253,7 +257,6 @@ async fn a_lying_token_endpoint_signs_nobody_in() {
         tokens("401", Fault::Status(401)),
         tokens("403", Fault::Status(403)),
         tokens("404", Fault::Status(404)),
-        tokens("invalid_client", Fault::Answer(401, "application/json", error("invalid_client"))),
         tokens("200 and an error", Fault::Body(error("invalid_grant"))),
         tokens("a page", Fault::Answer(200, html, "<h1>Yes</h1>".to_owned())),
         tokens("no JSON", Fault::Body("{\"access_token\":".to_owned())),
@@ -302,6 +305,12 @@ async fn a_lying_token_endpoint_signs_nobody_in() {
     );
     let refused = Fault::Answer(400, "application/json", error("invalid_grant"));
     lies.push(tokens("invalid_grant", refused).refused("provider_denied"));
+    // What is wrong for everybody.
+    let of_us = |what, status| tokens(what, Fault::Answer(status, "application/json", error(what)));
+    lies.extend(
+        [of_us("invalid_client", 401), of_us("unauthorized_client", 400), of_us("invalid_scope", 400)]
+            .map(|lie| lie.unavailable("sign_in_not_set_up")),
+    );
     nobody_is_signed_in_by(lies).await;
     assert_eq!(thief.calls(), <_>::default(), "something went elsewhere");
 }
@@ -474,6 +483,7 @@ async fn a_lying_answer_at_the_callback_signs_nobody_in() {
     lies.push(
         brings("temporarily_unavailable", "error", &["temporarily_unavailable"]).unavailable("provider_unavailable"),
     );
+    lies.push(brings("invalid_scope", "error", &["invalid_scope"]).unavailable("sign_in_not_set_up"));
     lies.push(brings("a made-up code", "code", &["made-up"]).calls(1, 0).refused("provider_denied"));
     let too_long = |callback: &Url| format!("{}&x={}", path_and_query(callback), "x".repeat(17 << 10));
     lies.push(lie("17 KiB", |_| ()).calls(0, 0).back(too_long).bad("malformed_request"));
@@ -522,8 +532,6 @@ async fn a_lying_discovery_or_key_set_begins_no_login() {
         documents("token_endpoint_auth_methods_supported", json!(["private_key_jwt"])),
         discovers("302 to another's document", Fault::Redirect(elsewhere(document))),
         discovers("404", Fault::Status(404)),
-        discovers("429", Fault::RetryAfter(429, "3600".to_owned())),
-        discovers("500", Fault::Status(500)),
         discovers("no JSON", Fault::Body("<html>".to_owned())),
         discovers("an array", Fault::Body("[]".to_owned())),
         discovers("nothing", Fault::Body(String::new())),
@@ -531,25 +539,31 @@ async fn a_lying_discovery_or_key_set_begins_no_login() {
         discovers("1 TiB announced", Fault::Announced(1 << 40)),
         discovers("endless", Fault::Endless),
         discovers("half of it announced and sent", Fault::TooShort),
-        discovers("half of it, then the connection ends", Fault::Truncated),
         discovers("compressed", Fault::Gzip),
         discovers("2 MiB compressed to little", Fault::GzipBomb(2 << 20)),
-        discovers("a header of 1 MiB", Fault::HugeHeader(1 << 20)),
         discovers("issuer said twice", Fault::Twice("issuer", json!("https://evil.test"))),
         discovers("token_endpoint said twice", Fault::Twice("token_endpoint", json!(elsewhere("/token")))),
         discovers("something behind it", Fault::Behind("{}")),
         keys("302 to another's keys", Fault::Redirect(elsewhere("/jwks"))),
         keys("keys: 404", Fault::Status(404)),
-        keys("keys: 500", Fault::Status(500)),
         keys("keys: no JSON", Fault::Body("<html>".to_owned())),
         keys("keys: no list of keys", Fault::Body("{\"keys\":{}}".to_owned())),
         keys("keys: 10 MiB", Fault::Huge(TOO_MUCH)),
         keys("keys: endless", Fault::Endless),
-        keys("keys: half of it, then the connection ends", Fault::Truncated),
         keys("keys: 2 MiB compressed to little", Fault::GzipBomb(2 << 20)),
         keys("keys said twice", Fault::Twice("keys", json!([]))),
     ];
-    no_login_begins_with(lies.map(|lie| lie.unavailable("provider_unavailable")).into()).await;
+    let down = [
+        discovers("429", Fault::RetryAfter(429, "3600".to_owned())),
+        discovers("500", Fault::Status(500)),
+        discovers("half of it, then the connection ends", Fault::Truncated),
+        discovers("a header of 1 MiB", Fault::HugeHeader(1 << 20)),
+        keys("keys: 500", Fault::Status(500)),
+        keys("keys: half of it, then the connection ends", Fault::Truncated),
+    ];
+    let mut rows: Vec<Lie> = lies.map(|lie| lie.unavailable("sign_in_not_set_up")).into();
+    rows.extend(down.map(|lie| lie.unavailable("provider_unavailable")));
+    no_login_begins_with(rows).await;
     assert_eq!(thief.calls(), <_>::default(), "something went elsewhere");
 }
 

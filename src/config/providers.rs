@@ -1,18 +1,26 @@
 //! Identity providers, one by one and against each other.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use super::{
     context::{Context, MINUTE, SECOND},
     names::{self, PlainHttp},
-    tls, weak_secrets,
+    provider_client, provider_requests, tls,
+    written::{optional, visible},
 };
 use crate::{
     config_file::{FieldError, FieldPath, forms},
     principal::ProviderName,
     providers::{ClaimsConfig, LogoutConfig, Outbound, ProviderConfig, RefreshConfig, StrictAsk, StrictConfig},
-    secret::SecretString,
 };
+
+const EMAIL: &str = "email";
+/// Entra ID's tenant of everybody's private accounts.
+const CONSUMERS_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 pub(super) fn resolve(
     context: &mut Context<'_>,
@@ -43,10 +51,21 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, written: &forms::Provider
     let plain_http = if written.allow_http { PlainHttp::Allowed } else { PlainHttp::Unless("allow_http: true") };
     let issuer = names::url(context, &at.key("issuer"), &written.issuer, plain_http);
     let client_id = visible(context, &at.key("client_id"), &written.client_id);
-    let client_secret = optional(written.client_secret.as_ref(), |secret| {
-        client_secret(context, &at.key("client_secret"), secret, &written.client_id)
+    let discovery_url = optional(written.discovery_url.as_ref(), |url| {
+        provider_requests::endpoint(context, &at.key("discovery_url"), url, plain_http)
     });
-    let scopes = scopes(context, &at.key("scopes"), &written.scopes);
+    let endpoints = provider_requests::endpoints(context, &at.key("endpoints"), &written.endpoints, plain_http);
+    let authentication = provider_client::authentication(context, at, written);
+    let scopes = provider_requests::scopes(context, &at.key("scopes"), written.scopes.as_deref());
+    let parameters = &at.key("authorization_parameters");
+    let parameters = provider_requests::parameters(context, parameters, &written.authorization_parameters);
+    let algorithms = optional(written.id_token_signing_algorithms.as_ref(), |names| {
+        provider_requests::algorithms(context, &at.key("id_token_signing_algorithms"), names)
+    });
+    let proxy = optional(written.proxy.as_ref(), |proxy| {
+        names::url(context, &at.key("proxy"), proxy, PlainHttp::Allowed).map(|_| proxy.clone())
+    });
+    let logout = logout(context, &at.key("logout"), &written.logout);
     let ca_pem = optional(written.ca_file.as_ref(), |path| authorities(context, &at.key("ca_file"), path));
     let timeout = context.duration(&at.key("timeout"), &written.timeout, Duration::from_millis(100)..=MINUTE);
     let claims = claims(context, at, written);
@@ -62,28 +81,20 @@ fn provider(context: &mut Context<'_>, at: &FieldPath, written: &forms::Provider
         name: name?,
         issuer: issuer.map(|_| written.issuer.clone())?,
         client_id: client_id?,
-        client_secret: client_secret?,
+        discovery_url: discovery_url?,
+        endpoints: endpoints?,
+        authentication: authentication?,
         scopes: scopes?,
+        authorization_parameters: parameters?,
+        signing_algorithms: algorithms?,
         timeout: timeout?,
         allow_http: written.allow_http,
         claims: claims?,
         refresh: refresh?,
         strict: strict?,
-        logout: logout(&written.logout),
-        outbound: Outbound::Own { ca_pem: ca_pem? },
+        logout: logout?,
+        outbound: Outbound::Own { ca_pem: ca_pem?, proxy: proxy? },
     })
-}
-
-/// What may be left out: nothing where what is written is wrong, `Some(None)` where nothing is written.
-#[expect(clippy::option_option, reason = "nothing can be told, or there is nothing")]
-fn optional<Written, Value>(
-    written: Option<Written>,
-    read: impl FnOnce(Written) -> Option<Value>,
-) -> Option<Option<Value>> {
-    match written {
-        Some(written) => read(written).map(Some),
-        None => Some(None),
-    }
 }
 
 fn authorities(context: &mut Context<'_>, at: &FieldPath, path: &Path) -> Option<Vec<u8>> {
@@ -97,6 +108,8 @@ fn claims(context: &mut Context<'_>, at: &FieldPath, written: &forms::Provider) 
     let userid_prefix = prefix(context, &at.key("userid_prefix"), &written.userid_prefix);
     let groups_claim = visible(context, &at.key("groups_claim"), &written.groups_claim);
     let email_domains = domains(context, &at.key("email_domains"), &written.email_domains);
+    let email_claim = visible(context, &at.key("email_claim"), &written.email_claim);
+    let required_claims = required_claims(context, &at.key("required_claims"), &written.required_claims);
     if written.trust_unverified_email && written.email_domains.is_empty() {
         context.report(
             FieldError::new(
@@ -106,13 +119,57 @@ fn claims(context: &mut Context<'_>, at: &FieldPath, written: &forms::Provider) 
             .write("list the domains whose addresses this provider may tell"),
         );
     }
+    if written.email_claim != EMAIL {
+        refuse_careless_email_claim(context, at, written);
+    }
     Some(ClaimsConfig {
         userid_claim: userid_claim?,
         userid_prefix: userid_prefix?,
+        email_claim: email_claim?,
         groups_claim: Some(groups_claim?),
+        groups_of_objects: written.groups_of_objects,
+        userinfo: written.userinfo == forms::UserinfoUse::WhenNeeded,
+        required_claims: required_claims?,
         trust_unverified_email: written.trust_unverified_email,
         email_domains: email_domains?.into_iter().collect(),
     })
+}
+
+/// Nobody vouches for such a claim but the operator, who knows whose accounts a tenant holds. Where anybody may have an
+/// account, anybody names themselves.
+fn refuse_careless_email_claim(context: &mut Context<'_>, at: &FieldPath, written: &forms::Provider) {
+    if !written.trust_unverified_email {
+        context.report(
+            FieldError::new(&at.key("email_claim"), "the provider vouches for `email` alone")
+                .found(&written.email_claim)
+                .write("write `trust_unverified_email: true` and `email_domains` beside it, or leave it out"),
+        );
+    }
+    let of_all = ["/common/", "/organizations/", "/consumers/", "{tenantid}", CONSUMERS_TENANT];
+    if of_all.iter().any(|part| format!("{}/", written.issuer).contains(part)) {
+        context.report(
+            FieldError::new(&at.key("email_claim"), "this issuer is of many tenants: each could name anybody")
+                .found(&written.issuer)
+                .write("write the issuer of one tenant"),
+        );
+    }
+}
+
+fn required_claims(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    written: &BTreeMap<String, Vec<String>>,
+) -> Option<Vec<(String, Vec<String>)>> {
+    let before = context.errors();
+    for (claim, values) in written {
+        if visible(context, &at.key(claim), claim).is_some() && values.is_empty() {
+            context.report(
+                FieldError::new(&at.key(claim), "no value is named, so that nobody could sign in")
+                    .write("list the values of which one must be there"),
+            );
+        }
+    }
+    (context.errors() == before).then(|| written.clone().into_iter().collect())
 }
 
 const fn ask(written: forms::StrictAsk) -> StrictAsk {
@@ -122,78 +179,18 @@ const fn ask(written: forms::StrictAsk) -> StrictAsk {
     }
 }
 
-const fn logout(written: &forms::ProviderLogout) -> LogoutConfig {
-    let &forms::ProviderLogout { at_provider, revoke_tokens, back_channel, front_channel } = written;
-    LogoutConfig { at_provider, revoke_tokens, back_channel, front_channel }
-}
-
-fn visible(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
-    if !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && text.trim() == text {
-        return Some(text.to_owned());
-    }
-    context.refuse(
-        FieldError::new(at, "it is empty, or holds something else than visible ASCII")
-            .found(text)
-            .write("write visible ASCII characters"),
-    )
-}
-
-fn client_secret(
-    context: &mut Context<'_>,
-    at: &FieldPath,
-    secret: &forms::Secret,
-    client_id: &str,
-) -> Option<SecretString> {
-    let (at, contents) = match (&secret.file, &secret.env) {
-        (Some(path), None) => {
-            let at = at.key("file");
-            let contents = context.file(&at, path)?;
-            (at, contents)
-        }
-        (None, Some(name)) => {
-            let at = at.key("env");
-            let contents = context.env(&at, name)?;
-            (at, contents)
-        }
-        _ => {
-            return context.refuse(
-                FieldError::new(at, "a secret is read from one place")
-                    .write("write either `{file: /path}` or `{env: NAME}`"),
-            );
-        }
-    };
-    let Ok(text) = std::str::from_utf8(contents.expose()) else {
-        return context.refuse(FieldError::new(&at, "the secret is no UTF-8 text").write("store the secret as text"));
-    };
-    let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-    let weakness =
-        if text == client_id { Some("the secret is the client_id") } else { weak_secrets::weakness(text.as_bytes()) };
-    match weakness {
-        None => Some(SecretString::new(text.to_owned())),
-        Some(weakness) => context.refuse(FieldError::new(&at, weakness).write(format!(
-            "have the provider make a random one of {} bytes or more (`openssl rand -base64 32`)",
-            weak_secrets::MIN_BYTES
-        ))),
-    }
-}
-
-/// The scopes (RFC 6749 section 3.3), `openid` among them.
-fn scopes(context: &mut Context<'_>, at: &FieldPath, written: &[String]) -> Option<Vec<String>> {
-    let mut scopes = vec!["openid".to_owned()];
-    let before = context.errors();
-    for (index, scope) in written.iter().enumerate() {
-        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        if scope.is_empty() || !scope.bytes().all(plain) {
-            context.report(
-                FieldError::new(&at.index(index), "it is no scope")
-                    .found(scope)
-                    .write("write one scope without spaces"),
-            );
-        } else if !scopes.contains(scope) {
-            scopes.push(scope.clone());
-        }
-    }
-    (context.errors() == before).then_some(scopes)
+fn logout(context: &mut Context<'_>, at: &FieldPath, written: &forms::ProviderLogout) -> Option<LogoutConfig> {
+    let name = visible(context, &at.key("redirect_parameter"), &written.redirect_parameter)?;
+    Some(LogoutConfig {
+        at_provider: written.at_provider,
+        redirect_parameter: name,
+        id_token_hint: written.id_token_hint,
+        state: written.state,
+        revoke_tokens: written.revoke_tokens,
+        back_channel: written.back_channel,
+        logout_token_without_exp: written.logout_token_without_exp,
+        front_channel: written.front_channel,
+    })
 }
 
 fn prefix(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
@@ -249,8 +246,7 @@ fn may_share(one: &ProviderConfig, other: &ProviderConfig) -> bool {
     }
     let prefixed =
         !one.userid_prefix.starts_with(&other.userid_prefix) && !other.userid_prefix.starts_with(&one.userid_prefix);
-    let by_domain =
-        [one, other].iter().all(|claims| claims.userid_claim == "email" && !claims.email_domains.is_empty())
-            && !one.email_domains.iter().any(|domain| other.email_domains.contains(domain));
+    let by_domain = [one, other].iter().all(|claims| claims.userid_claim == EMAIL && !claims.email_domains.is_empty())
+        && !one.email_domains.iter().any(|domain| other.email_domains.contains(domain));
     !prefixed && !by_domain
 }

@@ -137,7 +137,7 @@ fn the_good_configuration_is_good() {
     assert_eq!(settings.origins[0].login.login_cookie, "__Host-portcullis-login");
     assert_eq!(settings.origins[0].login.redirect_uri.as_str(), "https://kubeflow.example.com/portcullis/callback");
     assert_eq!(settings.origins[0].after_logout.as_str(), "https://kubeflow.example.com/portcullis/signed-out");
-    assert_eq!(settings.providers[0].client_secret.as_ref().unwrap().expose(), "kR7wq2Zp-Lx81vNcT0dY");
+    assert_eq!(settings.providers[0].authentication.shared_secret().unwrap().expose(), "kR7wq2Zp-Lx81vNcT0dY");
     assert_eq!(settings.rules.hosts, [HostName::parse("kubeflow.example.com").unwrap()]);
     assert_eq!(settings.headers, crate::identity::HeaderConfig::default());
     assert_eq!(settings.drain.delay.as_secs(), 5);

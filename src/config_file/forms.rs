@@ -18,7 +18,9 @@ pub(crate) use listeners::{AdminListener, CheckListener, CheckTls, HttpListener,
 pub(crate) use policy::{
     Access, Assertion, DefaultRule, Identity, IdentityHeaders, PathPattern, Preflight, Rule, ServiceAccounts,
 };
-pub(crate) use providers::{Aliases, Origin, Provider, ProviderLogout, StrictAsk};
+pub(crate) use providers::{
+    Aliases, ClientAuthentication, Origin, Provider, ProviderEndpoints, ProviderLogout, StrictAsk, UserinfoUse,
+};
 pub(crate) use redis::{Redis, RedisMode};
 pub(crate) use values::{DurationText, Secret};
 

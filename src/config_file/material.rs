@@ -91,6 +91,7 @@ fn references(file: &forms::File) -> Vec<Reference> {
     files.extend(file.keys.assertion.iter().flatten());
     for provider in &file.providers {
         files.extend(&provider.ca_file);
+        files.extend(&provider.client_key);
         if let Some(secret) = &provider.client_secret {
             files.extend(&secret.file);
             all.extend(secret.env.clone().map(Reference::Env));

@@ -5,7 +5,7 @@ use crate::{decision::Respond, logout::FrontChannelError, origin::Origin, pages,
 
 impl Endpoints {
     /// `GET …/frontchannel-logout?iss=…&sid=…` (OpenID Connect Front-Channel Logout 1.0 section 2). The answer is the same
-    /// whether there was such a session or not.
+    /// whether there was such a session or not; without both there is nothing to answer.
     pub(super) async fn front_channel_logout(&self, origin: &Origin, visit: &Visit<'_>) -> Respond {
         let request = visit.request();
         if !self.oidc.front_channel.is_open(&origin.login) {
@@ -17,9 +17,12 @@ impl Endpoints {
         let query = request.query();
         // A parameter that occurs twice means nothing.
         let parameter = |name| query.parameter(name).ok().flatten();
-        if let (Some(iss), Some(sid)) = (parameter("iss"), parameter("sid"))
-            && let Err(error) = self.oidc.front_channel.log_out(&origin.login, &iss, &sid).await
-        {
+        let named = |name| parameter(name).filter(|value| !value.is_empty());
+        let (Some(iss), Some(sid)) = (named("iss"), named("sid")) else {
+            // Nobody's session is named: no page says that one ended.
+            return Respond::new(Reason::MalformedRequest);
+        };
+        if let Err(error) = self.oidc.front_channel.log_out(&origin.login, &iss, &sid).await {
             return failed(error);
         }
         let page = pages::signed_out_by_provider(&self.oidc.front_channel.pages(&origin.login));

@@ -50,8 +50,8 @@ impl Endpoints {
             if let Some(location) = provider {
                 return Respond::redirect(Reason::SignedOut, location);
             }
-            let is_back = parameter(STATE_PARAMETER)
-                .is_some_and(|state| self.oidc.rp_initiated_logout.is_back_from_logout(&origin.login, &state));
+            let state = parameter(STATE_PARAMETER);
+            let is_back = self.oidc.rp_initiated_logout.is_back_from_logout(&origin.login, state.as_deref());
             if is_back && origin.after_logout.as_str() != origin.login.post_logout_redirect_uri.as_str() {
                 return Respond::redirect(Reason::SignedOut, origin.after_logout.clone());
             }

@@ -137,7 +137,8 @@ fn too_many_groups_are_the_named_ones_or_none_never_a_part() {
 fn a_group_that_holds_a_comma_is_told_whole_in_the_assertion_and_not_in_the_list() {
     let dn = "cn=ml-admins,ou=groups,o=corp";
     let told = |groups: &[&str]| {
-        let mutations = identity(clock()).inject(&request(&[]), &user(groups), proof(b"s", 1), None, Bearer::Remove);
+        let mutations =
+            identity(clock()).inject(&request(&[]), &user(groups), proof(&Told::default()), None, Bearer::Remove);
         let claims = claims(&value(&mutations, "portcullis-assertion").unwrap());
         (value(&mutations, "kubeflow-groups"), claims["groups"].clone(), claims["groups_omitted"].clone())
     };

@@ -8,8 +8,8 @@ use thiserror::Error;
 use crate::{
     clock::Timestamp,
     jose::{
-        self, ByKnownKeys, Expectation, NotByKnownKeys, Sender, TokenError, TokenType, UnverifiedToken, VerifiedToken,
-        VerifyError,
+        self, Algorithm, ByKnownKeys, Expectation, NotByKnownKeys, Sender, TokenError, TokenType, UnverifiedToken,
+        VerifiedToken, VerifyError,
     },
     providers::Provider,
 };
@@ -20,6 +20,10 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 pub(crate) const MAX_NAME_BYTES: usize = 255;
 /// How long a logout token may be valid from now on: its mark is kept for so long.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
+/// What names the setting that takes such tokens.
+const NO_EXP: &str = "it has no `exp`; `logout.logout_token_without_exp: true` takes such for 2 min from their `iat`";
+/// How long one without an end counts from its `iat` on, where that is allowed.
+const LIFETIME_WITHOUT_EXP: Duration = Duration::from_mins(2);
 
 /// Why a logout token ended nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -33,6 +37,14 @@ pub enum BackChannelError {
     /// The token is no good JWT of the provider for us.
     #[error("the logout token is refused: {0}")]
     Token(#[from] TokenError),
+    /// It is signed by another algorithm than the provider's.
+    #[error("the logout token is refused: it is signed by {found}, and `id_token_signing_algorithms` are {taken}")]
+    Algorithm {
+        /// What the token says.
+        found: String,
+        /// What is taken.
+        taken: String,
+    },
     /// The token is no logout token.
     #[error("the logout token is refused: {0}")]
     Claims(&'static str),
@@ -50,7 +62,7 @@ pub enum BackChannelError {
 impl BackChannelError {
     pub(super) const fn outcome(&self) -> &'static str {
         match self {
-            Self::UnknownProvider | Self::Token(_) | Self::Claims(_) => "refused",
+            Self::UnknownProvider | Self::Token(_) | Self::Algorithm { .. } | Self::Claims(_) => "refused",
             Self::Busy | Self::KeysUnavailable | Self::StoreUnavailable | Self::Internal => "failed",
         }
     }
@@ -78,6 +90,7 @@ pub(super) struct Candidate {
     token: UnverifiedToken,
     expectation: Expectation,
     now: Timestamp,
+    without_exp: bool,
 }
 
 /// What the keys that are known say of a token.
@@ -91,18 +104,26 @@ impl Candidate {
     /// What can be refused without a key needs none.
     pub(super) fn read(provider: &Provider, text: &str, now: Timestamp) -> Result<Self, BackChannelError> {
         let token = jose::peek(text)?;
+        let without_exp = provider.config.logout.logout_token_without_exp;
+        let known = provider.known_now();
         let expectation = Expectation {
+            algorithms: known.map_or_else(|| Algorithm::ALL.to_vec(), |known| known.algorithms.clone()),
             token_type: TokenType::Logout,
+            must_expire: !without_exp,
             ..Expectation::new(provider.issuer.as_str(), vec![provider.config.client_id.clone()])
         };
-        expectation.check(&token, now)?;
-        Ok(Self { token, expectation, now })
+        expectation.check(&token, now).map_err(|error| match error {
+            TokenError::NoExpiry => BackChannelError::Claims(NO_EXP),
+            TokenError::Algorithm => algorithm(token.algorithm_name(), &expectation.algorithms),
+            error => error.into(),
+        })?;
+        Ok(Self { token, expectation, now, without_exp })
     }
 
     pub(super) fn verify_with_known_keys(&self, provider: &Provider) -> Result<Known, BackChannelError> {
         let Some(known) = provider.known_now() else { return Ok(Known::Not(None)) };
         match known.keys.verify_with_known(&self.token, &self.expectation)? {
-            ByKnownKeys::Verified(token) => Ok(Known::Verified(LogoutToken::read(&token, self.now)?)),
+            ByKnownKeys::Verified(token) => Ok(Known::Verified(self.as_logout_token(&token)?)),
             ByKnownKeys::Not(before) => Ok(Known::Not(Some(before))),
         }
     }
@@ -120,8 +141,22 @@ impl Candidate {
             Some(before) => known.keys.verify_with_newer(token, expectation, Sender::Anybody, before).await,
             None => known.keys.verify(token, expectation, Sender::Anybody).await,
         };
-        LogoutToken::read(&token?, self.now)
+        let token = token?;
+        // Where nothing was known when it came.
+        if !token.algorithm().is_some_and(|algorithm| known.algorithms.contains(&algorithm)) {
+            return Err(algorithm(token.algorithm_name(), &known.algorithms));
+        }
+        self.as_logout_token(&token)
     }
+
+    fn as_logout_token(&self, token: &VerifiedToken) -> Result<LogoutToken, BackChannelError> {
+        LogoutToken::read(token, self.now, self.without_exp)
+    }
+}
+
+fn algorithm(found: &str, taken: &[Algorithm]) -> BackChannelError {
+    let taken: Vec<_> = taken.iter().map(|algorithm| algorithm.name()).collect();
+    BackChannelError::Algorithm { found: found.chars().take(20).collect(), taken: taken.join(" ") }
 }
 
 impl From<VerifyError> for BackChannelError {
@@ -135,15 +170,17 @@ impl From<VerifyError> for BackChannelError {
 
 impl LogoutToken {
     /// What makes a token a logout token (section 2.4 and section 2.6, steps 3 to 6).
-    fn read(token: &VerifiedToken, now: Timestamp) -> Result<Self, BackChannelError> {
+    fn read(token: &VerifiedToken, now: Timestamp, without_exp: bool) -> Result<Self, BackChannelError> {
         let refused = BackChannelError::Claims;
-        if token.audiences().len() != 1 {
-            return Err(refused("it has another audience beside us"));
-        }
-        if token.issued_at().is_none() {
-            return Err(refused("it has no `iat`"));
-        }
-        let expires_at = token.expires_at().ok_or(refused("it has no `exp`"))?;
+        let issued_at = token.issued_at().ok_or(refused("it has no `iat`"))?;
+        let expires_at = match token.expires_at() {
+            Some(expires_at) => expires_at,
+            None if !without_exp => return Err(refused(NO_EXP)),
+            None if issued_at.plus(LIFETIME_WITHOUT_EXP + Expectation::DEFAULT_LEEWAY) <= now => {
+                return Err(refused("it has no `exp`, and its `iat` is more than 2 min ago"));
+            }
+            None => issued_at.plus(LIFETIME_WITHOUT_EXP),
+        };
         if expires_at > now.plus(LONGEST_LIFETIME) {
             return Err(refused("its `exp` is more than 24 h ahead"));
         }

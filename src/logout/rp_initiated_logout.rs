@@ -15,8 +15,8 @@ use crate::{
     session::Registration,
 };
 
-/// The longest ID token that is sent as a hint, in bytes: it stands in a URL, which servers bound.
-const MAX_HINT_BYTES: usize = 6 * 1024;
+/// The longest ID token that is sent as a hint, in bytes: it stands in a URL, which servers bound. A longer one is not kept.
+pub(crate) const MAX_HINT_BYTES: usize = 6 * 1024;
 /// The longest sealed parameter that is looked at, in bytes.
 const MAX_PARAMETER_BYTES: usize = 12 * 1024;
 /// How long a browser may take on its way through a logout.
@@ -80,13 +80,14 @@ impl RpInitiatedLogout {
     #[must_use]
     pub fn end_session_url(&self, origin: &LoginOrigin, id_token: Option<&SecretString>) -> Option<Location> {
         let (provider, _, mut url) = self.end_session(origin)?;
-        let hint = id_token.map(SecretString::expose).filter(|token| token.len() <= MAX_HINT_BYTES);
-        let state = self.seal(origin, provider, Step::Back, None);
+        let config = &provider.config.logout;
+        let hint = id_token.and_then(as_hint).filter(|_| config.id_token_hint);
+        let state = config.state.then(|| self.seal(origin, provider, Step::Back, None));
         url.query_pairs_mut()
             .extend_pairs(hint.map(|hint| ("id_token_hint", hint)))
             .append_pair("client_id", &provider.config.client_id)
-            .append_pair("post_logout_redirect_uri", origin.post_logout_redirect_uri.as_str())
-            .append_pair("state", &state);
+            .append_pair(&config.redirect_parameter, origin.post_logout_redirect_uri.as_str())
+            .extend_pairs(state.map(|state| ("state", state)));
         Location::new(&url).ok()
     }
 
@@ -95,7 +96,7 @@ impl RpInitiatedLogout {
     #[must_use]
     pub fn suspended_logout(&self, origin: &LoginOrigin, id_token: Option<&SecretString>) -> Option<String> {
         let (provider, ..) = self.end_session(origin)?;
-        let hint = id_token.map(SecretString::expose).filter(|token| token.len() <= MAX_HINT_BYTES);
+        let hint = id_token.and_then(as_hint).filter(|_| provider.config.logout.id_token_hint);
         Some(self.seal(origin, provider, Step::ToProvider, hint))
     }
 
@@ -106,10 +107,14 @@ impl RpInitiatedLogout {
         self.end_session_url(origin, travelling.id_token.map(SecretString::new).as_ref())
     }
 
-    /// Whether a browser comes back from a logout at the provider that we sent it to.
+    /// Whether a browser comes back from a logout at the provider that we sent it to. From a provider that brings no state
+    /// back, every browser may be: it is only led on.
     #[must_use]
-    pub fn is_back_from_logout(&self, origin: &LoginOrigin, state: &str) -> bool {
-        self.open(origin, Step::Back, state).is_some()
+    pub fn is_back_from_logout(&self, origin: &LoginOrigin, state: Option<&str>) -> bool {
+        match state {
+            Some(state) => self.open(origin, Step::Back, state).is_some(),
+            None => self.end_session(origin).is_some_and(|(provider, ..)| !provider.config.logout.state),
+        }
     }
 
     fn end_session(&self, origin: &LoginOrigin) -> Option<(&Arc<Provider>, Arc<Known>, Url)> {
@@ -139,6 +144,11 @@ impl RpInitiatedLogout {
         let fresh = travelling.issued_at <= now.plus(SKEW) && now < travelling.issued_at.plus(LIFETIME);
         fresh.then_some(travelling)
     }
+}
+
+/// The ID token as a hint, where one was kept that a URL can hold.
+fn as_hint(id_token: &SecretString) -> Option<&str> {
+    Some(id_token.expose()).filter(|token| (1..=MAX_HINT_BYTES).contains(&token.len()))
 }
 
 /// Of one issuer and one client: no other one learns what was hinted at.

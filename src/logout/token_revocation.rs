@@ -7,6 +7,7 @@ use http::StatusCode;
 use super::metrics::{Metrics, TokenRevocationOutcome};
 use crate::{
     calls::Places,
+    clock::{SharedClock, Timestamp},
     principal::ProviderName,
     providers::{self, CallError, Endpoint, Known, PerProvider, Provider, Providers, for_log},
     secret::SecretString,
@@ -26,6 +27,7 @@ pub struct TokenRevocation {
 #[derive(Debug)]
 struct Inner {
     at: PerProvider<Arc<AtProvider>>,
+    clock: SharedClock,
     metrics: Metrics,
 }
 
@@ -37,12 +39,12 @@ struct AtProvider {
 }
 
 impl TokenRevocation {
-    pub(crate) fn new(providers: &Providers, metrics: Metrics) -> Self {
+    pub(crate) fn new(providers: &Providers, clock: SharedClock, metrics: Metrics) -> Self {
         let at = providers.each(|provider| {
             let at = AtProvider { provider: Arc::clone(provider), places: Places::new(AT_ONCE) };
             provider.config.logout.revoke_tokens.then(|| Arc::new(at))
         });
-        Self { inner: Arc::new(Inner { at, metrics }) }
+        Self { inner: Arc::new(Inner { at, clock, metrics }) }
     }
 
     /// Revokes the tokens of a session that has ended, in the background: whether that works is counted, and nobody
@@ -64,10 +66,11 @@ impl TokenRevocation {
             return self.inner.metrics.revoked(provider, TokenRevocationOutcome::Dropped);
         };
         let (at, metrics) = (Arc::clone(at), self.inner.metrics.clone());
+        let now = self.inner.clock.now();
         tokio::spawn(async move {
             let _place = place;
             let name = at.provider.name();
-            match revoke(&at.provider, &known, &endpoint, &token, kind).await {
+            match revoke(&at.provider, &known, &endpoint, &token, kind, now).await {
                 Ok(()) => metrics.revoked(name, TokenRevocationOutcome::Success),
                 Err(error) => {
                     tracing::warn!(provider = name.as_str(), error = for_log(&error), "a token was not revoked");
@@ -85,9 +88,10 @@ async fn revoke(
     endpoint: &Endpoint,
     token: &SecretString,
     kind: &str,
+    now: Timestamp,
 ) -> Result<(), CallError> {
     let fields = [("token", token.expose()), ("token_type_hint", kind)];
-    let request = providers::form(&provider.config, &known.auth_type, endpoint, &fields);
+    let request = providers::form(&provider.config, &known.method, endpoint, &fields, now)?;
     let response = provider.discovery.http().send_plain(request).await?;
     match response.status() {
         StatusCode::OK => Ok(()),

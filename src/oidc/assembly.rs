@@ -50,7 +50,7 @@ impl Oidc {
         let previous = previous.map(|previous| &previous.providers);
         let providers = Providers::start(config.providers, &clock, &metrics.providers, previous)?;
         let vouchers = Arc::new(Vouchers::new());
-        let token_revocation = TokenRevocation::new(&providers, metrics.logout.clone());
+        let token_revocation = TokenRevocation::new(&providers, Arc::clone(&clock), metrics.logout.clone());
         Ok(Self {
             sign_in: SignIn::new(
                 &providers,

@@ -21,8 +21,9 @@ pub(super) fn authorization_url(
 ) -> Url {
     let verifier = PkceCodeVerifier::new(state.pkce_verifier.expose().to_owned());
     let nonce = Nonce::new(state.nonce.expose().to_owned());
-    let scopes = provider.config.scopes.iter().filter(|scope| *scope != "openid").cloned().map(Scope::new);
-    let (url, ..) = known
+    let scopes = provider.config.scopes.at(&known.scopes).into_iter().filter(|scope| *scope != "openid");
+    let scopes = scopes.map(|scope| Scope::new(scope.to_owned()));
+    let mut request = known
         .client
         .authorize_url(
             AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
@@ -33,7 +34,9 @@ pub(super) fn authorization_url(
         .set_redirect_uri(Cow::Borrowed(redirect_uri))
         .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
         // A check sees no body: the answer must come in the query.
-        .add_extra_param("response_mode", "query")
-        .url();
-    url
+        .add_extra_param("response_mode", "query");
+    for (name, value) in &provider.config.authorization_parameters {
+        request = request.add_extra_param(name, value);
+    }
+    request.url().0
 }

@@ -20,6 +20,8 @@ pub(super) struct CallbackQuery {
     pub(super) issuer: Option<String>,
     /// What went wrong (RFC 6749 section 4.1.2.1).
     pub(super) error: Option<String>,
+    /// The provider's own words for that. They decide nothing, and so may come twice: the first counts.
+    pub(super) error_description: Option<String>,
 }
 
 impl fmt::Debug for CallbackQuery {
@@ -42,6 +44,10 @@ impl CallbackQuery {
                 "code" => &mut parsed.code,
                 "iss" => &mut parsed.issuer,
                 "error" => &mut parsed.error,
+                "error_description" => {
+                    parsed.error_description.get_or_insert_with(|| value.into_owned());
+                    continue;
+                }
                 _ => continue,
             };
             if slot.replace(value.into_owned()).is_some() {

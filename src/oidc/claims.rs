@@ -1,14 +1,16 @@
 //! A provider's claims become a person's names.
 //!
 //! Names come from one claim each, never from the next best one: a fall-back would let one person take another's name.
-//! An e-mail address counts only where the provider vouches for it. See [`crate::principal`] for what names must keep.
+//! An e-mail address counts only where the provider vouches for it. See [`crate::principal`] for what names must keep, and
+//! [`super::claim_path`] for where a claim stands.
 
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::claim_path::{find, find_all};
 use crate::{
     principal::{Email, Groups, NameError, ProviderName, User, Userid, is_unseen},
-    providers::ClaimsConfig,
+    providers::{ClaimsConfig, for_log},
 };
 
 /// Claims by name.
@@ -16,6 +18,10 @@ pub(super) type Claims = Map<String, Value>;
 
 const EMAIL: &str = "email";
 const EMAIL_VERIFIED: &str = "email_verified";
+/// The names of claims that the provider keeps elsewhere (OpenID Connect Core section 5.6.2).
+const CLAIM_NAMES: &str = "_claim_names";
+/// What Entra ID says instead, where even the names would be too long.
+const HAS_GROUPS: &str = "hasgroups";
 /// The longest subject identifier, in bytes (OpenID Connect Core section 2).
 const MAX_SUBJECT_BYTES: usize = 255;
 
@@ -24,21 +30,26 @@ const MAX_SUBJECT_BYTES: usize = 255;
 const MAX_GROUPS: usize = 4096;
 const MAX_GROUPS_BYTES: usize = 128 * 1024;
 
-/// Why claims make no person.
+/// Why claims make no person. The text names the setting that would let the person in, where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum IdentityError {
     #[error("the subject is empty, longer than 255 bytes or holds a control character")]
     Subject,
-    #[error("the claim `{0}` is missing or is no text")]
+    #[error("the claim `{0}` is missing or is no text; `userid_claim` and `email_claim` can name another")]
     Missing(String),
     #[error("the e-mail address is not usable: {0}")]
     Email(NameError),
-    #[error("the provider does not say that the e-mail address is verified")]
+    #[error(
+        "the provider does not say that the e-mail address is verified (`email_verified`); `trust_unverified_email` \
+         with `email_domains` takes it all the same"
+    )]
     Unverified,
-    #[error("there is no e-mail address in the configured domains")]
+    #[error("there is no e-mail address in the configured `email_domains`")]
     Domain,
-    #[error("the claim `{0}` holds an `@`: only `email` may name an address")]
+    #[error("the claim `{0}` holds an `@`: only an address that is vouched for may; `email_claim` can name the claim")]
     AddressFromAnotherClaim(String),
+    #[error("`required_claims` want another `{claim}`, which is {found}")]
+    RequiredClaim { claim: String, found: String },
     #[error("the user id is not usable: {0}")]
     Userid(NameError),
     #[error("there are more than 4096 groups, or their names are longer than 128 KiB in all")]
@@ -59,31 +70,62 @@ pub(super) struct Identified<'a> {
     pub(super) userinfo: Option<&'a Claims>,
 }
 
-/// The claims that make a person.
-pub(super) fn wanted(config: &ClaimsConfig) -> impl Iterator<Item = &str> {
-    [EMAIL, EMAIL_VERIFIED, config.userid_claim.as_str()].into_iter().chain(config.groups_claim.as_deref())
+/// What the ID token lacks of what was configured (OpenID Connect Core section 5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lacking {
+    Nothing,
+    /// The groups alone: who is in none is somebody all the same.
+    Groups,
+    /// Something without which it names nobody.
+    Person,
 }
 
-/// Whether the ID token lacks something that was configured, so that userinfo must be asked (OpenID Connect Core
-/// section 5.3).
-pub(super) fn needs_userinfo(config: &ClaimsConfig, id_token: &Claims) -> bool {
-    let lacks = |name: &str| present(id_token, name).is_none();
-    let wants_email = config.userid_claim == EMAIL || !config.email_domains.is_empty();
-    let lacks_email = lacks(EMAIL) || (lacks(EMAIL_VERIFIED) && !config.trust_unverified_email);
-    lacks(&config.userid_claim) || config.groups_claim.as_deref().is_some_and(lacks) || (wants_email && lacks_email)
-}
-
-/// Whether the claims that OpenID Connect Core section 5.1 defines and that are read here are of its types; the name of
-/// one that is not. A text such as `"true"`, which some providers write, is let pass: it vouches for nothing.
-pub(super) fn check_types(claims: &Claims) -> Result<(), &'static str> {
-    if !present(claims, EMAIL).is_none_or(Value::is_string) {
-        return Err(EMAIL);
+impl Lacking {
+    pub(super) fn of(config: &ClaimsConfig, id_token: &Claims) -> Self {
+        let lacks = |path: &str| find(id_token, path).is_none();
+        let wants_email = config.userid_claim == EMAIL || !config.email_domains.is_empty();
+        let vouched = config.trust_unverified_email || !lacks(EMAIL_VERIFIED);
+        let lacks_email = lacks(&config.email_claim) || !vouched;
+        let lacks_name = config.userid_claim != EMAIL && lacks(&config.userid_claim);
+        if lacks_name || (wants_email && lacks_email) {
+            Self::Person
+        } else if config.groups_claim.as_deref().is_some_and(lacks) {
+            Self::Groups
+        } else {
+            Self::Nothing
+        }
     }
-    let is_boolean = |value: &Value| value.is_boolean() || matches!(value.as_str(), Some("true" | "false"));
-    if !present(claims, EMAIL_VERIFIED).is_none_or(is_boolean) {
-        return Err(EMAIL_VERIFIED);
+}
+
+/// Whether the ID token has what `required_claims` want: each claim there, with one of the values, or a list that holds
+/// one. Nobody else's word counts: a userinfo could be another tenant's.
+pub(super) fn check_required(config: &ClaimsConfig, id_token: &Claims) -> Result<(), IdentityError> {
+    for (claim, wanted) in &config.required_claims {
+        let found = find_all(id_token, claim).unwrap_or_default();
+        let texts = found.iter().flat_map(|value| match value {
+            Value::Array(values) => values.as_slice(),
+            value => std::slice::from_ref(*value),
+        });
+        let fits = |value: &Value| match value {
+            Value::String(text) => wanted.contains(text),
+            Value::Bool(_) | Value::Number(_) => wanted.contains(&value.to_string()),
+            _ => false,
+        };
+        if !texts.into_iter().any(fits) {
+            let found = found.first().map_or_else(|| "missing".to_owned(), |value| short(value));
+            return Err(IdentityError::RequiredClaim { claim: claim.clone(), found });
+        }
     }
     Ok(())
+}
+
+/// Whether none of these has the claim of the groups.
+pub(super) fn has_no_groups<'a>(config: &ClaimsConfig, mut answers: impl Iterator<Item = &'a Claims>) -> bool {
+    config.groups_claim.as_deref().is_some_and(|claim| answers.all(|claims| find(claims, claim).is_none()))
+}
+
+fn short(value: &Value) -> String {
+    format!("`{}`", for_log(value).chars().take(60).collect::<String>())
 }
 
 impl Identified<'_> {
@@ -116,16 +158,18 @@ impl Identified<'_> {
     /// The address, where the provider vouches for it. Address and voucher come from one answer: userinfo's word about
     /// one address says nothing about the ID token's.
     fn email(&self, config: &ClaimsConfig) -> Result<Email, IdentityError> {
-        let complete = |claims: &&Claims| present(claims, EMAIL).is_some() && present(claims, EMAIL_VERIFIED).is_some();
-        let with_address = |claims: &&Claims| present(claims, EMAIL).is_some();
+        let claim = config.email_claim.as_str();
+        let with_address = |claims: &&Claims| find(claims, claim).is_some();
+        let complete = |claims: &&Claims| with_address(claims) && find(claims, EMAIL_VERIFIED).is_some();
         let answers = || [Some(self.id_token), self.userinfo].into_iter().flatten();
         let answer = answers().find(complete).or_else(|| answers().find(with_address));
-        let missing = || IdentityError::Missing(EMAIL.to_owned());
+        let missing = || IdentityError::Missing(claim.to_owned());
         let answer = answer.ok_or_else(missing)?;
-        let text = answer.get(EMAIL).and_then(Value::as_str).ok_or_else(missing)?;
+        let text = find(answer, claim).and_then(Value::as_str).ok_or_else(missing)?;
         let email = Email::parse(text).map_err(IdentityError::Email)?;
-        // Only the JSON value `true`; the text "true" is what OpenID Connect Core section 5.1 does not define.
-        let verified = answer.get(EMAIL_VERIFIED) == Some(&Value::Bool(true));
+        // Only the JSON value `true`; the text "true" is what OpenID Connect Core section 5.1 does not define. It speaks of
+        // the claim `email`, and of no other.
+        let verified = claim == EMAIL && answer.get(EMAIL_VERIFIED) == Some(&Value::Bool(true));
         if verified || (config.trust_unverified_email && in_domains(&email, config)) {
             Ok(email)
         } else {
@@ -135,7 +179,7 @@ impl Identified<'_> {
 
     /// A name that is no address.
     fn plain_name(&self, claim: &str) -> Result<String, IdentityError> {
-        let value = self.claim(claim).and_then(Value::as_str);
+        let value = self.first_to_have(claim).and_then(|claims| find(claims, claim)).and_then(Value::as_str);
         let name = value.ok_or_else(|| IdentityError::Missing(claim.to_owned()))?;
         if name.is_empty() {
             return Err(IdentityError::Userid(NameError::Empty));
@@ -149,13 +193,13 @@ impl Identified<'_> {
     /// The groups: an array of texts, or one text, which is one group and is not split. None is fine; more than can be
     /// gone through at each check are refused, since a list that was cut short would be another one.
     fn groups(&self, config: &ClaimsConfig) -> Result<Groups, IdentityError> {
-        let values = match config.groups_claim.as_deref().and_then(|claim| self.claim(claim)) {
-            None => &[],
-            Some(Value::Array(values)) => values.as_slice(),
-            Some(value) => std::slice::from_ref(value),
-        };
-        // What is no text counts as the empty name: dropped, and counted as such.
-        let groups = Groups::from_provider(values.iter().map(|value| value.as_str().unwrap_or_default()));
+        let claim = config.groups_claim.as_deref();
+        let told = claim.and_then(|claim| find_all(self.first_to_have(claim)?, claim));
+        if told.is_none() && claim.is_some_and(|claim| self.keeps_elsewhere(claim)) {
+            return Ok(Groups::default().incomplete());
+        }
+        let names = told.iter().flatten().flat_map(|value| names(value, config.groups_of_objects));
+        let groups = Groups::from_provider(names);
         let bytes: usize = groups.names().iter().map(|group| group.as_str().len()).sum();
         if groups.names().len() > MAX_GROUPS || bytes > MAX_GROUPS_BYTES {
             return Err(IdentityError::Groups);
@@ -163,14 +207,34 @@ impl Identified<'_> {
         Ok(groups)
     }
 
-    /// A claim of the ID token; userinfo's only where the ID token has none.
-    fn claim(&self, name: &str) -> Option<&Value> {
-        present(self.id_token, name).or_else(|| self.userinfo.and_then(|claims| present(claims, name)))
+    /// Whether the provider says that there are groups, and not which: there were too many for a token (Entra ID's
+    /// overage). Where it says that they are is not asked: that is another interface, with rights of its own.
+    fn keeps_elsewhere(&self, claim: &str) -> bool {
+        let named = |claims: &Claims| claims.get(CLAIM_NAMES).and_then(|names| names.get(claim)).is_some();
+        let has = |claims: &Claims| claims.get(HAS_GROUPS) == Some(&Value::Bool(true));
+        [Some(self.id_token), self.userinfo].into_iter().flatten().any(|claims| named(claims) || has(claims))
+    }
+
+    /// The ID token where it has this claim, else userinfo where that has it.
+    fn first_to_have(&self, claim: &str) -> Option<&Claims> {
+        [Some(self.id_token), self.userinfo].into_iter().flatten().find(|claims| find(claims, claim).is_some())
     }
 }
 
-fn present<'a>(claims: &'a Claims, name: &str) -> Option<&'a Value> {
-    claims.get(name).filter(|value| !value.is_null())
+/// The names of groups in a claim's value. What is no text counts as the empty name: dropped, and counted as such. With
+/// `of_objects`, an object stands for the names of its members (`{"admin": {…}, "viewer": {…}}`).
+fn names(value: &Value, of_objects: bool) -> Vec<&str> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(|value| name(value, of_objects)).collect(),
+        value => name(value, of_objects),
+    }
+}
+
+fn name(value: &Value, of_objects: bool) -> Vec<&str> {
+    match value {
+        Value::Object(object) if of_objects => object.keys().map(String::as_str).collect(),
+        value => vec![value.as_str().unwrap_or_default()],
+    }
 }
 
 fn in_domains(email: &Email, config: &ClaimsConfig) -> bool {
@@ -185,13 +249,7 @@ mod tests {
     use crate::principal::Group;
 
     fn config() -> ClaimsConfig {
-        ClaimsConfig {
-            userid_claim: "email".to_owned(),
-            userid_prefix: String::new(),
-            groups_claim: Some("groups".to_owned()),
-            trust_unverified_email: false,
-            email_domains: Vec::new(),
-        }
+        ClaimsConfig { groups_claim: Some("groups".to_owned()), ..ClaimsConfig::default() }
     }
 
     fn user_of(config: &ClaimsConfig, id_token: Value, userinfo: Option<Value>) -> Result<User, IdentityError> {
@@ -293,7 +351,7 @@ mod tests {
         };
         assert_eq!(names(json!(["a", "b", "a"])), (vec!["a".to_owned(), "b".to_owned()], 0));
         assert_eq!(names(json!("one")), (vec!["one".to_owned()], 0));
-        assert_eq!(names(json!("a,b")), (vec![], 1));
+        assert_eq!(names(json!("a,b")), (vec!["a,b".to_owned()], 0));
         assert_eq!(names(json!([1, {"a": 1}, "x"])), (vec!["x".to_owned()], 2));
         assert_eq!(names(json!({"a": 1})), (vec![], 1));
         assert_eq!(names(json!(null)), (vec![], 0));
@@ -318,13 +376,105 @@ mod tests {
 
     #[test]
     fn userinfo_is_asked_for_what_is_missing_only() {
-        let needs = |claims: Value| needs_userinfo(&config(), claims.as_object().unwrap());
-        assert!(!needs(json!({"email": "a", "email_verified": true, "groups": []})));
-        assert!(needs(json!({"email": "a", "email_verified": true})));
-        assert!(needs(json!({"email": "a", "groups": []})));
-        assert!(needs(json!({"email": null, "email_verified": true, "groups": []})));
+        let lacking = |config: &ClaimsConfig, claims: Value| Lacking::of(config, claims.as_object().unwrap());
+        let whole = json!({"email": "a", "email_verified": true, "groups": []});
+        assert_eq!(lacking(&config(), whole), Lacking::Nothing);
+        assert_eq!(lacking(&config(), json!({"email": "a", "email_verified": true})), Lacking::Groups);
+        assert_eq!(lacking(&config(), json!({"email": "a", "groups": []})), Lacking::Person);
+        assert_eq!(lacking(&config(), json!({"email": null, "email_verified": true, "groups": []})), Lacking::Person);
         let without_groups = ClaimsConfig { userid_claim: "sub".to_owned(), groups_claim: None, ..config() };
-        assert!(!needs_userinfo(&without_groups, json!({"sub": "a"}).as_object().unwrap()));
+        assert_eq!(lacking(&without_groups, json!({"sub": "a"})), Lacking::Nothing);
+        let nested = ClaimsConfig { groups_claim: Some("realm_access.roles".to_owned()), ..without_groups };
+        assert_eq!(lacking(&nested, json!({"sub": "a", "realm_access": {"roles": []}})), Lacking::Nothing);
+        assert_eq!(lacking(&nested, json!({"sub": "a", "realm_access": {}})), Lacking::Groups);
+    }
+
+    fn of_one_tenant() -> ClaimsConfig {
+        ClaimsConfig {
+            email_claim: "preferred_username".to_owned(),
+            trust_unverified_email: true,
+            email_domains: vec!["corp.example".to_owned()],
+            ..config()
+        }
+    }
+
+    #[test]
+    fn another_claim_may_be_the_address_where_the_domains_are_trusted_and_only_there() {
+        let user = user_of(&of_one_tenant(), json!({"preferred_username": "Alice@Corp.example"}), None).unwrap();
+        assert_eq!((user.userid.as_str(), user.email.unwrap().as_str()), ("alice@corp.example", "alice@corp.example"));
+        // The attack beside it: an address of elsewhere, and a voucher for another claim.
+        let elsewhere = json!({"preferred_username": "alice@evil.example", "email_verified": true});
+        assert_eq!(user_of(&of_one_tenant(), elsewhere, None), Err(IdentityError::Unverified));
+        let careless = ClaimsConfig { trust_unverified_email: false, ..of_one_tenant() };
+        let vouched = json!({"preferred_username": "alice@corp.example", "email": "m@evil", "email_verified": true});
+        assert_eq!(user_of(&careless, vouched, None), Err(IdentityError::Unverified));
+        // The claim `email` does not stand in.
+        let email = json!({"email": "alice@corp.example", "email_verified": true});
+        assert!(matches!(user_of(&of_one_tenant(), email, None), Err(IdentityError::Missing(_))));
+    }
+
+    #[test]
+    fn required_claims_are_of_the_id_token_and_have_one_of_the_values() {
+        let config = ClaimsConfig {
+            required_claims: vec![("hd".to_owned(), vec!["corp.example".to_owned(), "lab.example".to_owned()])],
+            ..config()
+        };
+        let check = |claims: Value| check_required(&config, claims.as_object().unwrap());
+        for good in [json!("corp.example"), json!("lab.example"), json!(["x", "lab.example"])] {
+            assert_eq!(check(json!({"hd": good})), Ok(()), "{good}");
+        }
+        for bad in
+            [json!("evil.example"), json!("Corp.example"), json!(null), json!([]), json!({"corp.example": 1}), json!(7)]
+        {
+            let refused = matches!(check(json!({"hd": bad})), Err(IdentityError::RequiredClaim { .. }));
+            assert!(refused, "{bad}");
+        }
+        assert!(check(json!({"email": "a@corp.example", "email_verified": true})).is_err());
+        let told = check(json!({"hd": "evil.example"})).unwrap_err().to_string();
+        assert_eq!(told, "`required_claims` want another `hd`, which is `\"evil.example\"`");
+    }
+
+    #[test]
+    fn groups_that_are_kept_elsewhere_are_never_told_as_none() {
+        let groups = |claims: Value| {
+            let config = ClaimsConfig { userid_claim: "name".to_owned(), ..config() };
+            user_of(&config, claims, None).unwrap().groups
+        };
+        let elsewhere =
+            json!({"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://x"}}});
+        let mut claims = elsewhere.as_object().unwrap().clone();
+        claims.insert("name".to_owned(), json!("a"));
+        assert!(groups(claims.clone().into()).is_incomplete());
+        assert!(groups(json!({"name": "a", "hasgroups": true})).is_incomplete());
+        claims.insert("groups".to_owned(), json!(["x"]));
+        assert!(!groups(claims.into()).is_incomplete(), "they are told here");
+        for other in
+            [json!({"name": "a"}), json!({"name": "a", "hasgroups": "true"}), json!({"name": "a", "_claim_names": 7})]
+        {
+            assert!(!groups(other.clone()).is_incomplete(), "{other}");
+        }
+    }
+
+    #[test]
+    fn groups_may_be_nested_and_be_the_names_of_an_object_s_members() {
+        let groups = |path: &str, of_objects: bool, claims: Value| {
+            let config = ClaimsConfig {
+                userid_claim: "name".to_owned(),
+                groups_claim: Some(path.to_owned()),
+                groups_of_objects: of_objects,
+                ..config()
+            };
+            let groups = user_of(&config, claims, None).unwrap().groups;
+            groups.names().iter().map(|group| group.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        let keycloak = json!({"name": "a", "realm_access": {"roles": ["x", "y"]}});
+        assert_eq!(groups("realm_access.roles", false, keycloak), ["x", "y"]);
+        let zitadel =
+            json!({"name": "a", "urn:zitadel:iam:org:project:roles": {"admin": {"1": "z"}, "viewer": {"1": "z"}}});
+        assert_eq!(groups("urn:zitadel:iam:org:project:roles", true, zitadel.clone()), ["admin", "viewer"]);
+        assert!(groups("urn:zitadel:iam:org:project:roles", false, zitadel).is_empty(), "off by default");
+        let listed = json!({"name": "a", "groups": [{"id": 1, "name": "x"}, {"id": 2, "name": "y"}]});
+        assert_eq!(groups("groups.name", false, listed), ["x", "y"]);
     }
 
     #[test]

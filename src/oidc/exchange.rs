@@ -1,17 +1,11 @@
 //! From an authorization code to a person: the exchange, the ID token's checks, userinfo.
 
-use std::borrow::Cow;
-
-use openidconnect::{
-    AccessToken, AuthorizationCode, ClientSecret, IssuerUrl, OAuth2TokenResponse as _, PkceCodeVerifier, RedirectUrl,
-    RequestTokenError,
-    core::{CoreErrorResponseType, CoreRequestTokenError, CoreTokenResponse, CoreTokenType},
-};
+use openidconnect::RedirectUrl;
 use serde_json::Value;
 use thiserror::Error;
 
 use super::{
-    claims::{self, Claims, Identified, IdentityError},
+    claims::{self, Claims, Identified, IdentityError, Lacking},
     id_token::{IdToken, IdTokenError, IdTokenRules, NonceRule},
     userinfo::{Userinfo, UserinfoError},
 };
@@ -21,7 +15,8 @@ use crate::{
     logout::MAX_NAME_BYTES,
     principal::User,
     providers::{
-        CallError, Client, Known, Provider, ProviderConfig, ProviderHttp, TokenEndpoint, Told, ToldIdToken, told_times,
+        AccessToken, Answer, CallError, Known, Oddity, Provider, ProviderConfig, Refused, TokenEndpointError, Told,
+        ToldIdToken, ask_token_endpoint, told_times,
     },
     reason::Reason,
     secret::SecretString,
@@ -34,8 +29,11 @@ pub(super) enum ExchangeError {
     #[error("the provider does not answer: {0}")]
     Unavailable(String),
     /// `invalid_grant` (RFC 6749 section 5.2): of the code at a sign-in, of the refresh token later.
-    #[error("the provider refuses the grant")]
-    GrantRefused,
+    #[error("the provider refuses the grant: {0}")]
+    GrantRefused(Refused),
+    /// It refuses us, whoever signs in.
+    #[error("the provider refuses this client: {0}")]
+    ClientRefused(Refused),
     #[error("the provider's answer cannot be used: {0}")]
     Answer(String),
     #[error("the ID token is refused: {0}")]
@@ -48,7 +46,8 @@ impl ExchangeError {
     pub(super) const fn reason(&self) -> Reason {
         match self {
             Self::Unavailable(_) => Reason::ProviderUnavailable,
-            Self::GrantRefused => Reason::ProviderDenied,
+            Self::GrantRefused(_) => Reason::ProviderDenied,
+            Self::ClientRefused(_) => Reason::SignInNotSetUp,
             Self::Answer(_) => Reason::ProviderAnswerInvalid,
             Self::IdToken(_) => Reason::IdTokenInvalid,
             Self::Identity(_) => Reason::IdentityUnusable,
@@ -88,38 +87,42 @@ pub(super) struct SignedInUser {
 
 /// One provider, ready to exchange codes.
 pub(super) struct Exchange<'a> {
-    pub(super) config: &'a ProviderConfig,
-    pub(super) issuer: &'a IssuerUrl,
-    pub(super) http: &'a ProviderHttp,
+    pub(super) provider: &'a Provider,
     pub(super) known: &'a Known,
     pub(super) now: Timestamp,
 }
 
 impl<'a> Exchange<'a> {
     /// With what is known of the provider, at `now`.
-    pub(super) fn at(provider: &'a Provider, known: &'a Known, now: Timestamp) -> Self {
-        Self { config: &provider.config, issuer: &provider.issuer, http: provider.discovery.http(), known, now }
+    pub(super) const fn at(provider: &'a Provider, known: &'a Known, now: Timestamp) -> Self {
+        Self { provider, known, now }
+    }
+
+    pub(super) const fn config(&self) -> &'a ProviderConfig {
+        &self.provider.config
     }
 }
 
 impl Exchange<'_> {
     /// Exchanges the code and verifies everything that comes of it (OpenID Connect Core section 3.1.3).
     pub(super) async fn run(&self, grant: Grant) -> Result<SignedInUser, ExchangeError> {
-        let (nonce, code) = (grant.nonce.clone(), grant.code.clone());
-        let (response, told) = self.request_tokens(grant).await?;
+        let Grant { code, nonce, pkce_verifier, redirect_uri } = grant;
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("code_verifier", pkce_verifier.expose()),
+            ("redirect_uri", redirect_uri.as_str()),
+        ];
+        let (told, issued) = self.ask_token_endpoint(&fields).await;
+        let access_token = issued?;
         let id_token = self
-            .id_token(&told, NonceRule::Required(&nonce), response.access_token(), Some(&code))
+            .id_token(&told, NonceRule::Required(&nonce), &access_token, Some(&code))
             .await?
             .ok_or_else(|| ExchangeError::Answer("it holds no ID token".to_owned()))?;
 
         let subject = id_token.subject().to_owned();
-        let id_claims = self.wanted_claims(&id_token);
-        let userinfo = if claims::needs_userinfo(&self.config.claims, &id_claims) {
-            self.userinfo(&response, &subject).await?
-        } else {
-            None
-        };
-        let user = self.user(&subject, &id_claims, userinfo.as_ref())?;
+        let userinfo = self.what_userinfo_adds(id_token.claims(), &access_token, &subject).await?;
+        let user = self.user(&subject, Some(&id_token), userinfo.as_ref())?;
         // What no logout could name is no name.
         let provider_session = id_token.claim("sid").and_then(Value::as_str);
         let provider_session = provider_session.filter(|sid| (1..=MAX_NAME_BYTES).contains(&sid.len()));
@@ -127,44 +130,55 @@ impl Exchange<'_> {
         let authenticated_at = told_times::authenticated_at(id_token.claim("auth_time"), self.now);
         let tokens = Tokens {
             id_token: SecretString::new(id_token.expose().to_owned()),
-            access_token: Some(SecretString::new(response.access_token().secret().clone())),
-            refresh_token: response.refresh_token().map(|token| SecretString::new(token.secret().clone())),
+            access_token: Some(access_token.token),
+            refresh_token: told.refresh_token,
             access_token_life: told_times::access_token_life(self.now, told.expires_in, id_token.expires_at(), None),
             nonce: Some(nonce),
         };
         Ok(SignedInUser { user, provider_session, authenticated_at, tokens })
     }
 
-    /// The person, from claims that were verified.
+    pub(super) async fn ask_token_endpoint(
+        &self,
+        fields: &[(&str, &str)],
+    ) -> (Told, Result<AccessToken, ExchangeError>) {
+        let (told, issued) = ask_token_endpoint(self.provider, self.known, fields, self.now).await;
+        (told, issued.map_err(ExchangeError::from))
+    }
+
+    /// The person, from claims that were verified. Of a refresh without an ID token, userinfo's are all there are.
     pub(super) fn user(
         &self,
         subject: &str,
-        id_token: &Claims,
+        id_token: Option<&IdToken>,
         userinfo: Option<&Claims>,
     ) -> Result<User, IdentityError> {
-        let (provider, issuer) = (&self.config.name, self.issuer.as_str());
-        Identified { provider, issuer, subject, id_token, userinfo }.user(&self.config.claims)
+        let (provider, issuer) = (self.provider.name(), self.provider.issuer.as_str());
+        let config = &self.config().claims;
+        let none = Claims::new();
+        let id_token = match id_token {
+            Some(id_token) => {
+                claims::check_required(config, id_token.claims())?;
+                id_token.claims()
+            }
+            None => &none,
+        };
+        let user = Identified { provider, issuer, subject, id_token, userinfo }.user(config)?;
+        self.note_groups(&user, id_token, userinfo);
+        Ok(user)
     }
 
-    /// The client, with our secret as it is now.
-    pub(super) fn client(&self) -> Client {
-        let client = self.known.client.clone();
-        match &self.config.client_secret {
-            Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
-            None => client,
+    fn note_groups(&self, user: &User, id_token: &Claims, userinfo: Option<&Claims>) {
+        let answers = [Some(id_token), userinfo].into_iter().flatten();
+        let has_no_claim = claims::has_no_groups(&self.config().claims, answers);
+        if user.groups.is_incomplete() {
+            self.provider.oddities.note(Oddity::GroupsElsewhere);
+        } else if has_no_claim {
+            self.provider.oddities.note(Oddity::NoGroupsClaim);
         }
-    }
-
-    async fn request_tokens(&self, grant: Grant) -> Result<(CoreTokenResponse, Told), ExchangeError> {
-        let endpoint = TokenEndpoint::of(self.http);
-        let response = self
-            .client()
-            .exchange_code(AuthorizationCode::new(grant.code))
-            .set_pkce_verifier(PkceCodeVerifier::new(grant.pkce_verifier.expose().to_owned()))
-            .set_redirect_uri(Cow::Owned(grant.redirect_uri))
-            .request_async(&endpoint)
-            .await?;
-        Ok((response, endpoint.told()))
+        if user.groups.names().iter().any(|group| !group.fits_in_list()) {
+            self.provider.oddities.note(Oddity::GroupWithComma);
+        }
     }
 
     /// The ID token of an answer, where there is one and it is the provider's word for us.
@@ -180,41 +194,59 @@ impl Exchange<'_> {
             ToldIdToken::Text(text) => text.expose(),
             ToldIdToken::Unreadable => return Err(ExchangeError::Answer("its ID token is no text".to_owned())),
         };
-        let (issuer, client_id) = (self.issuer.as_str(), self.config.client_id.as_str());
-        let access_token = access_token.secret();
-        let rules = IdTokenRules { issuer, client_id, nonce, access_token, code, now: self.now };
-        Ok(Some(rules.verify(text, &self.known.keys).await?))
+        let rules = IdTokenRules {
+            issuer: self.provider.issuer.as_str(),
+            client_id: &self.config().client_id,
+            nonce,
+            access_token: access_token.token.expose(),
+            code,
+            algorithms: &self.known.algorithms,
+            now: self.now,
+        };
+        let id_token = rules.verify(text, &self.known.keys).await?;
+        Answer::IdToken.note_odd(id_token.claims(), &self.provider.oddities);
+        Ok(Some(id_token))
     }
 
-    pub(super) fn wanted_claims(&self, token: &IdToken) -> Claims {
-        claims::wanted(&self.config.claims)
-            .filter_map(|name| Some((name.to_owned(), token.claim(name)?.clone())))
-            .collect()
-    }
-
-    /// Userinfo's claims; `None` where the provider has no such endpoint.
-    pub(super) async fn userinfo(
+    /// Userinfo's claims, where the ID token's lack something that was configured, and the provider has such an endpoint.
+    /// Where only groups are missing and userinfo refuses, there are none: nobody gets more by that than they had.
+    pub(super) async fn what_userinfo_adds(
         &self,
-        response: &CoreTokenResponse,
+        id_token: &Claims,
+        access_token: &AccessToken,
         subject: &str,
     ) -> Result<Option<Claims>, ExchangeError> {
-        if *response.token_type() != CoreTokenType::Bearer {
+        let config = &self.config().claims;
+        let lacking = Lacking::of(config, id_token);
+        let Some(userinfo) = self.userinfo_about(subject).filter(|_| config.userinfo) else { return Ok(None) };
+        if lacking == Lacking::Nothing {
+            return Ok(None);
+        }
+        if !access_token.is_bearer {
             return Err(UserinfoError::NotABearerToken.into());
         }
-        match self.userinfo_about(subject) {
-            Some(userinfo) => Ok(Some(userinfo.ask(response.access_token().secret()).await?)),
-            None => Ok(None),
+        match userinfo.ask(access_token.token.expose()).await {
+            Ok(claims) => {
+                Answer::Userinfo.note_odd(&claims, &self.provider.oddities);
+                Ok(Some(claims))
+            }
+            Err(error) if lacking == Lacking::Groups && error.is_a_refusal() => {
+                self.provider.oddities.note(Oddity::UserinfoRefused);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
     /// Userinfo, for this person; `None` where the provider has no such endpoint.
     pub(super) fn userinfo_about<'a>(&'a self, subject: &'a str) -> Option<Userinfo<'a>> {
         Some(Userinfo {
-            http: self.http,
+            http: self.provider.discovery.http(),
             endpoint: self.known.userinfo.as_ref()?,
             keys: &self.known.keys,
-            issuer: self.issuer.as_str(),
-            client_id: &self.config.client_id,
+            algorithms: &self.known.algorithms,
+            issuer: self.provider.issuer.as_str(),
+            client_id: &self.config().client_id,
             subject,
         })
     }
@@ -232,7 +264,6 @@ impl From<CallError> for ExchangeError {
 impl From<IdTokenError> for ExchangeError {
     fn from(error: IdTokenError) -> Self {
         match error {
-            IdTokenError::Unreadable(text) => Self::Answer(format!("its ID token cannot be read: {text}")),
             IdTokenError::Refused(text) => Self::IdToken(text),
             IdTokenError::KeysUnavailable => Self::Unavailable(error.to_string()),
             IdTokenError::KeysUnusable(_) => Self::Answer(error.to_string()),
@@ -240,18 +271,14 @@ impl From<IdTokenError> for ExchangeError {
     }
 }
 
-impl From<CoreRequestTokenError<CallError>> for ExchangeError {
-    fn from(error: CoreRequestTokenError<CallError>) -> Self {
+impl From<TokenEndpointError> for ExchangeError {
+    fn from(error: TokenEndpointError) -> Self {
         match error {
-            RequestTokenError::Request(error) => error.into(),
-            RequestTokenError::ServerResponse(error) if *error.error() == CoreErrorResponseType::InvalidGrant => {
-                Self::GrantRefused
-            }
-            // The code of RFC 6749 section 5.2; `invalid_client` means that our secret is wrong.
-            RequestTokenError::ServerResponse(error) => Self::Answer(format!("error `{}`", error.error())),
-            // The path of the member that cannot be read; never its value.
-            RequestTokenError::Parse(error, _) => Self::Answer(format!("it cannot be read at `{}`", error.path())),
-            RequestTokenError::Other(_) => Self::Answer("it is no token response".to_owned()),
+            TokenEndpointError::Call(error) => error.into(),
+            TokenEndpointError::Refused(refused) if refused.error == "invalid_grant" => Self::GrantRefused(refused),
+            TokenEndpointError::Refused(refused) if refused.setting().is_some() => Self::ClientRefused(refused),
+            TokenEndpointError::Refused(refused) => Self::Answer(refused.to_string()),
+            TokenEndpointError::Answer(text) => Self::Answer(text),
         }
     }
 }

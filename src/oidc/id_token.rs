@@ -1,35 +1,33 @@
 //! ID tokens: what must hold before one is believed (OpenID Connect Core section 3.1.3.7).
 //!
 //! [`jose`] reads the token and verifies its signature, issuer, audience, authorized party and dates, as of every token
-//! that comes in; what only ID tokens have is checked here. What lacks something that every ID token has, or holds it as
-//! another type, is no ID token at all: the provider's answer cannot be used. What is one and does not hold is refused.
+//! that comes in; what only ID tokens have is checked here. What decides is read strictly, and each refusal says what was
+//! found and what was wanted; what decides nothing is not looked at.
 
-use std::fmt;
+use std::{fmt, fmt::Write as _};
 
 use serde_json::Value;
 use thiserror::Error;
 
-use super::claims::{self, Claims};
+use super::claims::Claims;
 use crate::{
     clock::Timestamp,
     jose::{
-        self, Expectation, FetchError, JwksCache, Sender, TokenError, TokenType, UnverifiedToken, VerifiedToken,
-        VerifyError,
+        self, Algorithm, Expectation, FetchError, JwksCache, Sender, TokenError, TokenType, UnverifiedToken,
+        VerifiedToken, VerifyError,
     },
-    providers::told_times,
+    providers::{for_log, told_times},
     secret::{SecretString, constant_time_eq},
 };
 
-/// Names of RFC 7518 section 3.1 that are known and never accepted: no signature, and shared secrets.
-const NEVER_ACCEPTED: [&str; 4] = ["none", "HS256", "HS384", "HS512"];
+/// The most of a value of the token that a refusal tells, in characters.
+const TOLD_CHARACTERS: usize = 60;
 
-/// Why an ID token is not believed. The text is for the log: it holds nothing of the token.
+/// Why an ID token is not believed. The text is for the log: of the token it holds who issued it, for whom and when, as
+/// far as that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum IdTokenError {
-    /// It is no ID token.
-    #[error("it cannot be read: {0}")]
-    Unreadable(String),
-    /// It is one, and not the provider's word for us, now.
+    /// It is not the provider's word for us, now.
     #[error("{0}")]
     Refused(String),
     /// Nothing is known about it: the keys cannot be had.
@@ -59,6 +57,8 @@ pub(super) struct IdTokenRules<'a> {
     pub(super) access_token: &'a str,
     /// The code that it was exchanged for, where it was one.
     pub(super) code: Option<&'a str>,
+    /// What the provider may sign with.
+    pub(super) algorithms: &'a [Algorithm],
     pub(super) now: Timestamp,
 }
 
@@ -82,11 +82,6 @@ impl IdToken {
         self.0.subject().unwrap_or_default()
     }
 
-    /// `aud`.
-    pub(super) fn audiences(&self) -> &[String] {
-        self.0.audiences()
-    }
-
     /// `exp`.
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         self.0.expires_at()
@@ -96,17 +91,22 @@ impl IdToken {
     pub(super) fn claim(&self, name: &str) -> Option<&Value> {
         self.0.claim(name)
     }
+
+    /// Every claim.
+    pub(super) fn claims(&self) -> &Claims {
+        self.0.claims()
+    }
 }
 
 impl IdTokenRules<'_> {
     /// The ID token, where it is the provider's word for us. Keys are fetched anew where those that there are do not
     /// verify it: a provider may change its key and keep its `kid`, or have none (OpenID Connect Core section 10.1).
     pub(super) async fn verify(&self, text: &str, keys: &JwksCache) -> Result<IdToken, IdTokenError> {
-        let token = jose::peek(text)?;
+        let token = jose::peek_issued(text).map_err(|error| IdTokenError::Refused(unread(error)))?;
         must_be_an_id_token(&token)?;
         let verified = keys.verify(&token, &self.expectation(), Sender::Issuer).await;
         let verified = verified.map_err(|error| match error {
-            VerifyError::Rejected(error) => error.into(),
+            VerifyError::Rejected(error) => IdTokenError::Refused(self.explained(&token, error)),
             VerifyError::KeysUnavailable => without_keys(keys),
         })?;
         self.check(&verified).map_err(|text| IdTokenError::Refused(text.to_owned()))?;
@@ -115,18 +115,53 @@ impl IdTokenRules<'_> {
 
     fn expectation(&self) -> Expectation {
         Expectation {
+            algorithms: self.algorithms.to_vec(),
             token_type: TokenType::OpenId,
             authorized_party: Some(self.client_id.to_owned()),
             ..Expectation::new(self.issuer, vec![self.client_id.to_owned()])
         }
     }
 
-    /// What only ID tokens are held to.
+    /// Why a token is refused, with what was found and what was wanted.
+    fn explained(&self, token: &UnverifiedToken, error: TokenError) -> String {
+        let mut text = error.to_string();
+        let found = |name: &str| token.claim(name).map_or_else(|| "missing".to_owned(), quoted);
+        let ours = quoted(&Value::from(self.client_id));
+        let now = self.now.as_unix_seconds();
+        // A text takes any words.
+        let _ = match error {
+            TokenError::Issuer => {
+                write!(text, ": `iss` is {}, and `issuer` {}", found("iss"), quoted(&Value::from(self.issuer)))
+            }
+            TokenError::Audience => write!(text, ": `aud` is {}, and our client id {ours}", found("aud")),
+            TokenError::AuthorizedParty => {
+                write!(text, ": `azp` is {}, `aud` {}, and our client id {ours}", found("azp"), found("aud"))
+            }
+            TokenError::Algorithm => {
+                let accepted: Vec<_> = self.algorithms.iter().map(|algorithm| algorithm.name()).collect();
+                let named = quoted(&Value::from(token.algorithm_name()));
+                write!(text, ": it is {named}, and `id_token_signing_algorithms` are {}", accepted.join(" "))
+            }
+            TokenError::UnknownKey => {
+                write!(
+                    text,
+                    ": `kid` is {}",
+                    token.key_id().map_or_else(|| "missing".to_owned(), |id| quoted(&id.into()))
+                )
+            }
+            TokenError::Type => write!(text, ": `typ` is {}", quoted(&token.token_type().unwrap_or_default().into())),
+            TokenError::Expired => write!(text, ": `exp` is {}, and our clock says {now}", found("exp")),
+            TokenError::NotYetValid => {
+                write!(text, ": `iat` is {}, `nbf` {}, and our clock says {now}", found("iat"), found("nbf"))
+            }
+            _ => Ok(()),
+        };
+        text
+    }
+
+    /// What only ID tokens are held to. Further audiences are the provider's to name, where it says that the token was
+    /// issued to us (`azp`): to whom else it is meant takes nothing from the nonce, which only our sign-in has.
     fn check(&self, token: &VerifiedToken) -> Result<(), &'static str> {
-        // Another audience could bring its copy of these claims to us.
-        if token.audiences().iter().any(|audience| audience != self.client_id) {
-            return Err("it has another audience beside us");
-        }
         told_times::issued_recently(token.issued_at().ok_or("it has no `iat`")?, self.now)?;
         if !self.nonce.allows(text(token.claims(), "nonce")) {
             return Err("the nonce is missing or another one");
@@ -153,12 +188,9 @@ impl NonceRule<'_> {
     }
 }
 
-/// What every ID token has, of the right type (OpenID Connect Core section 2).
+/// What every ID token has, and what decides where it is there, of the right type (OpenID Connect Core section 2).
 fn must_be_an_id_token(token: &UnverifiedToken) -> Result<(), IdTokenError> {
-    let unreadable = |name: &str| IdTokenError::Unreadable(format!("`{name}` is missing or of another type"));
-    if token.algorithm().is_none() && !NEVER_ACCEPTED.contains(&token.algorithm_name()) {
-        return Err(unreadable("alg"));
-    }
+    let refused = |name: &str| IdTokenError::Refused(format!("`{name}` is missing or of another type"));
     for (name, is_there) in [
         ("iss", token.issuer().is_some_and(|issuer| !issuer.is_empty())),
         ("sub", token.subject().is_some()),
@@ -166,20 +198,32 @@ fn must_be_an_id_token(token: &UnverifiedToken) -> Result<(), IdTokenError> {
         ("iat", token.issued_at().is_some()),
     ] {
         if !is_there {
-            return Err(unreadable(name));
+            return Err(refused(name));
         }
     }
-    let is_text = |value: &Value| value.is_string() || value.is_null();
     for name in ["nonce", "azp", "at_hash", "c_hash"] {
-        if !token.claim(name).is_none_or(is_text) {
-            return Err(unreadable(name));
+        if !token.claim(name).is_none_or(|value| value.is_string() || value.is_null()) {
+            return Err(refused(name));
         }
     }
-    // As a text it is a date to some providers, and not told to us.
-    if !token.claim("auth_time").is_none_or(|told| told.is_number() || is_text(told)) {
-        return Err(unreadable("auth_time"));
+    Ok(())
+}
+
+/// A value of the token, fit for a log and cut short.
+fn quoted(value: &Value) -> String {
+    let text = for_log(value);
+    let cut: String = text.chars().take(TOLD_CHARACTERS).collect();
+    if cut.len() < text.len() { format!("{cut}...") } else { cut }
+}
+
+/// Why a text is no token that can be looked at.
+fn unread(error: TokenError) -> String {
+    match error {
+        // A `kid` that no key can have is that of no key.
+        TokenError::Malformed("kid") => TokenError::UnknownKey.to_string(),
+        TokenError::Encrypted => "it is encrypted, which is not supported: switch that off for this client".to_owned(),
+        error => error.to_string(),
     }
-    claims::check_types(token.claims()).map_err(unreadable)
 }
 
 /// Whether the claim of this name, where there is one, is the hash of `value`, where that is known here.
@@ -199,19 +243,6 @@ fn without_keys(keys: &JwksCache) -> IdTokenError {
     match keys.last_failure() {
         Some(failure) if failure.is_an_answer() => IdTokenError::KeysUnusable(failure),
         _ => IdTokenError::KeysUnavailable,
-    }
-}
-
-impl From<TokenError> for IdTokenError {
-    fn from(error: TokenError) -> Self {
-        match error {
-            // A `kid` that no key can have is that of no key.
-            TokenError::Malformed("kid") => Self::Refused(TokenError::UnknownKey.to_string()),
-            TokenError::NotJwt | TokenError::Encrypted | TokenError::Malformed(_) => {
-                Self::Unreadable(error.to_string())
-            }
-            error => Self::Refused(error.to_string()),
-        }
     }
 }
 

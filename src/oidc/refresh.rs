@@ -258,7 +258,7 @@ impl Refresh {
         let (provider, session) = (self.at.provider.config.name.as_str(), current.session().handle());
         tracing::warn!(provider, %session, error = for_log(error), "a session was not refreshed");
         match error {
-            ExchangeError::GrantRefused => match self.read().await {
+            ExchangeError::GrantRefused(_) => match self.read().await {
                 // Another replica whose lease was thought lost may have brought the token first.
                 Ok(now) if now.tokens().refresh_token.as_ref() != brought => {
                     (self.as_another_left_it().await, "superseded")
@@ -267,6 +267,7 @@ impl Refresh {
                 Ok(_) => self.end("the provider has ended the grant").await,
                 Err(error) => (Err(error), "failure"),
             },
+            ExchangeError::ClientRefused(_) => (Err(Reason::SignInNotSetUp), "failure"),
             ExchangeError::Identity(_) => self.end("the person has no usable name any more").await,
             _ => (Err(Reason::ProviderUnavailable), "failure"),
         }

@@ -4,13 +4,14 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use openidconnect::RedirectUrl;
 use thiserror::Error;
+use url::Url;
 
 use super::{
     authorization::authorization_url,
     callback::{CallbackOutcome, CallbackRequest, Callbacks, callbacks},
     callback_query::CallbackQuery,
     config::Limits,
-    exchange::{Exchange, Grant, SignedInUser},
+    exchange::{Exchange, ExchangeError, Grant, SignedInUser},
     kept_tokens::kept,
     login_cookie::{self, LoginCookie},
     metrics::Metrics,
@@ -23,7 +24,7 @@ use crate::{
     clock::{SharedClock, Timestamp},
     decision::{Location, SetCookie},
     origin::LoginOrigin,
-    providers::{Known, PerProvider, Provider, ProviderConfig, Providers, for_log},
+    providers::{Known, PerProvider, Provider, ProviderConfig, Providers, Refused, for_log},
     reason::Reason,
     secret::{SecretString, SharedRootKeyRing, constant_time_eq, sha256},
     session::{CreateError, NewSession, Session, Sessions},
@@ -122,7 +123,7 @@ impl SignIn {
     ///
     /// # Errors
     /// [`Reason::LoginLoop`] where it was started again too often; [`Reason::ProviderUnavailable`] where nothing is
-    /// known of the provider yet.
+    /// known of the provider yet, and [`Reason::SignInNotSetUp`] where its discovery and its configuration do not fit.
     pub async fn begin(
         &self,
         origin: &LoginOrigin,
@@ -171,7 +172,7 @@ impl Inner {
         }
         let at = self.at.get(&origin.provider).ok_or(failed(Reason::Internal))?;
         let provider = &at.provider;
-        let known = provider.discovery.known().await.ok_or(failed(Reason::ProviderUnavailable))?;
+        let known = provider.discovery.known().await.ok_or_else(|| failed(not_known(provider)))?;
 
         let now = self.clock.now();
         let keys = self.keys.load();
@@ -213,7 +214,7 @@ impl Inner {
 
         let provider = &at.provider;
         let failed = |reason| CallbackOutcome::Failed { reason, target: Some(state.target.clone()) };
-        let known = provider.discovery.known().await.ok_or_else(|| failed(Reason::ProviderUnavailable))?;
+        let known = provider.discovery.known().await.ok_or_else(|| failed(not_known(provider)))?;
         let from_provider = match &query.issuer {
             Some(issuer) => issuer.as_bytes() == provider.issuer.as_bytes(),
             None => !known.names_issuer_in_answers,
@@ -222,12 +223,8 @@ impl Inner {
             return Err(failed(Reason::ProviderMixUp));
         }
         if let Some(error) = &query.error {
-            tracing::info!(
-                provider = origin.provider.as_str(),
-                error = for_log(error),
-                "the provider denied a sign-in"
-            );
-            return Err(failed(denial(error)));
+            let refused = Refused::new(error, query.error_description.as_deref());
+            return Err(failed(denial(provider, &known, &refused)));
         }
         let code = query.usable_code().ok_or_else(|| failed(Reason::ProviderAnswerInvalid))?.to_owned();
         Ok(Fresh {
@@ -298,7 +295,16 @@ impl Inner {
         let exchange = Exchange::at(provider, &known, self.clock.now());
         let signed_in = at.exchanges.call(deadline, exchange.run(grant)).await.map_err(|error| {
             let (provider, reason) = (provider.name().as_str(), error.reason());
-            tracing::warn!(provider, %reason, error = for_log(&error), "sign-in failed");
+            match &error {
+                ExchangeError::ClientRefused(refused) => {
+                    not_set_up(provider, known.token.url(), refused);
+                }
+                ExchangeError::GrantRefused(refused) => {
+                    let Refused { error, description } = refused;
+                    tracing::warn!(provider, %reason, error, description, "sign-in failed: the provider refuses the code");
+                }
+                error => tracing::warn!(provider, %reason, error = for_log(error), "sign-in failed"),
+            }
             reason
         })?;
         let dropped = signed_in.user.groups.dropped();
@@ -355,10 +361,35 @@ fn new_session(
     }
 }
 
-/// What the provider's error means (RFC 6749 section 4.1.2.1).
-fn denial(error: &str) -> Reason {
-    match error {
+/// Why nothing is known of a provider.
+fn not_known(provider: &Provider) -> Reason {
+    if provider.discovery.is_not_set_up() { Reason::SignInNotSetUp } else { Reason::ProviderUnavailable }
+}
+
+/// What the provider's error means (RFC 6749 section 4.1.2.1). Its words are for the log: no page shows them, since anybody
+/// may have written them.
+fn denial(provider: &Provider, known: &Known, refused: &Refused) -> Reason {
+    if refused.setting().is_some() {
+        not_set_up(provider.name().as_str(), known.client.auth_uri().url(), refused);
+        return Reason::SignInNotSetUp;
+    }
+    let Refused { error, description } = refused;
+    tracing::info!(provider = provider.name().as_str(), error, description, "the provider denied a sign-in");
+    match error.as_str() {
         "server_error" | "temporarily_unavailable" => Reason::ProviderUnavailable,
         _ => Reason::ProviderDenied,
     }
+}
+
+/// What is wrong for everybody who signs in.
+fn not_set_up(provider: &str, url: &Url, refused: &Refused) {
+    let (Refused { error, description }, setting) = (refused, refused.setting());
+    tracing::error!(
+        provider,
+        url = url.as_str(),
+        error,
+        description,
+        setting,
+        "sign-in is not set up: the provider refuses this client"
+    );
 }

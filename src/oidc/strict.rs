@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
-use openidconnect::{AccessToken, IntrospectionUrl, TokenIntrospectionResponse as _};
+use serde_json::Value;
 
 use super::{
     exchange::{Exchange, ExchangeError},
@@ -17,7 +17,8 @@ use super::{
 use crate::{
     calls::{Breaker, Closed, Lane},
     clock::SharedClock,
-    providers::{PerProvider, Provider, Providers, StrictAsk, StrictConfig, for_log},
+    jose,
+    providers::{Oddity, PerProvider, Provider, Providers, StrictAsk, StrictConfig, for_log, form, media_type},
     reason::Reason,
     secret::SecretString,
     session::{Session, Sessions},
@@ -25,6 +26,8 @@ use crate::{
 
 /// How long the provider may take altogether: shorter than the gateway waits.
 const DEADLINE: Duration = Duration::from_secs(8);
+/// How long after its issue a token can hardly have ended.
+const JUST_ISSUED: Duration = Duration::from_mins(1);
 /// How many questions to one provider run at once; more wait. With refreshes and revocations there is room for sign-ins
 /// among the calls that the outbound client makes at once.
 const AT_ONCE: usize = 16;
@@ -134,7 +137,13 @@ impl Question {
                 self.shared.vouchers.vouched(&provider.config, self.session.handle(), asked_at);
                 (Ok(Arc::clone(&self.session)), "active")
             }
-            Ok(false) => (self.not_good().await, "inactive"),
+            Ok(false) => {
+                let life = current.tokens().access_token_life;
+                if life.is_some_and(|life| self.shared.clock.now().since(life.issued_at) < JUST_ISSUED) {
+                    provider.oddities.note(Oddity::InactiveAtOnce);
+                }
+                (self.not_good().await, "inactive")
+            }
             Err(error) => {
                 let (provider, session) = (provider.name().as_str(), self.session.handle());
                 tracing::warn!(provider, %session, error = for_log(&error), "no strict check");
@@ -184,25 +193,32 @@ impl Exchange<'_> {
         subject: &str,
     ) -> Result<bool, ExchangeError> {
         match ask {
-            StrictAsk::Introspection => {
-                self.is_active(&AccessToken::new(access_token.expose().to_owned()), subject).await
-            }
+            StrictAsk::Introspection => self.is_active(access_token, subject).await,
             StrictAsk::Userinfo => self.is_accepted_by_userinfo(access_token, subject).await,
         }
     }
 
     /// RFC 7662 section 2.
-    async fn is_active(&self, access_token: &AccessToken, subject: &str) -> Result<bool, ExchangeError> {
-        let missing = || ExchangeError::Answer("it has no introspection endpoint that can be used".to_owned());
-        let endpoint = self.known.endpoints.introspection.as_ref().ok_or_else(missing)?.url().clone();
-        let client = self.client().set_introspection_url(IntrospectionUrl::from_url(endpoint));
-        let answer = client
-            .introspect(access_token)
-            .set_token_type_hint("access_token")
-            .request_async(self.http)
-            .await
-            .map_err(ExchangeError::from)?;
-        Ok(answer.active() && answer.sub().is_none_or(|found| found == subject))
+    async fn is_active(&self, access_token: &SecretString, subject: &str) -> Result<bool, ExchangeError> {
+        let answer = |text: &str| ExchangeError::Answer(text.to_owned());
+        let missing = || answer("it has no introspection endpoint that can be used; `strict.ask: userinfo` needs none");
+        let endpoint = self.known.endpoints.introspection.as_ref().ok_or_else(missing)?;
+        let fields = [("token", access_token.expose()), ("token_type_hint", "access_token")];
+        let request = form(self.config(), &self.known.method, endpoint, &fields, self.now)?;
+        let response = self.provider.discovery.http().send_plain(request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(answer(&format!("introspection: status {}", response.status().as_u16())));
+        }
+        let is_json = matches!(media_type(&response).as_deref(), None | Some("application/json"));
+        let told = jose::parse_object(response.body()).filter(|_| is_json);
+        let told = told.ok_or_else(|| answer("introspection is no strict JSON object"))?;
+        let active = told.get("active").and_then(Value::as_bool);
+        let active = active.ok_or_else(|| answer("introspection cannot be read at `active`"))?;
+        match told.get("sub") {
+            None | Some(Value::Null) => Ok(active),
+            Some(Value::String(found)) => Ok(active && found == subject),
+            Some(_) => Err(answer("introspection cannot be read at `sub`")),
+        }
     }
 
     async fn is_accepted_by_userinfo(&self, access_token: &SecretString, subject: &str) -> Result<bool, ExchangeError> {

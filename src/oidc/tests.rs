@@ -7,6 +7,7 @@ mod flow;
 mod front_channel;
 mod limits;
 mod logout;
+mod readings;
 mod refresh;
 mod secrets;
 mod shared_calls;

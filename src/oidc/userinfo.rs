@@ -6,9 +6,9 @@ use http::{HeaderValue, Request, StatusCode, header};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::claims::{self, Claims};
+use super::claims::Claims;
 use crate::{
-    jose::{self, Expectation, JwksCache, Sender, TokenError, TokenType, VerifyError},
+    jose::{self, Algorithm, Expectation, JwksCache, Sender, TokenError, TokenType, VerifyError},
     providers::{CallError, Endpoint, ProviderHttp, media_type},
 };
 
@@ -27,8 +27,6 @@ pub(super) enum UserinfoError {
     MediaType,
     #[error("userinfo is no JSON object")]
     NotAnObject,
-    #[error("userinfo cannot be read at `{0}`")]
-    Claim(&'static str),
     #[error("userinfo speaks of another subject")]
     Subject,
     /// As a JWT it is not the provider's word for us.
@@ -38,12 +36,21 @@ pub(super) enum UserinfoError {
     KeysUnavailable,
 }
 
+impl UserinfoError {
+    /// Whether the provider does not tell us, by this access token or at all (RFC 6750 section 3.1).
+    pub(super) fn is_a_refusal(&self) -> bool {
+        matches!(self, Self::Status(status) if status.is_client_error())
+    }
+}
+
 /// A question about one person.
 pub(super) struct Userinfo<'a> {
     pub(super) http: &'a ProviderHttp,
     pub(super) endpoint: &'a Endpoint,
     /// For an answer that is signed.
     pub(super) keys: &'a JwksCache,
+    /// What that may be signed with: as ID tokens are.
+    pub(super) algorithms: &'a [Algorithm],
     /// The provider's issuer identifier.
     pub(super) issuer: &'a str,
     /// Our client id there.
@@ -67,7 +74,6 @@ impl Userinfo<'_> {
         if claims.get("sub").and_then(Value::as_str) != Some(self.subject) {
             return Err(UserinfoError::Subject);
         }
-        claims::check_types(&claims).map_err(UserinfoError::Claim)?;
         Ok(claims)
     }
 
@@ -86,17 +92,16 @@ impl Userinfo<'_> {
         Ok(request)
     }
 
-    /// Claims that are signed name their issuer and us as the audience (section 5.3.2); they need not end.
+    /// Claims that are signed name their issuer and us among the audience (section 5.3.2); they need not end. They came
+    /// for our access token, so that others who are named take nothing.
     async fn verified(&self, body: &[u8]) -> Result<Claims, UserinfoError> {
-        let token = jose::peek(str::from_utf8(body).map_err(|_| TokenError::NotJwt)?)?;
+        let token = jose::peek_issued(str::from_utf8(body).map_err(|_| TokenError::NotJwt)?)?;
         let expectation = Expectation {
+            algorithms: self.algorithms.to_vec(),
             token_type: TokenType::OpenId,
             must_expire: false,
             ..Expectation::new(self.issuer, vec![self.client_id.to_owned()])
         };
-        if token.audiences().iter().any(|audience| audience != self.client_id) {
-            return Err(TokenError::Audience.into());
-        }
         let verified = self.keys.verify(&token, &expectation, Sender::Issuer).await;
         Ok(verified.map_err(UserinfoError::from)?.claims().clone())
     }

@@ -28,8 +28,10 @@ impl Tone {
 
 /// The heading: the kind of the answer, unless the reason tells more.
 pub(super) const fn heading(disposition: Disposition, reason: Reason) -> &'static str {
-    if let Words::SignIn(_) = words(reason) {
-        return "Sign-in did not work";
+    match words(reason) {
+        Words::SignIn(_) => return "Sign-in did not work",
+        Words::NotSetUp(_) => return "Sign-in is not set up",
+        Words::Advice(_) | Words::OfKind => {}
     }
     match disposition {
         Disposition::BadRequest => "This request cannot be understood",
@@ -68,7 +70,7 @@ pub(super) const fn tone(disposition: Disposition) -> Tone {
 /// What to do next.
 pub(super) const fn advice(disposition: Disposition, reason: Reason) -> &'static str {
     match words(reason) {
-        Words::Advice(advice) | Words::SignIn(advice) => advice,
+        Words::Advice(advice) | Words::SignIn(advice) | Words::NotSetUp(advice) => advice,
         Words::OfKind => advice_of(disposition),
     }
 }
@@ -104,6 +106,8 @@ enum Words {
     Advice(&'static str),
     /// What to do about a sign-in that failed.
     SignIn(&'static str),
+    /// What to do where nobody can sign in.
+    NotSetUp(&'static str),
 }
 
 /// The words of a reason. A new one does not compile until somebody chose them.
@@ -142,6 +146,10 @@ const fn words(reason: Reason) -> Words {
         Reason::ProviderMixUp | Reason::IdTokenInvalid | Reason::ProviderAnswerInvalid => Words::SignIn(
             "Try again. If it stays so, the sign-in is set up wrongly: give the people who run this site the details \
              below.",
+        ),
+        Reason::SignInNotSetUp => Words::NotSetUp(
+            "Nobody can sign in here at present, whatever their account: this site and its sign-in service do not fit \
+             together. Tell the people who run this site, and give them the details below.",
         ),
         Reason::Public
         | Reason::Anonymous

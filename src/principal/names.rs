@@ -106,12 +106,12 @@ impl Email {
     pub fn parse(text: &str) -> Result<Self, NameError> {
         refuse_length(text, MAX_EMAIL_BYTES)?;
         let (local, domain) = text.split_once('@').ok_or(NameError::NotAnEmail)?;
-        let is_local = !local.is_empty() && local.bytes().all(|byte| byte == b'.' || is_atext(byte));
+        let plain_local = !local.is_empty() && local.bytes().all(|byte| byte == b'.' || is_atext(byte));
         // A name, or an address in brackets.
         let in_domain =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'[' | b']' | b':');
-        let is_domain = !domain.is_empty() && domain.bytes().all(in_domain);
-        if is_local && is_domain { Ok(Self(text.to_ascii_lowercase())) } else { Err(NameError::NotAnEmail) }
+        let plain_domain = !domain.is_empty() && domain.bytes().all(in_domain);
+        if plain_local && plain_domain { Ok(Self(text.to_ascii_lowercase())) } else { Err(NameError::NotAnEmail) }
     }
 
     /// The address, in lower case.

@@ -1,30 +1,35 @@
 //! Discovery in the background: it starts while the provider is down, keeps what it knows, and asks again by and by.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
-use openidconnect::{AuthType, IssuerUrl};
+use openidconnect::IssuerUrl;
 use tokio::{
     sync::{Notify, watch},
     task::AbortHandle,
 };
 
 use super::{
-    config::ProviderConfig,
+    authentication::KnownMethod,
+    config::{ProviderConfig, StrictAsk},
     endpoint::Endpoint,
     http::ProviderHttp,
     keys,
-    metadata::{Client, Discovered, MetadataError, OptionalEndpoints},
+    metadata::{self, Client, Discovered, MetadataError, OptionalEndpoints},
     metrics::Metrics,
+    oddities::{Oddities, Oddity},
     outside_text::for_log,
 };
 use crate::{
     calls::Pauses,
     clock::SharedClock,
-    jose::JwksCache,
+    jose::{Algorithm, JwksCache},
     panics::{Panicked, caught},
 };
 
@@ -40,9 +45,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) client: Client,
-    pub(crate) auth_type: AuthType,
+    pub(crate) method: KnownMethod,
+    pub(crate) token: Endpoint,
     pub(crate) endpoints: OptionalEndpoints,
     pub(crate) names_issuer_in_answers: bool,
+    /// What it signs tokens with.
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// The scopes that it says it knows.
+    pub(crate) scopes: Vec<String>,
     /// Where people are asked about, where it tells that.
     pub(crate) userinfo: Option<Endpoint>,
     pub(crate) keys: JwksCache,
@@ -62,9 +72,12 @@ struct Shared {
     http: ProviderHttp,
     clock: SharedClock,
     metrics: Metrics,
+    oddities: Arc<Oddities>,
     known: ArcSwapOption<Known>,
     /// When the last attempt failed (monotonic), if it did.
     failed_at: Mutex<Option<Duration>>,
+    /// Whether the last attempt failed so that asking again will not help.
+    not_set_up: AtomicBool,
     /// Counts finished attempts.
     attempts: watch::Sender<u64>,
     /// Somebody waits at the door.
@@ -82,6 +95,7 @@ impl Discovery {
         http: ProviderHttp,
         clock: SharedClock,
         metrics: Metrics,
+        oddities: Arc<Oddities>,
         known: Option<Arc<Known>>,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -90,8 +104,10 @@ impl Discovery {
             http,
             clock,
             metrics,
+            oddities,
             known: ArcSwapOption::new(known),
             failed_at: Mutex::default(),
+            not_set_up: AtomicBool::new(false),
             attempts: watch::Sender::new(0),
             wanted: Notify::new(),
         });
@@ -122,6 +138,11 @@ impl Discovery {
         self.shared.known.load_full()
     }
 
+    /// Whether nothing is known because the provider and its configuration do not fit together.
+    pub(crate) fn is_not_set_up(&self) -> bool {
+        self.shared.not_set_up.load(Ordering::Relaxed) && self.known_now().is_none()
+    }
+
     /// How the provider's endpoints are called.
     pub(crate) fn http(&self) -> &ProviderHttp {
         &self.shared.http
@@ -138,7 +159,7 @@ impl Shared {
     async fn run(self: Arc<Self>) {
         let mut pauses = Pauses::new(RETRY_FIRST, RETRY_LONGEST);
         loop {
-            match caught(Discovered::fetch(&self.config, &self.issuer, &self.http)).await {
+            match caught(Discovered::fetch(&self.config, &self.issuer, &self.http, &self.oddities)).await {
                 Ok(Ok(discovered)) => {
                     self.learned(discovered);
                     pauses.succeeded();
@@ -154,13 +175,23 @@ impl Shared {
     }
 
     fn learned(&self, discovered: Discovered) {
+        let has_whom_to_ask = self.config.strict.is_none_or(|strict| match strict.ask {
+            StrictAsk::Introspection => discovered.endpoints.introspection.is_some(),
+            StrictAsk::Userinfo => discovered.userinfo.is_some(),
+        });
+        if !has_whom_to_ask {
+            self.oddities.note(Oddity::NobodyToAsk);
+        }
         let (http, clock) = (self.http.clone(), self.clock.clone());
         let keys = keys::cache(&self.config, discovered.jwks_uri, discovered.keys, http, clock);
         let known = Known {
             client: discovered.client,
-            auth_type: discovered.auth_type,
+            method: discovered.method,
+            token: discovered.token,
             endpoints: discovered.endpoints,
             names_issuer_in_answers: discovered.names_issuer_in_answers,
+            algorithms: discovered.algorithms,
+            scopes: discovered.scopes,
             userinfo: discovered.userinfo,
             keys,
         };
@@ -168,13 +199,20 @@ impl Shared {
             tracing::info!(provider = self.config.name.as_str(), "discovered the identity provider");
         }
         *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.not_set_up.store(false, Ordering::Relaxed);
         self.finished(true);
     }
 
     fn failed(&self, error: &MetadataError) {
         // What was known before stays in use.
         let known = self.known.load().is_some();
-        tracing::warn!(provider = self.config.name.as_str(), known, error = for_log(error), "discovery failed");
+        let (provider, url) = (self.config.name.as_str(), metadata::document_url(&self.config));
+        self.not_set_up.store(error.is_of_the_set_up(), Ordering::Relaxed);
+        if error.is_of_the_set_up() {
+            tracing::error!(provider, url, known, error = for_log(error), "discovery failed: sign-in is not set up");
+        } else {
+            tracing::warn!(provider, url, known, error = for_log(error), "discovery failed");
+        }
         self.failed_now();
     }
 

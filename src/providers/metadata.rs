@@ -1,62 +1,34 @@
 //! What discovery told about a provider, checked before anything of it is used.
+//!
+//! What decides is read strictly, and refused with what was found. What does not decide cannot make the document
+//! unreadable: of another type than it should be, it counts as not told: see
+//! [`super::answers`].
 
-use openidconnect::{
-    AdditionalProviderMetadata, AuthType, DiscoveryError, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl,
-    ProviderMetadata,
-    core::{
-        CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey,
-        CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType,
-        CoreSubjectIdentifierType,
-    },
-};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use http::{Request, StatusCode, header};
+use openidconnect::{AuthUrl, ClientId, EndpointNotSet, EndpointSet, IssuerUrl, JsonWebKeySet, core::CoreClient};
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::{
+    answers::Answer,
+    authentication::{ClientAuthentication, KnownMethod, SecretMethod},
     config::ProviderConfig,
     endpoint::{Endpoint, EndpointError},
-    http::{CallError, Overheard, ProviderHttp},
+    http::{CallError, ProviderHttp},
     keys,
+    oddities::Oddities,
+    outside_text::for_log,
 };
-use crate::jose::Jwks;
+use crate::jose::{self, Algorithm, Jwks};
 
-/// The members of the metadata that OpenID Connect Discovery does not define.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-struct OAuthMetadata {
-    /// RFC 9207 section 3.
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
-    /// RFC 8414 section 2.
-    code_challenge_methods_supported: Option<Vec<String>>,
-    /// OpenID Connect RP-Initiated Logout 1.0 section 2.1.
-    end_session_endpoint: Option<Value>,
-    /// RFC 8414 section 2.
-    revocation_endpoint: Option<Value>,
-    /// RFC 8414 section 2.
-    introspection_endpoint: Option<Value>,
-}
+/// Where a document lies below its issuer (OpenID Connect Discovery section 4).
+const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+/// The most scopes that are looked at.
+const MAX_SCOPES: usize = 1024;
 
-impl AdditionalProviderMetadata for OAuthMetadata {}
-
-type Metadata = ProviderMetadata<
-    OAuthMetadata,
-    CoreAuthDisplay,
-    CoreClientAuthMethod,
-    CoreClaimName,
-    CoreClaimType,
-    CoreGrantType,
-    CoreJweContentEncryptionAlgorithm,
-    CoreJweKeyManagementAlgorithm,
-    CoreJsonWebKey,
-    CoreResponseMode,
-    CoreResponseType,
-    CoreSubjectIdentifierType,
->;
-
-/// `openidconnect`'s client with the endpoints that discovery told.
+/// `openidconnect`'s client, for the address that browsers are sent to.
 pub(crate) type Client =
-    CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet, EndpointMaybeSet>;
+    CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet>;
 
 /// Endpoints that a provider may have or not. One that cannot be used counts as none, and the log says so: nobody needs
 /// it to sign in.
@@ -70,56 +42,58 @@ pub(crate) struct OptionalEndpoints {
     pub(crate) introspection: Option<Endpoint>,
 }
 
-impl OptionalEndpoints {
-    fn of(metadata: &OAuthMetadata, config: &ProviderConfig) -> Self {
-        let usable = |name: &'static str, value: &Option<Value>| {
-            let text = value.as_ref()?.as_str();
-            let endpoint = text.map_or(Err(EndpointError::NotAUrl), |text| Endpoint::parse(text, config.allow_http));
-            endpoint
-                .inspect_err(|error| {
-                    let provider = config.name.as_str();
-                    tracing::warn!(provider, endpoint = name, %error, "an endpoint cannot be used, and counts as none");
-                })
-                .ok()
-        };
-        Self {
-            end_session: usable("end_session_endpoint", &metadata.end_session_endpoint),
-            revocation: usable("revocation_endpoint", &metadata.revocation_endpoint),
-            introspection: usable("introspection_endpoint", &metadata.introspection_endpoint),
-        }
-    }
-}
-
 /// Why discovery failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum MetadataError {
     #[error(transparent)]
     Call(#[from] CallError),
-    #[error("the discovery document or the key set cannot be read: {0}")]
+    #[error("the document at `{url}` cannot be had: status {}; `issuer` or `discovery_url` is another", .status.as_u16())]
+    Status { url: String, status: StatusCode },
+    #[error("the document at `{0}` is no strict JSON object")]
     Unreadable(String),
-    #[error("the discovery document's issuer is not the configured one")]
-    Issuer,
-    #[error("there is no `{0}`")]
+    #[error("the key set cannot be read: {0}")]
+    Keys(String),
+    #[error("the document's issuer is `{found}`, and the configured `issuer` is `{wanted}`")]
+    Issuer { found: String, wanted: String },
+    #[error("there is no `{0}`; `endpoints` can name one")]
     NoEndpoint(&'static str),
     #[error("its `{0}` cannot be used: {1}")]
     Endpoint(&'static str, EndpointError),
     #[error("code_challenge_methods_supported does not hold S256")]
     PkceMethod,
-    #[error("token_endpoint_auth_methods_supported holds neither client_secret_basic nor client_secret_post")]
-    ClientAuthentication,
+    #[error(
+        "token_endpoint_auth_methods_supported holds neither client_secret_basic nor client_secret_post, but {0}; \
+         see `client_authentication`"
+    )]
+    ClientAuthentication(String),
+    #[error("id_token_signing_alg_values_supported holds none that can be verified, but {0}")]
+    Algorithms(String),
+}
+
+impl MetadataError {
+    /// Whether asking again will not help: somebody has to change something, there or here.
+    pub(crate) const fn is_of_the_set_up(&self) -> bool {
+        !matches!(self, Self::Call(CallError::Unavailable(_)))
+    }
 }
 
 /// A provider's metadata that passed every check, with the keys that it publishes.
 #[derive(Debug)]
 pub(crate) struct Discovered {
-    /// The client, without our secret: that one may be replaced at any time.
+    /// The client, for where browsers are sent.
     pub(crate) client: Client,
     /// How we authenticate where we ask as the client.
-    pub(crate) auth_type: AuthType,
+    pub(crate) method: KnownMethod,
+    /// Where codes are exchanged.
+    pub(crate) token: Endpoint,
     /// What the provider offers beyond sign-in.
     pub(crate) endpoints: OptionalEndpoints,
     /// Whether every answer names its issuer (RFC 9207 section 3), so that one without is not the provider's.
     pub(crate) names_issuer_in_answers: bool,
+    /// What it signs tokens with.
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// The scopes that it says it knows.
+    pub(crate) scopes: Vec<String>,
     /// Where the keys are.
     pub(crate) jwks_uri: Endpoint,
     /// The keys, as they were just now.
@@ -134,80 +108,162 @@ impl Discovered {
         config: &ProviderConfig,
         issuer: &IssuerUrl,
         http: &ProviderHttp,
+        oddities: &Oddities,
     ) -> Result<Self, MetadataError> {
-        let overheard = Overheard::of(http);
-        let metadata = Metadata::discover_async(issuer.clone(), &overheard).await.map_err(MetadataError::from)?;
-        // The library asks for the key set last.
-        let keys = Jwks::parse(&overheard.last_body(), keys::MAX_BYTES);
-        Self::check(metadata, keys.map_err(|error| MetadataError::Unreadable(error.to_string()))?, config, issuer)
+        let document = Document::fetch(config, http).await?;
+        Answer::Discovery.note_odd(&document.members, oddities);
+        let mut discovered = document.check(issuer)?;
+        let keys = keys::fetch(http, &discovered.jwks_uri).await.map_err(MetadataError::from)?;
+        let keys = Jwks::parse(&keys, keys::MAX_BYTES);
+        discovered.keys = keys.map_err(|error| MetadataError::Keys(error.to_string()))?;
+        Ok(discovered)
+    }
+}
+
+/// Where a provider's document lies.
+pub(super) fn document_url(config: &ProviderConfig) -> String {
+    let below_issuer = || format!("{}{WELL_KNOWN}", config.issuer.trim_end_matches('/'));
+    config.discovery_url.clone().unwrap_or_else(below_issuer)
+}
+
+/// A provider's document, and what is configured of it.
+struct Document<'a> {
+    members: Map<String, Value>,
+    config: &'a ProviderConfig,
+}
+
+impl<'a> Document<'a> {
+    async fn fetch(config: &'a ProviderConfig, http: &ProviderHttp) -> Result<Self, MetadataError> {
+        let url = document_url(config);
+        let endpoint = Endpoint::parse(&url, config.allow_http);
+        let endpoint = endpoint.map_err(|error| MetadataError::Endpoint("issuer", error))?;
+        let mut request = Request::new(Vec::new());
+        *request.uri_mut() = endpoint.uri().clone();
+        request.headers_mut().insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
+        let response = http.send_plain(request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(MetadataError::Status { url: for_log(&url), status: response.status() });
+        }
+        let members = jose::parse_object(response.body()).ok_or_else(|| MetadataError::Unreadable(for_log(&url)))?;
+        Ok(Self { members, config })
     }
 
-    fn check(
-        metadata: Metadata,
-        keys: Jwks,
-        config: &ProviderConfig,
-        issuer: &IssuerUrl,
-    ) -> Result<Self, MetadataError> {
+    fn check(&self, issuer: &IssuerUrl) -> Result<Discovered, MetadataError> {
         // To the byte; `https://idp` and `https://idp/` are two issuers.
-        if metadata.issuer().as_bytes() != issuer.as_bytes() {
-            return Err(MetadataError::Issuer);
+        let found = self.members.get("issuer").unwrap_or(&Value::Null);
+        if found.as_str() != Some(issuer.as_str()) {
+            let found = found.as_str().map_or_else(|| for_log(found), |text| for_log(&text));
+            return Err(MetadataError::Issuer { found, wanted: issuer.as_str().to_owned() });
         }
-        // The library sends requests to its own copies of these, which it makes of what is checked here.
-        let usable = |name, url| {
-            Endpoint::from_url(url, config.allow_http).map_err(|error| MetadataError::Endpoint(name, error))
+        let places = &self.config.endpoints;
+        let authorization = self.endpoint("authorization_endpoint", places.authorization.as_deref())?;
+        let token = self.endpoint("token_endpoint", places.token.as_deref())?;
+        let jwks_uri = self.endpoint("jwks_uri", places.jwks.as_deref())?;
+        let userinfo = match self.endpoint("userinfo_endpoint", places.userinfo.as_deref()) {
+            Err(MetadataError::NoEndpoint(_)) => None,
+            found => Some(found?),
         };
-        usable("authorization_endpoint", metadata.authorization_endpoint().url())?;
-        let token_endpoint = metadata.token_endpoint().ok_or(MetadataError::NoEndpoint("token_endpoint"))?.clone();
-        usable("token_endpoint", token_endpoint.url())?;
-        let userinfo = metadata.userinfo_endpoint().map(|url| usable("userinfo_endpoint", url.url())).transpose()?;
-        let jwks_uri = usable("jwks_uri", metadata.jwks_uri().url())?;
-        let extra = metadata.additional_metadata().clone();
-        let endpoints = OptionalEndpoints::of(&extra, config);
-        if extra.code_challenge_methods_supported.is_some_and(|methods| !methods.iter().any(|method| method == "S256"))
-        {
+        if self.texts("code_challenge_methods_supported").is_some_and(|methods| !methods.contains(&"S256")) {
             return Err(MetadataError::PkceMethod);
         }
-        let auth_type = auth_type(&metadata, config)?;
-        let client_id = openidconnect::ClientId::new(config.client_id.clone());
-        let client = CoreClient::from_provider_metadata(metadata, client_id, None)
-            .set_token_uri(token_endpoint)
-            .set_auth_type(auth_type.clone());
-        Ok(Self {
-            client,
-            auth_type,
-            endpoints,
-            names_issuer_in_answers: extra.authorization_response_iss_parameter_supported,
+        let client_id = ClientId::new(self.config.client_id.clone());
+        let client = CoreClient::new(client_id, issuer.clone(), JsonWebKeySet::default());
+        Ok(Discovered {
+            client: client.set_auth_uri(AuthUrl::from_url(authorization.url().clone())),
+            method: self.method(&token)?,
+            token,
+            endpoints: self.optional_endpoints(),
+            names_issuer_in_answers: self.members.get("authorization_response_iss_parameter_supported")
+                == Some(&Value::Bool(true)),
+            algorithms: self.algorithms()?,
+            scopes: self.texts("scopes_supported").unwrap_or_default().into_iter().map(str::to_owned).collect(),
             jwks_uri,
-            keys,
+            keys: Jwks::default(),
             userinfo,
         })
     }
-}
 
-/// How we authenticate at the token endpoint (OpenID Connect Core section 9). Without a word in the metadata it is
-/// `client_secret_basic` (OpenID Connect Discovery section 3).
-fn auth_type(metadata: &Metadata, config: &ProviderConfig) -> Result<AuthType, MetadataError> {
-    let Some(methods) = metadata.token_endpoint_auth_methods_supported() else { return Ok(AuthType::BasicAuth) };
-    if config.client_secret.is_none() || methods.contains(&CoreClientAuthMethod::ClientSecretBasic) {
-        Ok(AuthType::BasicAuth)
-    } else if methods.contains(&CoreClientAuthMethod::ClientSecretPost) {
-        Ok(AuthType::RequestBody)
-    } else {
-        Err(MetadataError::ClientAuthentication)
+    /// A place that people need to sign in: the one that is written down, else the one that the document tells.
+    fn endpoint(&self, name: &'static str, written: Option<&str>) -> Result<Endpoint, MetadataError> {
+        let told = match (written, self.members.get(name)) {
+            (Some(written), _) => written,
+            (None, None | Some(Value::Null)) => return Err(MetadataError::NoEndpoint(name)),
+            (None, Some(value)) => value.as_str().unwrap_or_default(),
+        };
+        Endpoint::parse(told, self.config.allow_http).map_err(|error| MetadataError::Endpoint(name, error))
+    }
+
+    fn optional_endpoints(&self) -> OptionalEndpoints {
+        let places = &self.config.endpoints;
+        let usable = |name: &'static str, written: &Option<String>| {
+            let error = match self.endpoint(name, written.as_deref()) {
+                Ok(endpoint) => return Some(endpoint),
+                Err(MetadataError::Endpoint(_, error)) => error,
+                Err(_) => return None,
+            };
+            let provider = self.config.name.as_str();
+            tracing::warn!(provider, endpoint = name, %error, "an endpoint cannot be used, and counts as none");
+            None
+        };
+        OptionalEndpoints {
+            end_session: usable("end_session_endpoint", &places.end_session),
+            revocation: usable("revocation_endpoint", &places.revocation),
+            introspection: usable("introspection_endpoint", &places.introspection),
+        }
+    }
+
+    /// How we authenticate at the token endpoint (OpenID Connect Core section 9). Without a word in the metadata it is
+    /// `client_secret_basic` (OpenID Connect Discovery section 3).
+    fn method(&self, token: &Endpoint) -> Result<KnownMethod, MetadataError> {
+        let listed = self.texts("token_endpoint_auth_methods_supported");
+        let secret = match (&self.config.authentication, listed) {
+            (ClientAuthentication::Secret { method: Some(method), .. }, _) => *method,
+            (ClientAuthentication::Secret { method: None, .. }, Some(listed)) => {
+                if listed.contains(&"client_secret_basic") {
+                    SecretMethod::Basic
+                } else if listed.contains(&"client_secret_post") {
+                    SecretMethod::Post
+                } else {
+                    return Err(MetadataError::ClientAuthentication(for_log(&listed.join(" "))));
+                }
+            }
+            _ => SecretMethod::Basic,
+        };
+        // By the name that the provider knows it by, where we call it by another one.
+        let audience = self.members.get("token_endpoint").and_then(Value::as_str);
+        let audience = audience.unwrap_or_else(|| token.url().as_str()).to_owned();
+        Ok(KnownMethod { secret, audience })
+    }
+
+    /// What tokens are signed with: as configured, else what is listed for ID tokens, else RS256 (OpenID Connect Dynamic
+    /// Client Registration section 2).
+    fn algorithms(&self) -> Result<Vec<Algorithm>, MetadataError> {
+        if let Some(written) = &self.config.signing_algorithms {
+            return Ok(written.clone());
+        }
+        let Some(listed) = self.texts("id_token_signing_alg_values_supported").filter(|listed| !listed.is_empty())
+        else {
+            return Ok(vec![Algorithm::Rs256]);
+        };
+        let known: Vec<Algorithm> = listed.iter().filter_map(|name| Algorithm::from_name(name)).collect();
+        if known.is_empty() {
+            return Err(MetadataError::Algorithms(for_log(&listed.join(" "))));
+        }
+        Ok(known)
+    }
+
+    /// The texts of a list, where there is one; what else it holds is passed over.
+    fn texts(&self, name: &str) -> Option<Vec<&str>> {
+        let values = self.members.get(name)?.as_array()?;
+        Some(values.iter().filter_map(Value::as_str).take(MAX_SCOPES).collect())
     }
 }
 
-impl From<DiscoveryError<CallError>> for MetadataError {
-    fn from(error: DiscoveryError<CallError>) -> Self {
+impl From<jose::FetchError> for MetadataError {
+    fn from(error: jose::FetchError) -> Self {
         match error {
-            DiscoveryError::Request(error) => Self::Call(error),
-            DiscoveryError::Response(status, ..) => Self::Unreadable(format!("status {}", status.as_u16())),
-            // The path of the member that cannot be read; never its value.
-            DiscoveryError::Parse(error) => Self::Unreadable(format!("at `{}`", error.path())),
-            DiscoveryError::Validation(_) => Self::Issuer,
-            // The issuer is one that can be called, and so it is what the library asks next.
-            DiscoveryError::Other(_) => Self::Endpoint("jwks_uri", EndpointError::NotAUri),
-            _ => Self::Unreadable("it is no discovery document".to_owned()),
+            jose::FetchError::Unavailable(text) => Self::Call(CallError::Unavailable(text)),
+            error => Self::Keys(error.to_string()),
         }
     }
 }

@@ -48,6 +48,7 @@ impl From<&ProviderName> for ProviderLabels {
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     discoveries: Outcomes,
+    oddities: Outcomes,
     known: Family<ProviderLabels, Gauge>,
 }
 
@@ -61,7 +62,12 @@ impl Metrics {
             "Whether the provider's metadata and keys are known (1) or people cannot sign in yet (0)",
             known.clone(),
         );
-        Self { discoveries, known }
+        let oddities = Outcomes::register(registry, "oidc_oddities", "What of a provider's answers was passed over");
+        Self { discoveries, oddities, known }
+    }
+
+    pub(super) fn passed_over(&self, provider: &ProviderName, what: &'static str) {
+        self.oddities.count(provider, what);
     }
 
     pub(super) fn discovered(&self, provider: &ProviderName, success: bool, known: bool) {

@@ -9,6 +9,7 @@ use super::{
     discovery::{Discovery, Known},
     http::ProviderHttp,
     metrics::Metrics,
+    oddities::Oddities,
 };
 use crate::{calls::Breaker, clock::SharedClock, principal::ProviderName, session::Registration};
 
@@ -22,6 +23,8 @@ pub(crate) struct Provider {
     pub(crate) registration: Registration,
     /// Of its token endpoint, for every kind of call that goes there.
     pub(crate) token_endpoint: Arc<Breaker>,
+    /// What of its answers is passed over.
+    pub(crate) oddities: Arc<Oddities>,
 }
 
 impl Provider {
@@ -48,8 +51,11 @@ impl Provider {
             );
         }
         let known = previous.filter(|previous| previous.serves(&config)).and_then(Self::known_now);
-        let discovery = Discovery::start(config.clone(), issuer.clone(), http, clock.clone(), metrics.clone(), known);
-        Ok(Self { config, issuer, discovery, registration, token_endpoint: Arc::new(Breaker::new()) })
+        let oddities = Arc::new(Oddities::new(&config.name, metrics));
+        let told = Arc::clone(&oddities);
+        let discovery =
+            Discovery::start(config.clone(), issuer.clone(), http, clock.clone(), metrics.clone(), told, known);
+        Ok(Self { config, issuer, discovery, registration, token_endpoint: Arc::new(Breaker::new()), oddities })
     }
 
     /// Its name with us.
@@ -65,8 +71,11 @@ impl Provider {
     /// Whether what is known of this provider holds for another configuration.
     fn serves(&self, config: &ProviderConfig) -> bool {
         self.config.issuer == config.issuer
+            && self.config.discovery_url == config.discovery_url
+            && self.config.endpoints == config.endpoints
             && self.config.client_id == config.client_id
-            && self.config.client_secret.is_some() == config.client_secret.is_some()
+            && self.config.authentication.is_like(&config.authentication)
+            && self.config.signing_algorithms == config.signing_algorithms
             && self.config.allow_http == config.allow_http
     }
 }

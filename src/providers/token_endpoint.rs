@@ -1,24 +1,26 @@
-//! The token endpoint, as the library calls it. The library judges an answer as a whole; what must count whatever is
-//! wrong with the rest is taken from it here.
+//! The token endpoint (RFC 6749 section 5). What decides of an answer is read strictly; what must count whatever is wrong
+//! with the rest is taken from it first; what decides nothing is not looked at.
 
-use std::{
-    mem,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
-use futures::future::BoxFuture;
-use http::StatusCode;
-use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
+use bytes::Bytes;
+use http::{Response, StatusCode};
 use serde_json::{Map, Value};
+use thiserror::Error;
 
 use super::{
-    http::{CallError, ProviderHttp, strict},
+    answers::Answer,
+    client_request::form,
+    discovery::Known,
+    http::{CallError, ProviderHttp, media_type},
+    oddities::Oddities,
+    outside_text::for_log,
+    provider::Provider,
     told_times,
 };
-use crate::{jose, secret::SecretString};
+use crate::{clock::Timestamp, jose, secret::SecretString};
 
-/// The `id_token` of an answer. The library does not see it: it would read it too.
+/// The `id_token` of an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum ToldIdToken {
     #[default]
@@ -40,44 +42,94 @@ pub(crate) struct Told {
     pub(crate) id_token: ToldIdToken,
 }
 
-/// A provider's token endpoint, for one call.
+/// An access token (RFC 6749 section 5.1).
 #[derive(Debug)]
-pub(crate) struct TokenEndpoint<'a> {
-    http: &'a ProviderHttp,
-    told: Mutex<Told>,
+pub(crate) struct AccessToken {
+    /// The token.
+    pub(crate) token: SecretString,
+    /// Whether it is a bearer's (RFC 6750), so that userinfo can be asked with it.
+    pub(crate) is_bearer: bool,
 }
 
-impl<'a> TokenEndpoint<'a> {
-    pub(crate) fn of(http: &'a ProviderHttp) -> Self {
-        Self { http, told: Mutex::default() }
+/// The provider's refusal (RFC 6749 section 5.2), in its own words, fit for a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// `error`.
+    pub(crate) error: String,
+    /// `error_description`.
+    pub(crate) description: Option<String>,
+}
+
+/// Why the token endpoint issued nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum TokenEndpointError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error("{0}")]
+    Refused(Refused),
+    #[error("{0}")]
+    Answer(String),
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "error `{}`", self.error)?;
+        match &self.description {
+            Some(description) => write!(formatter, ": {description}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Refused {
+    /// Of what the provider says.
+    pub(crate) fn new(error: &str, description: Option<&str>) -> Self {
+        Self { error: for_log(&error), description: description.map(|text| for_log(&text)) }
     }
 
-    /// What the answer said.
-    pub(crate) fn told(&self) -> Told {
-        mem::take(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The setting that this is about, where trying again changes nothing for anybody.
+    pub(crate) fn setting(&self) -> Option<&'static str> {
+        match self.error.as_str() {
+            "invalid_client" => Some("`client_secret` or `client_authentication`"),
+            "unauthorized_client" => Some("`client_id`, or what this client may do at the provider"),
+            "invalid_scope" => Some("`scopes`"),
+            "unsupported_response_type" | "unsupported_grant_type" => Some("what this client may do at the provider"),
+            "invalid_target" => Some("`authorization_parameters`"),
+            _ => None,
+        }
     }
+}
 
-    async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
-        let response = self.http.send_plain(request).await?;
-        if response.status() == StatusCode::OK {
-            *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Told::read(response.body());
-        }
-        let mut response = strict(response)?;
-        if let Some(mut object) = jose::parse_object(response.body()) {
-            // Of the one, the library takes whole seconds alone, and refuses all of an answer that says it otherwise.
-            let told_apart = [object.remove("expires_in"), object.remove("id_token")];
-            if told_apart.iter().any(Option::is_some) {
-                *response.body_mut() = Value::Object(object).to_string().into_bytes();
-            }
-        }
-        Ok(response)
+/// Asks a provider's token endpoint. What its answer told counts beside what is judged of it.
+pub(crate) async fn ask(
+    provider: &Provider,
+    known: &Known,
+    fields: &[(&str, &str)],
+    now: Timestamp,
+) -> (Told, Result<AccessToken, TokenEndpointError>) {
+    match send(provider, known, fields, now).await {
+        Ok(response) => (Told::read(&response), read(&response, &provider.oddities)),
+        Err(error) => (Told::default(), Err(error.into())),
     }
+}
+
+async fn send(
+    provider: &Provider,
+    known: &Known,
+    fields: &[(&str, &str)],
+    now: Timestamp,
+) -> Result<Response<Bytes>, CallError> {
+    let http: &ProviderHttp = provider.discovery.http();
+    http.send_plain(form(&provider.config, &known.method, &known.token, fields, now)?).await
 }
 
 impl Told {
     /// Read as leniently as can be: nobody is believed by it.
-    fn read(body: &[u8]) -> Self {
-        let object: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    fn read(response: &Response<Bytes>) -> Self {
+        if response.status() != StatusCode::OK {
+            return Self::default();
+        }
+        let object: Map<String, Value> = serde_json::from_slice(response.body()).unwrap_or_default();
         let refresh_token = object.get("refresh_token").and_then(Value::as_str).filter(|token| !token.is_empty());
         Self {
             refresh_token: refresh_token.map(|token| SecretString::new(token.to_owned())),
@@ -91,11 +143,34 @@ impl Told {
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for TokenEndpoint<'_> {
-    type Error = CallError;
-    type Future = BoxFuture<'c, Result<HttpResponse, CallError>>;
+fn read(response: &Response<Bytes>, oddities: &Oddities) -> Result<AccessToken, TokenEndpointError> {
+    let answer = |text: &str| TokenEndpointError::Answer(text.to_owned());
+    if response.status() != StatusCode::OK {
+        return Err(refusal(response));
+    }
+    if !matches!(media_type(response).as_deref(), None | Some("application/json")) {
+        return Err(answer("it is not said to be JSON"));
+    }
+    // Two readers of a name that occurs twice take two values.
+    let object = jose::parse_object(response.body()).ok_or_else(|| answer("it is no strict JSON object"))?;
+    Answer::Token.note_odd(&object, oddities);
+    let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    if let (None, Some(error)) = (text("access_token"), text("error")) {
+        // Some providers refuse with the status 200.
+        let refused = Refused::new(error, text("error_description"));
+        return Err(TokenEndpointError::Answer(refused.to_string()));
+    }
+    let token = text("access_token").ok_or_else(|| answer("it cannot be read at `access_token`"))?;
+    let kind = text("token_type").ok_or_else(|| answer("it cannot be read at `token_type`"))?;
+    Ok(AccessToken { token: SecretString::new(token.to_owned()), is_bearer: kind.eq_ignore_ascii_case("bearer") })
+}
 
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.ask(request))
+/// RFC 6749 section 5.2.
+fn refusal(response: &Response<Bytes>) -> TokenEndpointError {
+    let object: Map<String, Value> = serde_json::from_slice(response.body()).unwrap_or_default();
+    let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    match text("error") {
+        Some(error) => TokenEndpointError::Refused(Refused::new(error, text("error_description"))),
+        None => TokenEndpointError::Answer(format!("status {}", response.status().as_u16())),
     }
 }

@@ -32,7 +32,7 @@ const SCHEMA_VERSION: &[u8] = b"portcullis.session.v1";
 /// What a provider issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
-    /// The ID token, for the hint at logout.
+    /// The ID token, for the hint at logout; empty where it is longer than a hint may be.
     pub id_token: SecretString,
     /// The access token, where one is kept.
     pub access_token: Option<SecretString>,
@@ -383,6 +383,7 @@ fn seal(
             email: session.user.email.as_ref().map(|email| email.as_str().to_owned()),
             groups: session.user.groups.names().iter().map(|group| group.as_str().to_owned()).collect(),
             groups_dropped: session.user.groups.dropped() as u64,
+            groups_incomplete: session.user.groups.is_incomplete(),
         }),
         origin: session.origin().to_owned(),
         created_at_ms: session.created_at.as_unix_millis(),
@@ -481,14 +482,14 @@ fn read_user(user: wire::User) -> Result<User, UnsealError> {
     if groups.dropped() > 0 {
         return Err(UnsealError);
     }
-    let dropped = usize::try_from(user.groups_dropped).unwrap_or(usize::MAX);
+    let groups = groups.with_dropped(usize::try_from(user.groups_dropped).unwrap_or(usize::MAX));
     Ok(User {
         provider: ProviderName::parse(&user.provider).map_err(|_| UnsealError)?,
         issuer: user.issuer,
         subject: user.subject,
         userid: Userid::parse(&user.userid).map_err(|_| UnsealError)?,
         email: user.email.as_deref().map(Email::parse).transpose().map_err(|_| UnsealError)?,
-        groups: groups.with_dropped(dropped),
+        groups: if user.groups_incomplete { groups.incomplete() } else { groups },
     })
 }
 

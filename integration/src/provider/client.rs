@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::state::State;
@@ -26,6 +26,9 @@ pub(super) enum Refusal {
 
 /// The client's id, by `client_secret_basic`, `client_secret_post` or none (OIDC Core 9).
 pub(super) fn authenticate_client(state: &State, headers: &HeaderMap, request: &Parameters) -> Option<String> {
+    if let Some(wanted) = request.get("client_id").and_then(|id| state.client(id)?.assertion.as_ref()) {
+        return authenticate_by_assertion(wanted, headers, request);
+    }
     let (id, secret) = match headers.get(header::AUTHORIZATION) {
         Some(value) => {
             let encoded = value.to_str().ok()?.strip_prefix("Basic ")?;
@@ -36,6 +39,17 @@ pub(super) fn authenticate_client(state: &State, headers: &HeaderMap, request: &
         None => (request.get("client_id")?.clone(), request.get("client_secret").cloned()),
     };
     (state.client(&id)?.secret == secret).then_some(id)
+}
+
+/// The client's id, by an assertion with these claims (RFC 7523 section 2.2), and by nothing else beside it.
+fn authenticate_by_assertion(wanted: &Map<String, Value>, headers: &HeaderMap, request: &Parameters) -> Option<String> {
+    let kind = request.get("client_assertion_type")?;
+    let claims = crate::jwt::claims(request.get("client_assertion")?).ok()?;
+    let is_alone = !headers.contains_key(header::AUTHORIZATION) && !request.contains_key("client_secret");
+    let fits = is_alone
+        && kind == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        && wanted.iter().all(|(name, value)| claims[name] == *value);
+    fits.then(|| request["client_id"].clone())
 }
 
 /// Both parts of the Basic scheme are form-encoded (RFC 6749 section 2.3.1).

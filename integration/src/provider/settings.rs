@@ -49,6 +49,9 @@ pub struct Client {
     pub id: String,
     /// `client_secret`; none for a public client.
     pub secret: Option<String>,
+    /// The claims that a signed assertion (`client_assertion`, RFC 7523) must have, instead of a secret. Who signed it is
+    /// not looked at.
+    pub assertion: Option<Map<String, Value>>,
     /// Exact redirect URIs; empty for any.
     pub redirect_uris: Vec<String>,
 }
@@ -58,6 +61,7 @@ impl Default for Client {
         Self {
             id: "portcullis".to_owned(),
             secret: Some("a-client-secret-of-the-tests-only".to_owned()),
+            assertion: None,
             redirect_uris: Vec::new(),
         }
     }

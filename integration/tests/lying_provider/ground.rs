@@ -33,6 +33,8 @@ pub(crate) struct Lie {
     status: i32,
     reason: &'static str,
     calls: (u64, u64),
+    fetches: u64,
+    settings: Vec<(&'static str, Value)>,
 }
 
 /// Begins a row; unless it says otherwise the code is exchanged once, and userinfo is not asked.
@@ -47,6 +49,8 @@ pub(crate) fn lie(what: impl Into<String>, tell: impl Fn(&mut Faults) + Send + S
         status: 0,
         reason: "",
         calls: (1, 0),
+        fetches: 0,
+        settings: Vec::new(),
     }
 }
 
@@ -80,6 +84,17 @@ impl Lie {
         Self { calls: (token, userinfo), ..self }
     }
 
+    /// How often the keys are fetched for it.
+    pub(crate) fn fetches_keys(self, fetches: u64) -> Self {
+        Self { fetches, ..self }
+    }
+
+    /// Writes a setting of the provider's, for the lie and for its control.
+    pub(crate) fn setting(mut self, name: &'static str, value: Value) -> Self {
+        self.settings.push((name, value));
+        self
+    }
+
     /// Changes the provider for the lie and for its control.
     pub(crate) fn set_up(self, set_up: impl Fn(&mut Settings) + Send + Sync + 'static) -> Self {
         Self { set_up: Box::new(set_up), ..self }
@@ -106,7 +121,12 @@ impl Lie {
         let told = (answer.status(), answer.reason().unwrap_or_default());
         ensure!(told == (self.status, self.reason.to_owned()), "{told:?}, and not {:?}", (self.status, self.reason));
         let when = answer.told("retry-after");
-        ensure!((when == ["5"]) == (self.status == 503), "retry-after: {when:?}");
+        let expected: &[&str] = match (self.status, self.reason) {
+            (503, "sign_in_not_set_up") => &["60"],
+            (503, _) => &["5"],
+            _ => &[],
+        };
+        ensure!(when == expected, "retry-after: {when:?}");
         let cookies = answer.told("set-cookie");
         ensure!(!cookies.iter().any(|cookie| cookie.contains(SESSION_COOKIE)), "a cookie is set: {cookies:?}");
         ensure!(answer.told("location").is_empty(), "it redirects");
@@ -164,6 +184,9 @@ impl Ground {
         for (number, stand) in stands.iter().enumerate() {
             let timeout = format!("{}ms", stand.lie.timeout.as_millis());
             config = config.set(&format!("/providers/{number}/timeout"), timeout);
+            for (name, value) in &stand.lie.settings {
+                config = config.set(&format!("/providers/{number}/{name}"), value.clone());
+            }
         }
         let portcullis = config.start().await.unwrap();
         let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
@@ -220,7 +243,7 @@ impl Ground {
             let once_more = [calls.discovery - before.discovery, calls.jwks - before.jwks];
             (calls.token - before.token, calls.userinfo - before.userinfo, once_more)
         };
-        let expected = (lie.calls.0, lie.calls.1, [0, 0]);
+        let expected = (lie.calls.0, lie.calls.1, [0, lie.fetches]);
         let calls = called(provider.calls());
         ensure!(calls == expected, "calls to token, userinfo, discovery and keys: {calls:?}, and not {expected:?}");
         // The same callback once more costs the provider nothing, and gets the same answer for as long as that is kept.
@@ -268,9 +291,24 @@ impl Ground {
         Ok(())
     }
 
+    /// What looks odd and is honest signs in, as the same person, and as often as one likes.
+    async fn odd_and_honest(&self, stand: &Stand) -> Result<()> {
+        stand.provider.lie(&stand.lie.tell);
+        let before = stand.provider.calls();
+        self.sign_in(stand).await?;
+        let after = stand.provider.calls();
+        let calls = (after.token - before.token, after.userinfo - before.userinfo);
+        ensure!(calls == stand.lie.calls, "calls to token and userinfo: {calls:?}, and not {:?}", stand.lie.calls);
+        Ok(())
+    }
+
     /// The control.
     async fn honest(&self, stand: &Stand) -> Result<()> {
         stand.provider.be_honest();
+        self.sign_in(stand).await
+    }
+
+    async fn sign_in(&self, stand: &Stand) -> Result<()> {
         let mut visitor = CheckVisitor::new(&self.client, &stand.host);
         let begin = Instant::now();
         let to_provider = loop {
@@ -301,6 +339,13 @@ fn goes_to(answer: &Answer, provider: &Provider) -> bool {
 /// Every row fails at the callback as it says; its control succeeds.
 pub(crate) async fn nobody_is_signed_in_by(lies: Vec<Lie>) {
     Ground::start(lies, false).await.run(Ground::lied_to_at_the_callback).await;
+}
+
+/// Every row signs its person in.
+pub(crate) async fn everybody_is_signed_in_by(rows: Vec<Lie>) {
+    let ground = Ground::start(rows, true).await;
+    let failures = ground.each(Ground::odd_and_honest).await;
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// With every row no login begins; its control succeeds.

@@ -63,7 +63,7 @@ async fn no_login_begins_at_a_provider_whose_endpoints_cannot_be_called() {
                 let url = url.clone();
                 faults.edit_discovery = edit(move |document| document[name] = url.clone());
             })
-            .unavailable("provider_unavailable")
+            .unavailable("sign_in_not_set_up")
         })
         .collect();
     no_login_begins_with(lies).await;

@@ -99,6 +99,49 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client_id: portcullis", "client_id: p\n    strict: {}", "providers[0].strict.every"),
     ("client_id: portcullis", "client_id: p\n    strict: {every: 5s, ask: nobody}", "providers[0].strict.ask"),
     ("client_id: portcullis", "client_id: p\n    logout: {at: 1}", "providers[0].logout.at"),
+    (
+        "client_id: portcullis",
+        "client_id: p\n    logout: {redirect_parameter: ''}",
+        "providers[0].logout.redirect_parameter",
+    ),
+    ("client_id: portcullis", "client_id: p\n    discovery_url: 'http://dex/'", "providers[0].discovery_url"),
+    ("client_id: portcullis", "client_id: p\n    endpoints: {token: 'ftp://dex/'}", "providers[0].endpoints.token"),
+    (
+        "client_id: portcullis",
+        "client_id: p\n    client_authentication: private_key_jwt",
+        "providers[0].client_authentication",
+    ),
+    ("client_secret: {file: /secrets/client-secret}", "client_key: /garbage", "providers[0].client_key"),
+    (
+        "client_secret: {file: /secrets/client-secret}",
+        "client_assertion_file: token",
+        "providers[0].client_assertion_file",
+    ),
+    (
+        "client_id: portcullis",
+        "client_id: p\n    authorization_parameters: {state: a}",
+        "providers[0].authorization_parameters.state",
+    ),
+    (
+        "client_id: portcullis",
+        "client_id: p\n    id_token_signing_algorithms: [RS256, HS256]",
+        "providers[0].id_token_signing_algorithms[1]",
+    ),
+    (
+        "client_id: portcullis",
+        "client_id: p\n    id_token_signing_algorithms: []",
+        "providers[0].id_token_signing_algorithms",
+    ),
+    ("client_id: portcullis", "client_id: p\n    proxy: proxy.example.com", "providers[0].proxy"),
+    ("client_id: portcullis", "client_id: p\n    email_claim: upn", "providers[0].email_claim"),
+    (
+        "issuer: https://dex.example.com/dex",
+        "issuer: https://login.microsoftonline.com/organizations/v2.0\n    email_claim: upn\n    \
+         trust_unverified_email: true\n    email_domains: [a.example]",
+        "providers[0].email_claim",
+    ),
+    ("client_id: portcullis", "client_id: p\n    required_claims: {hd: []}", "providers[0].required_claims.hd"),
+    ("client_id: portcullis", "client_id: p\n    userinfo: sometimes", "providers[0].userinfo"),
     // Origins and hosts.
     ("https://kubeflow.example.com", "http://kubeflow.example.com", "origins[0].url"),
     ("https://kubeflow.example.com", "https://Kubeflow.example.com/", "origins[0].url"),
@@ -153,7 +196,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("access: public", "access: public\n    hosts: [Kubeflow.example.com.]", "rules[0].hosts[0]"),
     ("access: public", "access: public\n    methods: [get]", "rules[0].methods[0]"),
     ("access: public", "access: public\n    groups: [a]", "rules[0].groups"),
-    ("access: public", "access: authenticated\n    groups: ['a,b']", "rules[0].groups[0]"),
+    ("access: public", "access: authenticated\n    groups: ['a ']", "rules[0].groups[0]"),
     ("access: public", "access: authenticated\n    emails: [a]", "rules[0].emails[0]"),
     ("access: public", "access: authenticated\n    service_accounts: ['*/a']", "rules[0].service_accounts[0]"),
     ("access: public", "access: deny\n    keep_bearer: true", "rules[0].keep_bearer"),

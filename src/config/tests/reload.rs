@@ -34,7 +34,7 @@ impl Folder {
 
 fn secret(source: &mut Source) -> Option<String> {
     let settings = source.poll()?.unwrap();
-    Some(settings.providers[0].client_secret.as_ref().unwrap().expose().to_owned())
+    Some(settings.providers[0].authentication.shared_secret().unwrap().expose().to_owned())
 }
 
 #[test]

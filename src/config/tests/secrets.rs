@@ -30,6 +30,6 @@ fn a_secret_in_the_wrong_place_is_not_shown() {
 #[test]
 fn settings_print_no_secret() {
     let printed = format!("{:?}", load(super::GOOD).unwrap());
-    assert!(printed.contains("client_secret: Some([redacted])"), "{printed}");
+    assert!(printed.contains("Secret { secret: [redacted]"), "{printed}");
     assert!(!printed.contains("kR7wq2Zp"));
 }

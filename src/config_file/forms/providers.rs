@@ -1,6 +1,6 @@
 //! Identity providers, and the origins at which browsers sign in.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,12 +17,43 @@ pub(crate) struct Provider {
     pub(crate) issuer: String,
     /// The client identifier that is registered at the provider.
     pub(crate) client_id: String,
-    /// The client secret. Absent: a public client (PKCE alone).
+    /// Where the provider's discovery document lies. Absent: below the issuer. What it says is the issuer must be `issuer`.
+    #[serde(default)]
+    pub(crate) discovery_url: Option<String>,
+    /// Endpoints instead of those that the document tells, one by one: where browsers and this process reach the provider by
+    /// different names.
+    #[serde(default)]
+    pub(crate) endpoints: ProviderEndpoints,
+    /// The client secret. Absent: a public client (PKCE alone), unless `client_key` or `client_assertion_file` is written.
     #[serde(default)]
     pub(crate) client_secret: Option<Secret>,
-    /// The scopes that are asked for; `openid` is always sent.
-    #[serde(default = "default_scopes")]
-    pub(crate) scopes: Vec<String>,
+    /// How the client says who it is. Absent: with a secret as the provider's metadata say, else by what is written.
+    #[serde(default)]
+    pub(crate) client_authentication: Option<ClientAuthentication>,
+    /// The file of the private key for `private_key_jwt`: PKCS#8 PEM, EC P-256 (ES256) or RSA (RS256).
+    #[serde(default)]
+    pub(crate) client_key: Option<PathBuf>,
+    /// The `kid` under which the provider knows the public part of `client_key`.
+    #[serde(default)]
+    pub(crate) client_key_id: Option<String>,
+    /// The file of a token that somebody else issues to this process, such as a projected ServiceAccount token, for
+    /// `private_key_jwt`. It is read at each call.
+    #[serde(default)]
+    pub(crate) client_assertion_file: Option<PathBuf>,
+    /// The scopes that are asked for; `openid` is always sent. Absent: `openid email profile`, and `groups` where the
+    /// provider's `scopes_supported` lists it.
+    #[serde(default)]
+    pub(crate) scopes: Option<Vec<String>>,
+    /// Further parameters of the authorization request, such as `prompt` or `hd`.
+    #[serde(default)]
+    pub(crate) authorization_parameters: BTreeMap<String, String>,
+    /// What the provider may sign tokens with. Absent: what its `id_token_signing_alg_values_supported` lists; RS256 where it
+    /// lists nothing.
+    #[serde(default)]
+    pub(crate) id_token_signing_algorithms: Option<Vec<String>>,
+    /// The proxy through which the provider is called: `http://host:port`. Absent: none, whatever the environment says.
+    #[serde(default)]
+    pub(crate) proxy: Option<String>,
     /// The file of further certificate authorities, PEM, beside the system's.
     #[serde(default)]
     pub(crate) ca_file: Option<PathBuf>,
@@ -32,15 +63,28 @@ pub(crate) struct Provider {
     /// How long one call to the provider may take.
     #[serde(default = "five_seconds")]
     pub(crate) timeout: DurationText,
-    /// The claim that holds the user id. `email` counts only when the provider says that it is verified.
+    /// The claim that holds the user id. `email` is the address, which counts only when the provider says that it is
+    /// verified.
     #[serde(default = "default_userid_claim")]
     pub(crate) userid_claim: String,
     /// What is put in front of every user id of this provider.
     #[serde(default)]
     pub(crate) userid_prefix: String,
-    /// The claim that holds the groups.
+    /// The claim that is the address. Another one than `email` needs `trust_unverified_email`, and an issuer of one tenant.
+    #[serde(default = "default_userid_claim")]
+    pub(crate) email_claim: String,
+    /// The claim that holds the groups: its name, or a path such as `realm_access.roles`.
     #[serde(default = "default_groups_claim")]
     pub(crate) groups_claim: String,
+    /// Takes the names of an object's members for groups (`{"admin": {...}}`).
+    #[serde(default)]
+    pub(crate) groups_of_objects: bool,
+    /// Whether userinfo is asked for what the ID token lacks.
+    #[serde(default)]
+    pub(crate) userinfo: UserinfoUse,
+    /// Claims that the ID token must have, each with the values of which one must be there: `{hd: [example.com]}`.
+    #[serde(default)]
+    pub(crate) required_claims: BTreeMap<String, Vec<String>>,
     /// Takes an e-mail address that the provider does not call verified; needs `email_domains`.
     #[serde(default)]
     pub(crate) trust_unverified_email: bool,
@@ -57,6 +101,51 @@ pub(crate) struct Provider {
     /// What sign-out does at the provider, and what the provider's sign-out does here.
     #[serde(default)]
     pub(crate) logout: ProviderLogout,
+}
+
+/// Endpoints of a provider that are written down.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ProviderEndpoints {
+    /// Where browsers are sent to sign in.
+    pub(crate) authorization: Option<String>,
+    /// Where codes and refresh tokens are exchanged.
+    pub(crate) token: Option<String>,
+    /// Where the provider's keys are.
+    pub(crate) jwks: Option<String>,
+    /// Userinfo.
+    pub(crate) userinfo: Option<String>,
+    /// Where browsers are sent to be signed out.
+    pub(crate) end_session: Option<String>,
+    /// Where tokens are revoked.
+    pub(crate) revocation: Option<String>,
+    /// Where the state of a token is asked for.
+    pub(crate) introspection: Option<String>,
+}
+
+/// How the client says who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClientAuthentication {
+    /// A secret in the `Authorization` header.
+    ClientSecretBasic,
+    /// A secret in the body.
+    ClientSecretPost,
+    /// A signed token (RFC 7523): made with `client_key`, or read from `client_assertion_file`.
+    PrivateKeyJwt,
+    /// Not at all: a public client.
+    None,
+}
+
+/// Whether userinfo is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UserinfoUse {
+    /// For what the ID token lacks.
+    #[default]
+    WhenNeeded,
+    /// Never.
+    Never,
 }
 
 /// How the provider is asked whether a session's access token is still good.
@@ -103,10 +192,19 @@ pub(crate) struct ProviderLogout {
     /// Sends browsers that sign out to the provider's `end_session_endpoint`, where it has one. The provider must know
     /// `<origin>/portcullis/signed-out` as a post-logout redirect URI, else it shows a page of its own, or an error.
     pub(crate) at_provider: bool,
+    /// The name of the parameter with the address to come back to: `logout_uri` at Cognito, `returnTo` at Auth0's own
+    /// endpoint.
+    pub(crate) redirect_parameter: String,
+    /// Sends the ID token as a hint.
+    pub(crate) id_token_hint: bool,
+    /// Sends a state, for providers that bring it back.
+    pub(crate) state: bool,
     /// Revokes the tokens of sessions that end by a sign-out, where the provider has a `revocation_endpoint`.
     pub(crate) revoke_tokens: bool,
     /// Lets the provider end sessions: `POST /backchannel-logout/<name>` on the `http` listener.
     pub(crate) back_channel: bool,
+    /// Takes logout tokens without `exp`, for two minutes from their `iat`.
+    pub(crate) logout_token_without_exp: bool,
     /// Lets the provider's own page end sessions through the browser: `<origin>/portcullis/frontchannel-logout` in a frame.
     /// Nothing is signed there, so that back-channel logout is better where both sides have it.
     pub(crate) front_channel: bool,
@@ -114,12 +212,17 @@ pub(crate) struct ProviderLogout {
 
 impl Default for ProviderLogout {
     fn default() -> Self {
-        Self { at_provider: true, revoke_tokens: true, back_channel: true, front_channel: false }
+        Self {
+            at_provider: true,
+            redirect_parameter: "post_logout_redirect_uri".to_owned(),
+            id_token_hint: true,
+            state: true,
+            revoke_tokens: true,
+            back_channel: true,
+            logout_token_without_exp: false,
+            front_channel: false,
+        }
     }
-}
-
-fn default_scopes() -> Vec<String> {
-    ["openid", "email", "profile", "groups"].map(str::to_owned).to_vec()
 }
 
 fn five_seconds() -> DurationText {

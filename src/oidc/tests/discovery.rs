@@ -23,6 +23,7 @@ async fn begin(world: &World) -> Result<(), LoginError> {
 }
 
 const UNAVAILABLE: Result<(), LoginError> = Err(LoginError { reason: Reason::ProviderUnavailable });
+const NOT_SET_UP: Result<(), LoginError> = Err(LoginError { reason: Reason::SignInNotSetUp });
 
 #[tokio::test]
 async fn documents_that_must_not_be_believed() {
@@ -45,12 +46,12 @@ async fn documents_that_must_not_be_believed() {
     for lie in lies {
         let world = World::new();
         world.provider.tell(Lies::discovery(lie.clone()));
-        assert_eq!(begin(&world).await, UNAVAILABLE, "{lie}");
+        assert_eq!(begin(&world).await, NOT_SET_UP, "{lie}");
     }
     let world = World::new();
     let twice = format!("{{\"issuer\":\"{ISSUER}\",\"issuer\":\"{ISSUER}\"}}");
     world.provider.tell(Lies { bodies: [(DOCUMENT, twice)].into(), ..Lies::default() });
-    assert_eq!(begin(&world).await, UNAVAILABLE);
+    assert_eq!(begin(&world).await, NOT_SET_UP);
 }
 
 #[tokio::test]
@@ -59,17 +60,16 @@ async fn endpoints_that_no_client_can_call_are_not_believed() {
         for url in unusable() {
             let world = World::new();
             world.provider.tell(Lies::discovery(json!({endpoint: url})));
-            assert_eq!(begin(&world).await, UNAVAILABLE, "{endpoint}: {url:.60}");
+            assert_eq!(begin(&world).await, NOT_SET_UP, "{endpoint}: {url:.60}");
         }
     }
 }
 
-/// The library fetches the keys before anybody can look at the document that names them.
 #[tokio::test]
 async fn keys_are_not_fetched_over_http() {
     let world = World::new();
     world.provider.tell(Lies::discovery(json!({"jwks_uri": "http://idp.example.com/dex/keys"})));
-    assert_eq!(begin(&world).await, UNAVAILABLE);
+    assert_eq!(begin(&world).await, NOT_SET_UP);
     assert_eq!((world.provider.calls(DOCUMENT), world.provider.calls("/keys")), (1, 0));
 }
 
@@ -196,4 +196,46 @@ fn refused(world: &World, providers: Vec<ProviderConfig>) -> ConfigError {
 async fn debug_output_holds_no_secret() {
     let world = World::new();
     assert!(!format!("{:?}", world.oidc).contains(CLIENT_SECRET));
+}
+
+#[tokio::test]
+async fn a_document_may_lie_elsewhere_and_its_endpoints_be_written_down() {
+    let elsewhere = |config: &mut ProviderConfig| {
+        config.discovery_url = Some("https://inner.example.com/dex/well-known?p=policy".to_owned());
+        config.endpoints.token = Some("https://inner.example.com/dex/token".to_owned());
+        config.endpoints.end_session = Some("https://inner.example.com/v2/logout".to_owned());
+    };
+    let world = World::with(elsewhere, Limits::default());
+    let document = |issuer: &str| {
+        json!({
+            "issuer": issuer,
+            "authorization_endpoint": format!("{ISSUER}/auth"),
+            "jwks_uri": format!("{ISSUER}/keys"),
+            "id_token_signing_alg_values_supported": ["ES256"],
+        })
+        .to_string()
+    };
+    let lies = |issuer: &str| Lies { bodies: [("/well-known", document(issuer))].into(), ..Lies::default() };
+    world.provider.tell(Lies { statuses: [("/well-known", StatusCode::OK)].into(), ..lies(ISSUER) });
+    assert_eq!(begin(&world).await, Ok(()));
+    let ends_at = world.oidc.rp_initiated_logout.end_session_endpoint(&world.origin).unwrap();
+    assert_eq!(ends_at.as_str(), "https://inner.example.com/v2/logout");
+    // The attack beside it: whose document it is, it says itself.
+    let world = World::with(elsewhere, Limits::default());
+    let lies = Lies { statuses: [("/well-known", StatusCode::OK)].into(), ..lies("https://evil.example.com") };
+    world.provider.tell(lies);
+    assert_eq!(begin(&world).await, NOT_SET_UP);
+}
+
+#[tokio::test]
+async fn places_that_are_written_down_can_be_called() {
+    let world = World::new();
+    for url in unusable() {
+        let mut provider = provider_config(&world.provider);
+        provider.endpoints.jwks = Some(url.clone());
+        assert!(matches!(refused(&world, vec![provider]), ConfigError::Endpoint { .. }), "{url:.60}");
+    }
+    let mut provider = provider_config(&world.provider);
+    provider.claims.email_claim = "upn".to_owned();
+    assert!(matches!(refused(&world, vec![provider]), ConfigError::EmailClaim { .. }));
 }

@@ -11,7 +11,8 @@ use super::{
     support::{COOKIE, ISSUER, Lies, ORIGIN, World, origin},
 };
 use crate::{
-    oidc::{CallbackOutcome, CallbackRequest, LoginError, MAX_ATTEMPTS, Oidc, ReturnTarget},
+    oidc::{CallbackOutcome, CallbackRequest, Limits, LoginError, MAX_ATTEMPTS, Oidc, ReturnTarget},
+    providers::{ProviderConfig, Scopes},
     reason::Reason,
 };
 
@@ -380,4 +381,58 @@ async fn a_code_that_was_asked_for_at_another_issuer_goes_nowhere() {
     // At its own it is still good.
     world.provider.tell(Lies::default());
     assert_eq!(signed_in(&callback(&world.oidc, &query).await), "/page");
+}
+
+/// What the provider says of a denial is for the operator. What is wrong for everybody is not told as one person's.
+#[tokio::test]
+async fn a_denial_of_everybody_is_no_denial_of_this_person() {
+    let told = async |error: &str| {
+        let world = World::new();
+        let browser = world.browser();
+        let query = world.provider.authorize(&browser.begin("/").await.unwrap());
+        let query = edited(&edited(&query, "code", &[]), "error", &[error]);
+        // The words may come twice, and be whatever they are: they decide nothing.
+        failure(&browser.callback(&edited(&query, "error_description", &["a\r\nb", "<script>"])).await)
+    };
+    for (error, expected) in [
+        ("access_denied", Reason::ProviderDenied),
+        ("login_required", Reason::ProviderDenied),
+        ("temporarily_unavailable", Reason::ProviderUnavailable),
+        ("invalid_scope", Reason::SignInNotSetUp),
+        ("unauthorized_client", Reason::SignInNotSetUp),
+        ("invalid_client", Reason::SignInNotSetUp),
+        ("unsupported_response_type", Reason::SignInNotSetUp),
+    ] {
+        assert_eq!(told(error).await, expected, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn groups_are_asked_for_where_they_are_listed_unless_the_scopes_are_written() {
+    let scope = async |config: fn(&mut ProviderConfig), listed: serde_json::Value| {
+        let world = World::with(config, Limits::default());
+        world.provider.tell(Lies::discovery(json!({"scopes_supported": listed})));
+        let url = world.browser().begin("/").await.unwrap();
+        url.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned()
+    };
+    let usual: fn(&mut ProviderConfig) = |config| config.scopes = Scopes::Usual;
+    assert_eq!(scope(usual, json!(["openid", "groups", "groups"])).await, "openid email profile groups");
+    for listed in [json!(["openid", "email"]), json!(null), json!("groups"), json!({"groups": true})] {
+        assert_eq!(scope(usual, listed.clone()).await, "openid email profile", "{listed}");
+    }
+    assert_eq!(scope(|_| {}, json!(["openid"])).await, "openid email groups");
+}
+
+#[tokio::test]
+async fn further_parameters_stand_beside_ours() {
+    let parameters =
+        vec![("prompt".to_owned(), "select_account".to_owned()), ("hd".to_owned(), "a&state=b".to_owned())];
+    let world = World::with(|config| config.authorization_parameters = parameters, Limits::default());
+    let url = world.browser().begin("/").await.unwrap();
+    let all = |name: &str| {
+        let values = url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        values.collect::<Vec<_>>()
+    };
+    assert_eq!((all("prompt"), all("hd")), (vec!["select_account".to_owned()], vec!["a&state=b".to_owned()]));
+    assert_eq!(all("state").len(), 1);
 }

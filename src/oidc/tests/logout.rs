@@ -44,7 +44,7 @@ async fn the_browser_is_sent_to_the_provider_with_all_that_it_needs() {
     assert_eq!(parameters["id_token_hint"], tokens.id_token.expose());
     assert_eq!(parameters["client_id"], CLIENT_ID);
     assert_eq!(parameters["post_logout_redirect_uri"], "https://kf.example.com/portcullis/signed-out");
-    assert!(world.oidc.rp_initiated_logout.is_back_from_logout(&world.origin, &parameters["state"]));
+    assert!(world.oidc.rp_initiated_logout.is_back_from_logout(&world.origin, Some(parameters["state"].as_str())));
 
     // Without a hint, or with one that no URL should hold, the provider is told who asks.
     let long = SecretString::new("a".repeat(7 * 1024));
@@ -66,15 +66,15 @@ async fn a_logout_s_state_is_ours_fresh_and_for_one_step_at_one_origin() {
     assert_eq!(parameters(&resumed)["id_token_hint"], tokens.id_token.expose());
 
     assert!(world.oidc.rp_initiated_logout.resumed_logout(&world.origin, &back).is_none());
-    assert!(!world.oidc.rp_initiated_logout.is_back_from_logout(&world.origin, &suspended));
+    assert!(!world.oidc.rp_initiated_logout.is_back_from_logout(&world.origin, Some(&suspended)));
     let elsewhere = super::support::origin("https://other.example.com", "dex");
-    assert!(!world.oidc.rp_initiated_logout.is_back_from_logout(&elsewhere, &back));
+    assert!(!world.oidc.rp_initiated_logout.is_back_from_logout(&elsewhere, Some(&back)));
     assert!(world.oidc.rp_initiated_logout.resumed_logout(&elsewhere, &suspended).is_none());
     for made_up in ["", "x", &"A".repeat(20_000)] {
-        assert!(!world.oidc.rp_initiated_logout.is_back_from_logout(&world.origin, made_up));
+        assert!(!world.oidc.rp_initiated_logout.is_back_from_logout(&world.origin, Some(made_up)));
     }
     world.clock.advance(Duration::from_mins(10));
-    assert!(!world.oidc.rp_initiated_logout.is_back_from_logout(&world.origin, &back));
+    assert!(!world.oidc.rp_initiated_logout.is_back_from_logout(&world.origin, Some(&back)));
     assert!(world.oidc.rp_initiated_logout.resumed_logout(&world.origin, &suspended).is_none());
 }
 
@@ -177,4 +177,26 @@ async fn what_was_hinted_at_goes_to_its_own_issuer_alone() {
     refuses(world.reconfigured(|provider| provider.client_id = "another".to_owned())).await;
     world.provider.tell(Lies::discovery(json!({"issuer": OTHER})));
     refuses(world.reconfigured(|provider| provider.issuer = OTHER.to_owned())).await;
+}
+
+#[tokio::test]
+async fn a_provider_may_have_names_of_its_own_for_a_logout() {
+    let logout = LogoutConfig {
+        redirect_parameter: "logout_uri".to_owned(),
+        id_token_hint: false,
+        state: false,
+        ..LogoutConfig::default()
+    };
+    let (world, tokens) = signed_in_world(Lies::default(), logout).await;
+    let logout = &world.oidc.rp_initiated_logout;
+    let location = logout.end_session_url(&world.origin, Some(&tokens.id_token)).unwrap();
+    let told = parameters(&location);
+    assert_eq!(told["logout_uri"], "https://kf.example.com/portcullis/signed-out");
+    for absent in ["id_token_hint", "state", "post_logout_redirect_uri"] {
+        assert!(!told.contains_key(absent), "{absent}");
+    }
+    assert!(logout.is_back_from_logout(&world.origin, None));
+    assert!(!logout.is_back_from_logout(&world.origin, Some("made-up")));
+    let (world, _) = signed_in_world(Lies::default(), LogoutConfig::default()).await;
+    assert!(!world.oidc.rp_initiated_logout.is_back_from_logout(&world.origin, None), "others bring their state back");
 }

@@ -215,7 +215,7 @@ impl ScriptedProvider {
             "introspection_endpoint": format!("{ISSUER}/introspect"),
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
+            "id_token_signing_alg_values_supported": Algorithm::ALL.iter().map(|it| it.name()).collect::<Vec<_>>(),
             "code_challenge_methods_supported": ["S256", "plain"],
             "authorization_response_iss_parameter_supported": true,
         });
@@ -251,7 +251,10 @@ impl ScriptedProvider {
         let basic = format!("{}:{}", encode(CLIENT_ID), encode(CLIENT_SECRET));
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(basic));
         let by_header = request.headers().get(header::AUTHORIZATION).is_some_and(|value| *value == *basic);
-        by_header || form.get("client_secret").map(String::as_str) == Some(CLIENT_SECRET)
+        // Tests look at what an assertion says.
+        by_header
+            || form.get("client_secret").map(String::as_str) == Some(CLIENT_SECRET)
+            || form.contains_key("client_assertion")
     }
 
     fn issue(&self, nonce: Option<&String>) -> (StatusCode, Value) {
