@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn choose(rules: &RuleSet, method: &str, host: &str, path: &str) -> Result<String, Reason> {
-        let raw = RawRequest { method: method.into(), host: host.into(), path: path.into(), ..RawRequest::default() };
+        let raw = RawRequest::new(method, host, path);
         rules.choose(&Request::parse(raw).unwrap()).map(|rule| rule.name().to_string())
     }
 

@@ -12,6 +12,8 @@ mod path;
 mod plain_path;
 mod provenance;
 mod query;
+mod raw;
+mod text;
 
 use std::fmt;
 
@@ -26,6 +28,7 @@ pub use path::{Path, PathError, look_alike};
 pub use plain_path::{PlainPath, PlainPathError};
 pub use provenance::Provenance;
 pub use query::{Query, QueryError};
+pub use raw::RawRequest;
 
 use crate::secret;
 
@@ -33,33 +36,6 @@ use crate::secret;
 const MAX_TARGET_BYTES: usize = 16 * 1024;
 /// The longest request id that is taken over.
 const MAX_REQUEST_ID_BYTES: usize = 64;
-
-/// What `ext_authz` read from the wire, before anything of it is believed. Of what may be a credential nothing prints.
-#[derive(Clone, Default)]
-pub struct RawRequest {
-    /// The method, as it came.
-    pub method: String,
-    /// The authority, as it came.
-    pub host: String,
-    /// The path with its query, byte for byte what the upstream gets.
-    pub path: String,
-    /// Every header line, in order, without pseudo-headers.
-    pub headers: Vec<(String, String)>,
-    /// The peer's address, never from `X-Forwarded-For`.
-    pub source: Option<String>,
-}
-
-impl fmt::Debug for RawRequest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        formatter
-            .debug_struct("RawRequest")
-            .field("method", &self.method)
-            .field("headers", &names)
-            .field("source", &self.source)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Why a request cannot be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -97,16 +73,17 @@ struct Parts {
 
 impl Parts {
     fn read(raw: &RawRequest) -> Result<Self, RequestError> {
-        if !is_method(&raw.method) {
+        if !is_method(raw.method()) {
             return Err(RequestError::Method);
         }
-        let host = Host::parse(&raw.host).map_err(|_| RequestError::Host)?;
-        if raw.path.len() > MAX_TARGET_BYTES || !raw.path.starts_with('/') {
+        let host = Host::parse(raw.host()).map_err(|_| RequestError::Host)?;
+        let target = raw.path();
+        if target.len() > MAX_TARGET_BYTES || !target.starts_with('/') {
             return Err(RequestError::Path);
         }
-        let (path, query) = match raw.path.split_once('?') {
+        let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
-            None => (raw.path.as_str(), None),
+            None => (target, None),
         };
         Ok(Self { host, path: Path::new(path), query: Query::new(query) })
     }
@@ -115,12 +92,11 @@ impl Parts {
 /// A request that can be judged.
 #[derive(Clone, Debug)]
 pub struct Request {
-    method: String,
+    /// As it came: the method, the target and the peer's address are read from here.
+    raw: RawRequest,
     host: Host,
     path: Path,
     query: Query,
-    headers: Headers,
-    source: Option<String>,
     kind: Kind,
     id: RequestId,
 }
@@ -131,24 +107,17 @@ impl Request {
     /// # Errors
     /// Where host, path or method are missing, or cannot be read in one way.
     pub fn parse(raw: RawRequest) -> Result<Self, Unreadable> {
+        let (kind, id) = (Kind::of(raw.method(), raw.headers()), RequestId::of(raw.headers()));
         match Parts::read(&raw) {
-            Ok(Parts { host, path, query }) => {
-                let headers = Headers::new(raw.headers);
-                let (kind, id) = (Kind::of(&raw.method, &headers), RequestId::of(&headers));
-                Ok(Self { method: raw.method, host, path, query, headers, source: raw.source, kind, id })
-            }
-            Err(error) => {
-                let headers = Headers::new(raw.headers.clone());
-                let (kind, id) = (Kind::of(&raw.method, &headers), RequestId::of(&headers));
-                Err(Unreadable { error, raw: Box::new(raw), kind, id })
-            }
+            Ok(Parts { host, path, query }) => Ok(Self { raw, host, path, query, kind, id }),
+            Err(error) => Err(Unreadable { error, raw: Box::new(raw), kind, id }),
         }
     }
 
     /// The method, as it came. Methods are case-sensitive (RFC 9110 section 9.1).
     #[must_use]
     pub fn method(&self) -> &str {
-        &self.method
+        self.raw.method()
     }
 
     /// The host that was asked for.
@@ -171,23 +140,20 @@ impl Request {
 
     /// The path with its query, as it came.
     #[must_use]
-    pub fn target(&self) -> String {
-        match self.query.raw() {
-            Some(query) => format!("{}?{query}", self.path.raw()),
-            None => self.path.raw().to_owned(),
-        }
+    pub fn target(&self) -> &str {
+        self.raw.path()
     }
 
     /// The header lines.
     #[must_use]
     pub const fn headers(&self) -> &Headers {
-        &self.headers
+        self.raw.headers()
     }
 
     /// The peer's address, where the proxy told it.
     #[must_use]
     pub fn source(&self) -> Option<&str> {
-        self.source.as_deref()
+        self.raw.source()
     }
 
     /// The id that logs, answers and people share.
@@ -199,13 +165,13 @@ impl Request {
     /// What the `authorization` header holds.
     #[must_use]
     pub fn authorization(&self) -> Authorization<'_> {
-        Authorization::of(&self.headers)
+        Authorization::of(self.headers())
     }
 
     /// The cookies.
     #[must_use]
     pub fn cookies(&self) -> CookieHeader<'_> {
-        CookieHeader::of(&self.headers)
+        CookieHeader::of(self.headers())
     }
 
     /// Who asks: a browser's navigation, a script, gRPC.
@@ -218,7 +184,7 @@ impl Request {
     /// and `allowed` are those that the rule names.
     #[must_use]
     pub fn provenance(&self, origin: Option<&str>, allowed: &[String]) -> Provenance {
-        Provenance::of(&self.headers, &self.host, origin, allowed)
+        Provenance::of(self.headers(), &self.host, origin, allowed)
     }
 }
 
@@ -265,19 +231,18 @@ mod tests {
     use super::*;
 
     fn raw(method: &str, host: &str, path: &str) -> RawRequest {
-        RawRequest { method: method.into(), host: host.into(), path: path.into(), ..RawRequest::default() }
+        RawRequest::new(method, host, path)
     }
 
     #[test]
     fn no_credential_of_a_request_prints() {
-        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let headers = vec![
-            header("authorization", "Bearer hunter2"),
-            header("cookie", "__Host-portcullis=hunter2; application=hunter2"),
-            header("x-api-key", "hunter2"),
-        ];
-        let raw = RawRequest { headers, ..raw("GET", "kf", "/callback?code=hunter2") };
-        let unreadable = RawRequest { host: "me:hunter2@kf".into(), ..raw.clone() };
+        let with_credentials = |raw: RawRequest| {
+            raw.header("authorization", "Bearer hunter2")
+                .header("cookie", "__Host-portcullis=hunter2; application=hunter2")
+                .header("x-api-key", "hunter2")
+        };
+        let unreadable = with_credentials(raw("GET", "me:hunter2@kf", "/callback?code=hunter2"));
+        let raw = with_credentials(raw("GET", "kf", "/callback?code=hunter2"));
         let printed = |raw: &RawRequest| format!("{raw:?} {:?}", Request::parse(raw.clone()));
         assert!(!printed(&unreadable).contains("hunter2"), "{}", printed(&unreadable));
         assert!(!printed(&raw).contains("hunter2"), "{}", printed(&raw));
@@ -316,9 +281,7 @@ mod tests {
         for (given, kept) in
             [("abc-123", true), ("a b", false), ("", false), ("a\u{e9}", false), (&"a".repeat(65), false)]
         {
-            let mut raw = raw("GET", "kf", "/");
-            raw.headers = vec![("x-request-id".into(), given.to_owned())];
-            let request = Request::parse(raw).unwrap();
+            let request = Request::parse(raw("GET", "kf", "/").header("x-request-id", given)).unwrap();
             assert_eq!(request.request_id().as_str() == given, kept, "{given:?}");
             assert!(!request.request_id().as_str().is_empty());
         }

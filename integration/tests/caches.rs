@@ -115,7 +115,7 @@ impl House {
             open_bytes: memory::OPENED_SESSIONS,
         };
         let sessions = Sessions::new(&stores, ring.clone(), Arc::clone(&clock), &config, Metrics::default());
-        let raw = RawRequest { method: "GET".into(), host: "kubeflow.test".into(), path: "/".into(), ..<_>::default() };
+        let raw = RawRequest::new("GET", "kubeflow.test", "/");
         Self {
             sessions,
             identity: identity(&clock),

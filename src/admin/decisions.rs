@@ -30,9 +30,9 @@ impl Decisions {
 impl DecisionService for Decisions {
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
         let administrator = Administrator::of(&request)?;
-        let raw = raw_request(request.into_inner());
-        let path = raw.path.split(['?', '#']).next().unwrap_or_default();
-        let act = Act { act: "explain", target: format!("{} {}{path}", raw.method, raw.host) };
+        let raw = raw_request(request.get_ref());
+        let path = raw.path().split(['?', '#']).next().unwrap_or_default();
+        let act = Act { act: "explain", target: format!("{} {}{path}", raw.method(), raw.host()) };
         let checker = self.checker.load_full();
         let explained = async move { Ok(ExplainResponse::from(checker.explain(raw).await)) };
         let found = |answer: &ExplainResponse| format!("{}: {}", answer.verdict, answer.reason);
@@ -41,10 +41,9 @@ impl DecisionService for Decisions {
 }
 
 /// The request as the gateway would show it: names of headers are in lower case there.
-fn raw_request(request: ExplainRequest) -> RawRequest {
+fn raw_request(request: &ExplainRequest) -> RawRequest {
     let ExplainRequest { method, host, path, headers } = request;
-    let headers = headers.into_iter().map(|header| (header.name.to_ascii_lowercase(), header.value)).collect();
-    RawRequest { method, host, path, headers, source: None }
+    headers.iter().fold(RawRequest::new(method, host, path), |raw, line| raw.header(&line.name, &line.value))
 }
 
 impl From<Explanation> for ExplainResponse {

@@ -173,8 +173,7 @@ mod tests {
         let revocations = Revocations::new(store, ring, clock, revocation::Metrics::default());
         let authenticator =
             BearerAuthenticator::new(None, Arc::new(revocations), ["https://idp.example.com".to_owned()]);
-        let headers = vec![("authorization".to_owned(), value.to_owned())];
-        let raw = RawRequest { method: "GET".into(), host: "kf".into(), path: "/".into(), headers, source: None };
+        let raw = RawRequest::new("GET", "kf", "/").header("authorization", value);
         let (request, origins) = (Request::parse(raw).unwrap(), Origins::new([]));
         authenticator.class(&Visit::new(&request, &origins))
     }

@@ -27,7 +27,7 @@ pub(super) fn if_wanted(visit: &Visit<'_>, respond: Respond, who: Option<&str>) 
     let home = place("/");
     let another = origin.filter(|_| who.is_some()).and_then(|origin| origin.logout_url().ok());
     // What failed for a while is worth another try at the same address.
-    let again = if respond.retry_after.is_some() { place(&request.target()) } else { None };
+    let again = if respond.retry_after.is_some() { place(request.target()) } else { None };
     let page = pages::problem(&Problem {
         request_id: Some(request.request_id().as_str()),
         signed_in_as: who,

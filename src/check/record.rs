@@ -55,8 +55,7 @@ impl CheckRecord {
     /// A record of nothing but a request's id.
     #[cfg(test)]
     pub(crate) fn for_tests(request_id: &str) -> Self {
-        let headers = vec![("x-request-id".to_owned(), request_id.to_owned())];
-        let raw = RawRequest { method: "GET".into(), host: "kf".into(), path: "/".into(), headers, source: None };
+        let raw = RawRequest::new("GET", "kf", "/").header("x-request-id", request_id);
         let asked = Asked::Read(Request::parse(raw).unwrap());
         let (reason, disposition) = (Reason::Internal, Some(Disposition::Internal));
         Self { reason, disposition, rule: None, who: Who::Nobody, asked }
@@ -161,7 +160,7 @@ impl Asked {
     fn method(&self) -> &str {
         match self {
             Self::Read(request) => request.method(),
-            Self::Unread(raw, _) => &raw.method,
+            Self::Unread(raw, _) => raw.method(),
         }
     }
 
@@ -169,7 +168,7 @@ impl Asked {
         match self {
             Self::Read(request) => request.host().name(),
             // An authority may hold a password, and so may a target that is a whole URL.
-            Self::Unread(raw, _) => raw.host.rsplit('@').next().unwrap_or_default(),
+            Self::Unread(raw, _) => raw.host().rsplit('@').next().unwrap_or_default(),
         }
     }
 
@@ -177,7 +176,7 @@ impl Asked {
         match self {
             Self::Read(request) => request.path().raw(),
             Self::Unread(raw, _) => {
-                let path = raw.path.split(['?', '#']).next();
+                let path = raw.path().split(['?', '#']).next();
                 path.filter(|path| path.starts_with('/')).unwrap_or_default()
             }
         }
@@ -186,7 +185,7 @@ impl Asked {
     fn source(&self) -> &str {
         let source = match self {
             Self::Read(request) => request.source(),
-            Self::Unread(raw, _) => raw.source.as_deref(),
+            Self::Unread(raw, _) => raw.source(),
         };
         source.unwrap_or_default()
     }

@@ -14,13 +14,13 @@ use crate::{
 impl Endpoints {
     /// Sends a browser to sign in and come back to where it wants to go.
     pub async fn start_login(&self, origin: &Origin, visit: &Visit<'_>) -> Respond {
-        let target = ReturnTarget::parse(&visit.request().target(), |path| origin.owns(path));
+        let target = ReturnTarget::parse(visit.request().target(), |path| origin.owns(path));
         self.begin(origin, visit, target, 0, Reason::LoginStarted).await
     }
 
     /// What a navigation inside a frame gets: sign-in must leave the frame.
     pub fn sign_in_in_frame(&self, origin: &Origin, visit: &Visit<'_>, reason: Reason) -> Respond {
-        let target = ReturnTarget::parse(&visit.request().target(), |path| origin.owns(path));
+        let target = ReturnTarget::parse(visit.request().target(), |path| origin.owns(path));
         match origin.login_url(target.as_str()) {
             Ok(location) => Respond::page(Refusal::unauthenticated(reason), pages::sign_in_in_frame(&location)),
             Err(_) => Respond::new(Reason::Internal),

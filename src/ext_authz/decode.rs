@@ -17,7 +17,12 @@ pub(super) fn raw_request(request: CheckRequest) -> RawRequest {
     if let Some(map) = header_map {
         lines.extend(map.headers.into_iter().map(line));
     }
-    RawRequest { method, host, path, headers: lines, source }
+    let raw = RawRequest::new(&method, &host, &path);
+    let raw = lines.iter().fold(raw, |raw, (name, value)| raw.header(name, value));
+    match source {
+        Some(source) => raw.from_peer(&source),
+        None => raw,
+    }
 }
 
 /// One line of the raw encoding. A byte that is not UTF-8 becomes `!`, as Envoy itself writes it in the other encoding.

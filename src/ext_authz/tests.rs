@@ -13,7 +13,7 @@ use crate::{
     check::{CheckRecord, Checked},
     decision::{Allow, Body, Decision, HeaderText, Location, Mutations, Page, Respond, SetCookie},
     reason::{Disposition, Reason},
-    request::Kind,
+    request::{Kind, RawRequest},
 };
 
 fn checked(decision: Decision, kind: Kind) -> Checked {
@@ -128,18 +128,21 @@ fn both_header_encodings_are_read() {
         }),
         ..Default::default()
     }));
+    let lines = |raw: &RawRequest| -> Vec<(String, String)> {
+        raw.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
     let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    assert_eq!(raw.headers, [line("cookie", "a=1"), line("cookie", "b=!2"), line("x", "")]);
+    assert_eq!(lines(&raw), [line("cookie", "a=1"), line("cookie", "b=!2"), line("x", "")]);
 
     let raw = decode::raw_request(request(attribute_context::HttpRequest {
         headers: [("cookie".to_owned(), "a=1,b=2".to_owned())].into(),
         ..Default::default()
     }));
-    assert_eq!(raw.headers, [line("cookie", "a=1,b=2")]);
+    assert_eq!(lines(&raw), [line("cookie", "a=1,b=2")]);
 }
 
 #[test]
 fn an_empty_request_is_read_as_empty_not_as_an_error() {
     let raw = decode::raw_request(CheckRequest::default());
-    assert_eq!((raw.method.as_str(), raw.host.as_str(), raw.path.as_str()), ("", "", ""));
+    assert_eq!((raw.method(), raw.host(), raw.path()), ("", "", ""));
 }

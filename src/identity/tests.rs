@@ -32,14 +32,8 @@ fn clock() -> Arc<ManualClock> {
 }
 
 fn request(lines: &[(&str, &str)]) -> Request {
-    Request::parse(RawRequest {
-        method: "GET".into(),
-        host: "kf.example.com".into(),
-        path: "/".into(),
-        headers: lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        source: None,
-    })
-    .unwrap()
+    let raw = RawRequest::new("GET", "kf.example.com", "/");
+    Request::parse(lines.iter().fold(raw, |raw, (name, value)| raw.header(name, value))).unwrap()
 }
 
 fn user(groups: &[&str]) -> Principal {

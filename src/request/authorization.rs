@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn read(lines: &[&str]) -> String {
-        let lines = lines.iter().map(|value| ("authorization".to_owned(), (*value).to_owned())).collect();
+        let lines = lines.iter().map(|value| ("authorization", value));
         match Authorization::of(&Headers::new(lines)) {
             Authorization::Bearer(token) => format!("bearer {}", token.expose()),
             other => format!("{other:?}"),

@@ -2,11 +2,23 @@
 
 use std::fmt;
 
+use super::text::{Span, Text};
+
 /// The header lines of a request, names in lower case, in the order in which they came.
 ///
 /// Where Envoy joined several lines of one name with a comma, they are one line here. Only the names print.
 #[derive(Clone, Default)]
-pub struct Headers(Vec<(String, String)>);
+pub struct Headers {
+    /// Every name and value, and what else came of the request.
+    text: Text,
+    lines: Vec<Line>,
+}
+
+#[derive(Clone, Copy)]
+struct Line {
+    name: Span,
+    value: Span,
+}
 
 impl fmt::Debug for Headers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -17,18 +29,44 @@ impl fmt::Debug for Headers {
 impl Headers {
     /// Takes lines; folds the names to lower case and leaves pseudo-headers out.
     #[must_use]
-    pub fn new(lines: Vec<(String, String)>) -> Self {
-        let mut lines = lines;
-        lines.retain(|(name, _)| !name.starts_with(':'));
-        for (name, _) in &mut lines {
-            name.make_ascii_lowercase();
+    pub fn new<N: AsRef<str>, V: AsRef<str>>(lines: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut headers = Self::default();
+        for (name, value) in lines {
+            headers.add(name.as_ref(), value.as_ref());
         }
-        Self(lines)
+        headers
+    }
+
+    /// No line yet, and room for so many, beside what `text` holds.
+    pub(super) fn with_room(text: Text, lines: usize) -> Self {
+        Self { text, lines: Vec::with_capacity(lines) }
+    }
+
+    pub(super) fn add(&mut self, name: &str, value: &str) {
+        if !name.starts_with(':') {
+            let line = Line { name: self.text.push_lower(name), value: self.text.push(value) };
+            self.lines.push(line);
+        }
+    }
+
+    /// Keeps a text that is no header.
+    pub(super) fn keep(&mut self, text: &str) -> Span {
+        self.text.push(text)
+    }
+
+    /// The text that was kept there.
+    pub(super) fn kept(&self, span: Span) -> &str {
+        self.text.at(span)
+    }
+
+    /// The name and the value of every line, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines.iter().map(|line| (self.text.at(line.name), self.text.at(line.value)))
     }
 
     /// The values of every line of this name (in lower case).
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(have, _)| have == name).map(|(_, value)| value.as_str())
+        self.lines.iter().filter(move |line| self.text.is(line.name, name)).map(|line| self.text.at(line.value))
     }
 
     /// The value of this name, where exactly one line has it.
@@ -42,12 +80,12 @@ impl Headers {
     /// Whether any line has this name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|(have, _)| have == name)
+        self.lines.iter().any(|line| self.text.is(line.name, name))
     }
 
     /// The names of all lines, as often as they came.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.lines.iter().map(|line| self.text.at(line.name))
     }
 
     /// The names that the `Connection` header lists (RFC 9110 section 7.6.1), in the case in which they came.
@@ -95,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_name_on_two_lines_has_no_single_value() {
-        let headers = Headers::new(vec![("Origin".into(), "a".into()), ("origin".into(), "b".into())]);
+        let headers = Headers::new([("Origin", "a"), ("origin", "b")]);
         assert_eq!(headers.single("origin"), None);
         assert_eq!(headers.values("origin").collect::<Vec<_>>(), ["a", "b"]);
         assert!(headers.contains("origin"));
@@ -103,12 +141,12 @@ mod tests {
 
     #[test]
     fn pseudo_headers_are_no_headers() {
-        assert_eq!(Headers::new(vec![(":path".into(), "/".into())]).names().count(), 0);
+        assert_eq!(Headers::new([(":path", "/")]).names().count(), 0);
     }
 
     #[test]
     fn connection_options_are_listed_one_by_one() {
-        let headers = Headers::new(vec![("connection".into(), "Upgrade, Kubeflow-UserID".into())]);
+        let headers = Headers::new([("connection", "Upgrade, Kubeflow-UserID")]);
         assert_eq!(headers.connection_options().collect::<Vec<_>>(), ["Upgrade", "Kubeflow-UserID"]);
     }
 }

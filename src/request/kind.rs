@@ -99,8 +99,7 @@ mod tests {
     use super::*;
 
     fn kind(method: &str, lines: &[(&str, &str)]) -> Kind {
-        let lines = lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Kind::of(method, &Headers::new(lines))
+        Kind::of(method, &Headers::new(lines.iter().copied()))
     }
 
     #[test]

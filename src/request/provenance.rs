@@ -72,10 +72,9 @@ mod tests {
     use super::*;
 
     fn provenance(lines: &[(&str, &str)]) -> Provenance {
-        let lines = lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let own = Some("https://kf.example.com");
         let allowed = ["https://ide.example.com".to_owned()];
-        Provenance::of(&Headers::new(lines), &Host::parse("kf.example.com").unwrap(), own, &allowed)
+        Provenance::of(&Headers::new(lines.iter().copied()), &Host::parse("kf.example.com").unwrap(), own, &allowed)
     }
 
     #[test]
@@ -105,7 +104,7 @@ mod tests {
     #[test]
     fn a_host_without_a_configured_origin_is_compared_by_name_and_port() {
         let check = |origin: &str, host: &str| {
-            let headers = Headers::new(vec![("origin".into(), origin.into())]);
+            let headers = Headers::new([("origin", origin)]);
             Provenance::of(&headers, &Host::parse(host).unwrap(), None, &[])
         };
         assert_eq!(check("https://a.example", "a.example"), Provenance::SameOrigin);

@@ -200,15 +200,8 @@ impl Fixture {
 }
 
 pub(super) fn raw(host: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> RawRequest {
-    let mut lines: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    lines.push(("x-request-id".into(), "request-1".into()));
-    RawRequest {
-        method: method.into(),
-        host: host.into(),
-        path: path.into(),
-        headers: lines,
-        source: Some("192.0.2.1".into()),
-    }
+    let raw = RawRequest::new(method, host, path).from_peer("192.0.2.1");
+    headers.iter().fold(raw, |raw, (name, value)| raw.header(name, value)).header("x-request-id", "request-1")
 }
 
 fn keyrings(clock: &SharedClock) -> Keyrings {

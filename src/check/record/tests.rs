@@ -11,7 +11,7 @@ fn refused(asked: Asked) -> CheckRecord {
 #[test]
 fn a_record_never_holds_a_query() {
     let of = |host: &str, path: &str| {
-        let raw = RawRequest { host: host.into(), path: path.into(), ..RawRequest::default() };
+        let raw = RawRequest::new("", host, path);
         refused(Asked::Unread(raw.into(), RequestId::generate()))
     };
     let record = of("kf", "/callback?code=secret#x");
@@ -19,8 +19,7 @@ fn a_record_never_holds_a_query() {
     assert!(!record.request_id().is_empty());
     let record = of("me:secret@kf", "https://me:secret@kf/");
     assert_eq!((record.asked.host(), record.asked.path()), ("kf", ""));
-    let raw =
-        RawRequest { method: "GET".into(), host: "kf".into(), path: "/a?code=secret".into(), ..RawRequest::default() };
+    let raw = RawRequest::new("GET", "kf", "/a?code=secret");
     let record = refused(Asked::Read(Request::parse(raw).unwrap()));
     assert_eq!(record.asked.path(), "/a");
     assert!(!format!("{record:?}").contains("secret"), "{record:?}");
@@ -86,8 +85,8 @@ proptest! {
         let [method, host, path, source, _] = texts;
         let path = format!("/{}", path.replace(['?', '#'], ""));
         let host = host.replace('@', "");
-        let raw = RawRequest { method, host, path, source: Some(source), ..RawRequest::default() };
-        let mut record = refused(Asked::Unread(raw.clone().into(), RequestId::generate()));
+        let raw = RawRequest::new(&method, &host, &path).from_peer(&source);
+        let mut record = refused(Asked::Unread(raw.into(), RequestId::generate()));
         record.rule = rule.clone().map(Into::into);
         let lines = Written::of_json(|log| record.log(log, Duration::from_micros(micros.into())));
         prop_assert_eq!(lines.len(), 1);
@@ -97,8 +96,8 @@ proptest! {
         prop_assert_eq!(told, serde_json::json!({
             "level": "INFO", "message": "check", "outcome": "denied", "reason": "malformed_request",
             "rule": rule.unwrap_or_default(), "principal": "", "request_id": record.request_id(),
-            "method": outside_by_characters(&raw.method), "host": outside_by_characters(&raw.host),
-            "path": outside_by_characters(&raw.path), "source": outside_by_characters(&raw.source.unwrap()),
+            "method": outside_by_characters(&method), "host": outside_by_characters(&host),
+            "path": outside_by_characters(&path), "source": outside_by_characters(&source),
             "elapsed_us": micros, "target": "portcullis::check",
         }));
     }
