@@ -2,6 +2,7 @@
 
 mod accept;
 mod administration;
+mod answering;
 mod connection;
 mod drain;
 mod gathering;
@@ -27,6 +28,7 @@ pub use accept::ListenError;
 use self::{
     accept::Listener,
     drain::{Draining, Signals},
+    grpc::Gate,
     limits::AllLimits,
     reload::{Failures, Reloader},
     serve::Server,
@@ -125,12 +127,12 @@ async fn run(source: Source, settings: Settings, logging: Logging) -> Result<(),
 
     let readiness = http::Readiness::default();
     let health = grpc::Health::new();
-    let authorization = ext_authz::server(assembly.checker());
+    let checks = ext_authz::Checks::new(assembly.checker());
     let check_stop = CancellationToken::new();
     let http_stop = CancellationToken::new();
 
     let limits = AllLimits::of_this_process();
-    let check = Server::grpc(check, grpc::routes(authorization, &health), limits.check);
+    let check = Server::checks(check, Gate::new(checks, &health), limits.check);
     let check = check.on(Workers::start()?).counted(&connections);
     let check = tokio::spawn(check.run(check_stop.clone()));
     let published = Server::http(

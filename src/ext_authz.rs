@@ -1,66 +1,109 @@
 //! gRPC in and out: the only user of Envoy's types, and one of two modules that know status codes.
+//!
+//! No check ends in an error of gRPC, which a gateway may be configured to take for "allowed": one that is not read is
+//! denied like any other, and stands in the log. What checks take while they are under way is bounded: each is counted
+//! from its first byte to its answer, so that neither many messages nor large ones take more memory than there is.
+//!
+//! A message is read where it lies and an answer written as bytes, without the types that protocol buffers generate: these
+//! would cost more than all that is decided. `reference`, a part of the tests, does the same by `envoy-types`.
 
+mod answer;
 mod deadline;
 mod decode;
 mod encode;
-mod in_flight;
+mod receive;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod reference;
+mod reply;
 mod status;
+mod wire;
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse, authorization_server::Authorization};
-use tonic::{Request, Response, Status};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Body;
 
+pub use reply::Reply;
+
+use self::receive::{Received, Unread};
 #[cfg(any(test, feature = "fuzzing"))]
-use crate::check::{CheckRecord, Checked, Checker};
+use crate::check::Checked;
+use crate::{
+    check::Checker,
+    memory::{self, Budget, Taken},
+    reason::Reason,
+    request::RawRequest,
+};
 
-pub use in_flight::{Bounded, SharedChecker};
+/// The path of the one method that is a check (`envoy.service.auth.v3.Authorization`).
+pub const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+/// What a check takes beside its message, in bytes.
+const CHECK_BYTES: usize = 16 * 1024;
 
-/// Envoy's authorization service (`envoy.service.auth.v3.Authorization`).
+/// The checker that a reload may replace.
+pub type SharedChecker = Arc<ArcSwap<Checker>>;
+
+/// Answers checks, with a bound on what all that are under way take.
 #[derive(Clone, Debug)]
-pub struct Service {
+pub struct Checks {
     checker: SharedChecker,
+    budget: Arc<Budget>,
 }
 
-impl Service {
+impl Checks {
     /// Answers checks by what `checker` holds when they come.
     #[must_use]
-    pub const fn new(checker: SharedChecker) -> Self {
-        Self { checker }
+    pub fn new(checker: SharedChecker) -> Self {
+        Self { checker, budget: Budget::new(memory::CHECKS) }
+    }
+
+    /// Answers a request for [`CHECK`].
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Reply>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let Some(taken) = self.budget.take(CHECK_BYTES) else { return self.refuse(Reason::TooManyChecks) };
+        let (head, body) = request.into_parts();
+        let time = deadline::of(&head.headers);
+        match read(&head, body, &taken).await {
+            Ok(raw) => reply::with(encode::framed(&self.checker.load_full().check(raw, time).await)),
+            Err(unread) => self.refuse(unread.reason()),
+        }
+    }
+
+    /// Denies a check of which nothing is known.
+    fn refuse(&self, reason: Reason) -> Response<Reply> {
+        reply::with(encode::framed(&self.checker.load().refuse_unread(reason)))
     }
 }
 
-/// Envoy's authorization service as gRPC, with a bound on what all checks that are under way take.
-#[must_use]
-pub fn server(checker: SharedChecker) -> Bounded<AuthorizationServer<Service>> {
-    let server = AuthorizationServer::new(Service::new(Arc::clone(&checker)));
-    Bounded::new(server.max_decoding_message_size(in_flight::MAX_MESSAGE_BYTES), checker)
+/// What a request for a check says of the request that is checked.
+async fn read<B>(head: &http::request::Parts, body: B, taken: &Taken) -> Result<RawRequest, Unread>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let received = Received::of(head, body, taken).await?;
+    Ok(decode::raw_request(received.message()?)?)
 }
 
-#[tonic::async_trait]
-impl Authorization for Service {
-    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        let time = deadline::of(request.metadata());
-        let raw = decode::raw_request(request.into_inner());
-        let checked = self.checker.load_full().check(raw, time).await;
-        Ok(Response::new(encode::response(checked)))
-    }
-}
-
-/// A check as [`Service`] answers it, with its record.
+/// A check as [`Checks`] answers it: how it was decided, and the bytes of the answer. `None` where the bytes are no check.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) async fn answer(checker: &Checker, request: CheckRequest) -> (CheckRecord, CheckResponse) {
-    let Checked { decision, record, kind } = checker.check(decode::raw_request(request), None).await;
-    let response = encode::answer(decision, kind, record.request_id());
-    (record, response)
+pub(crate) async fn answer(checker: &Checker, message: &[u8]) -> Option<(Checked, Vec<u8>)> {
+    let decided = checker.check(raw_request(message)?, None).await;
+    let framed = encode::framed(&decided);
+    let answer = framed.get(encode::PREFIX..).unwrap_or_default().to_vec();
+    Some((decided, answer))
 }
 
-/// Reads a message as [`Service`] does, before anything is decided.
+/// Reads a message as [`Checks`] does, before anything of it is believed. `None` where the bytes are no check.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn read(request: CheckRequest) -> Result<crate::request::Request, crate::request::Unreadable> {
-    crate::request::Request::parse(decode::raw_request(request))
+pub(crate) fn raw_request(message: &[u8]) -> Option<RawRequest> {
+    decode::raw_request(message).ok()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! account; and panics where a property of [`PROPERTIES`] does not hold. Time stands still, and what is random in an
 //! answer decides nothing: an input that fails once fails always.
 
+mod codec;
 mod exchange;
 mod grammar;
 mod holds;
@@ -15,8 +16,8 @@ mod provider;
 mod sign_in;
 
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, attribute_context::HttpRequest};
-use prost::Message as _;
 
+pub use codec::messages_are_read_as_by_the_stock_codec;
 pub use exchange::Exchange;
 pub use holds::{
     PROPERTIES, Property, at_most_one_cookie_is_set, credentials_of_ours_end_here, every_decision_has_a_reason,
@@ -27,6 +28,8 @@ pub use holds::{
 pub use sign_in::the_way_back_leads_home;
 
 use house::{HOST, SESSION_COOKIE, TICKET};
+
+use crate::request::Request;
 
 /// A way to run the properties on bytes.
 #[derive(Clone, Copy, Debug)]
@@ -51,22 +54,25 @@ pub const TARGETS: &[Target] = &[
 ///
 /// Who calls this measures the memory: only the test or the fuzz target knows the allocator.
 pub fn decoding(message: &[u8]) {
-    if let Ok(request) = CheckRequest::decode(message) {
-        drop(crate::ext_authz::read(request));
+    if let Some(raw) = crate::ext_authz::raw_request(message) {
+        drop(Request::parse(raw));
     }
 }
 
 /// The most bytes that [`decoding`] may hold at once for a message of this length.
 ///
-/// Two bytes make an empty header line, which takes some hundred bytes of memory, twice while a list grows; nothing takes
+/// Two bytes make an empty header line, which takes some fifty bytes of memory, twice while a list grows; nothing takes
 /// more than that.
 #[must_use]
 pub const fn most_allocated(length: usize) -> usize {
     16 * 1024 + 256 * length
 }
 
-/// Bytes as Envoy's message, through a whole check.
+/// Bytes as Envoy's message, which is read as by the stock codec, and goes through a whole check; and as choices that make
+/// such a message.
 pub fn message(message: &[u8]) {
+    messages_are_read_as_by_the_stock_codec(message);
+    messages_are_read_as_by_the_stock_codec(&codec::message_of(message));
     if let Some(exchange) = Exchange::of_message(message) {
         every_property(&exchange);
     }

@@ -19,10 +19,10 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use tokio::time::{Sleep, sleep};
-use tower::{Service, ServiceExt as _};
 
 use super::{
     accept::Stream,
+    answering::Answering,
     gathering::Gathering,
     places::{Cause, Place, Turn},
 };
@@ -74,13 +74,13 @@ pub(super) async fn serve<S, B>(
     patience: Patience,
     ends: impl Future<Output = ()>,
 ) where
-    S: Service<Request<Said>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send + 'static,
+    S: Answering<Said, Body = B>,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let service = service_fn(move |request| answer(answers.clone(), request, place.turn()));
+    let answers = Arc::new(answers);
+    let service = service_fn(move |request| answer(Arc::clone(&answers), request, place.turn()));
     let mut connection = std::pin::pin!(protocol.serve_connection(TokioIo::new(Gathering::new(stream)), service));
     let mut timer = first;
     let mut ends = std::pin::pin!(ends);
@@ -128,18 +128,20 @@ fn left(place: &Place, patience: Patience) -> Duration {
     if place.is_busy() { FOR_EVER } else { patience.idle.unwrap_or(FOR_EVER) }
 }
 
-async fn answer<S, B>(answers: Answers<S, B>, request: Request<Incoming>, turn: Turn) -> Result<Response<B>, Infallible>
-where
-    S: Service<Request<Said>, Response = Response<B>, Error = Infallible>,
-{
-    let Answers { service, extensions, panicked } = answers;
+async fn answer<S: Answering<Said>>(
+    answers: Arc<Answers<S, S::Body>>,
+    request: Request<Incoming>,
+    turn: Turn,
+) -> Result<Response<S::Body>, Infallible> {
     let turn = Arc::new(turn);
     let waiting = Waiting(Arc::clone(&turn));
     let mut request = request.map(|body| Said::new(body, turn));
-    request.extensions_mut().extend(extensions);
-    let outcome = caught(async { service.oneshot(request).await }).await;
+    if !answers.extensions.is_empty() {
+        request.extensions_mut().extend(answers.extensions.clone());
+    }
+    let outcome = caught(async { answers.service.answer(request).await }).await;
     waiting.0.answered();
-    outcome.unwrap_or_else(|Panicked| Ok(panicked()))
+    Ok(outcome.unwrap_or_else(|Panicked| (answers.panicked)()))
 }
 
 /// Notices that the peer gave up.

@@ -1,16 +1,21 @@
 //! The services of the check listener: authorization, health and reflection.
 
-use std::convert::Infallible;
-
-use axum::response::IntoResponse;
-use http::Request;
-use tonic::{body::Body, server::NamedService, service::Routes};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Either;
+use hyper::body::Body;
+use tonic::service::Routes;
 use tonic_health::{
     ServingStatus,
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
-use tower::Service;
+
+use super::{
+    answering::{Answering, Routed},
+    connection::BoxError,
+};
+use crate::ext_authz::{CHECK, Checks, Reply};
 
 /// The name of Envoy's authorization service, whose health is told beside that of the whole server.
 const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";
@@ -48,19 +53,52 @@ impl Health {
     }
 }
 
-/// The routes of the check listener.
-#[expect(clippy::expect_used, reason = "the descriptors are part of the binary, and a test reads them")]
-pub(super) fn routes<S>(authorization: S, health: &Health) -> Routes
+/// What answers on the check listener: checks at once, and all else by its routes.
+#[derive(Clone, Debug)]
+pub(super) struct Gate<C> {
+    checks: C,
+    others: Routed<Routes>,
+}
+
+impl<C> Gate<C> {
+    /// Checks are answered by `checks`.
+    #[expect(clippy::expect_used, reason = "the descriptors are part of the binary, and a test reads them")]
+    pub(super) fn new(checks: C, health: &Health) -> Self {
+        let health = HealthServer::new(HealthService::from_health_reporter(health.reporter.clone()));
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(AUTHORIZATION_DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .expect("a test reads the descriptors");
+        Self { checks, others: Routed(Routes::new(health).add_service(reflection).prepare()) }
+    }
+}
+
+impl<R, C> Answering<R> for Gate<C>
 where
-    S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
-    S::Response: IntoResponse,
-    S::Future: Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    C: Answering<R, Body: Body<Data = Bytes, Error: Into<BoxError>>>,
 {
-    let health = HealthServer::new(HealthService::from_health_reporter(health.reporter.clone()));
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(AUTHORIZATION_DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("a test reads the descriptors");
-    Routes::new(authorization).add_service(health).add_service(reflection)
+    type Body = Either<C::Body, tonic::body::Body>;
+
+    async fn answer(&self, request: Request<R>) -> Response<Self::Body> {
+        if request.uri().path() == CHECK {
+            self.checks.answer(request).await.map(Either::Left)
+        } else {
+            self.others.answer(request).await.map(Either::Right)
+        }
+    }
+}
+
+impl<R> Answering<R> for Checks
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    type Body = Reply;
+
+    async fn answer(&self, request: Request<R>) -> Response<Reply> {
+        Self::answer(self, request).await
+    }
 }

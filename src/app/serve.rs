@@ -1,9 +1,11 @@
 //! The loop of a listener: accept, shake hands, serve, and at the end let every connection finish.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::Router;
-use http::{Extensions, Request, Response, StatusCode};
+use bytes::Bytes;
+use http::{Extensions, Response, StatusCode};
+use http_body_util::Either;
 use hyper::body::Body;
 use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
@@ -12,11 +14,12 @@ use hyper_util::{
 use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Status, service::Routes};
-use tower::Service;
 
 use super::{
     accept::{Accepted, Listener, Peer},
+    answering::{Answering, Routed},
     connection::{self, Answers, BoxError, Patience, Said},
+    grpc::Gate,
     limits::Limits,
     places::{Cause, Metrics, Places},
     workers::Workers,
@@ -48,10 +51,20 @@ pub(super) struct Server<S, B> {
     workers: Option<Workers>,
 }
 
-impl Server<Routes, tonic::body::Body> {
-    /// gRPC: HTTP/2 alone.
+impl<C: Answering<Said, Body: Body<Data = Bytes, Error: Into<BoxError>>>>
+    Server<Gate<C>, Either<C::Body, tonic::body::Body>>
+{
+    /// Checks: HTTP/2 alone.
+    pub(super) fn checks(listener: Listener, service: Gate<C>, limits: Limits) -> Self {
+        let (protocol, metrics, panicked) = (protocol(limits).http2_only(), Metrics::default(), failed_check);
+        Self { listener, service, panicked, admit: anybody, protocol, limits, metrics, workers: None }
+    }
+}
+
+impl Server<Routed<Routes>, tonic::body::Body> {
+    /// Other gRPC: HTTP/2 alone.
     pub(super) fn grpc(listener: Listener, routes: Routes, limits: Limits) -> Self {
-        let (protocol, service) = (protocol(limits).http2_only(), routes.prepare());
+        let (protocol, service) = (protocol(limits).http2_only(), Routed(routes.prepare()));
         let metrics = Metrics::default();
         Self { listener, service, panicked: internal, admit: anybody, protocol, limits, metrics, workers: None }
     }
@@ -62,17 +75,21 @@ impl Server<Routes, tonic::body::Body> {
     }
 }
 
-impl Server<Router, axum::body::Body> {
+impl Server<Routed<Router>, axum::body::Body> {
     /// HTTP/1.1 and HTTP/2.
     pub(super) fn http(listener: Listener, router: Router, limits: Limits) -> Self {
         let (protocol, metrics) = (protocol(limits), Metrics::default());
-        let service = router;
+        let service = Routed(router);
         Self { listener, service, panicked: internal_error, admit: anybody, protocol, limits, metrics, workers: None }
     }
 }
 
 fn internal() -> Response<tonic::body::Body> {
     Status::internal("something failed inside").into_http()
+}
+
+fn failed_check<C>() -> Response<Either<C, tonic::body::Body>> {
+    internal().map(Either::Right)
 }
 
 fn internal_error() -> Response<axum::body::Body> {
@@ -109,8 +126,7 @@ fn protocol(limits: Limits) -> Builder<TokioExecutor> {
 
 impl<S, B> Server<S, B>
 where
-    S: Service<Request<Said>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
+    S: Answering<Said, Body = B>,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
@@ -164,8 +180,7 @@ struct Connections<S, B> {
 
 impl<S, B> Connections<S, B>
 where
-    S: Service<Request<Said>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
+    S: Answering<Said, Body = B>,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,

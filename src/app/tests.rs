@@ -24,7 +24,8 @@ use tonic::{
 
 use super::{
     accept::Listener,
-    grpc::{self, Health},
+    answering::Routed,
+    grpc::{Gate, Health},
     limits::Limits,
     serve::Server,
     tls::SharedTls,
@@ -70,8 +71,8 @@ impl Running {
         let address = listener.address();
         let service = Gated { arrived: Arc::new(Semaphore::new(0)), may_answer: Arc::new(Semaphore::new(0)) };
         let (health, stop) = (Health::new(), CancellationToken::new());
-        let routes = grpc::routes(AuthorizationServer::new(service.clone()), &health);
-        let server = Server::grpc(listener, routes, Limits::CHECK).on(Workers::start().unwrap());
+        let gate = Gate::new(Routed(AuthorizationServer::new(service.clone())), &health);
+        let server = Server::checks(listener, gate, Limits::CHECK).on(Workers::start().unwrap());
         let task = tokio::spawn(server.run(stop.clone()));
         Self { address, service, health, stop, task }
     }

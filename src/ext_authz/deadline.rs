@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tonic::metadata::MetadataMap;
+use http::HeaderMap;
 
 /// What a callback may need: it waits for the provider.
 const RECOMMENDED: Duration = Duration::from_secs(10);
@@ -13,8 +13,8 @@ const RECOMMENDED: Duration = Duration::from_secs(10);
 const RESERVE: Duration = Duration::from_millis(50);
 
 /// How long a check may take; none where the gateway sets no limit.
-pub(super) fn of(metadata: &MetadataMap) -> Option<Duration> {
-    let limit = parse(metadata.get("grpc-timeout")?.to_str().ok()?)?;
+pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
+    let limit = parse(headers.get("grpc-timeout")?.to_str().ok()?)?;
     if limit < RECOMMENDED {
         note_short(limit);
     }
@@ -57,9 +57,9 @@ mod tests {
     use super::*;
 
     fn limit(text: &str) -> Option<Duration> {
-        let mut metadata = MetadataMap::new();
-        metadata.insert("grpc-timeout", text.parse().unwrap());
-        of(&metadata)
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", text.parse().unwrap());
+        of(&headers)
     }
 
     #[test]
@@ -75,6 +75,6 @@ mod tests {
         for text in ["0m", "", "m", "1", "1x", "-1S", "123456789S", "1.5S"] {
             assert_eq!(limit(text), None, "{text:?}");
         }
-        assert_eq!(of(&MetadataMap::new()), None);
+        assert_eq!(of(&HeaderMap::new()), None);
     }
 }

@@ -7,8 +7,9 @@ use envoy_types::pb::envoy::{
     },
 };
 use http::HeaderName;
+use prost::Message as _;
 
-use super::{decode, encode, status};
+use super::{decode, encode, reference, status};
 use crate::{
     check::{CheckRecord, Checked},
     decision::{Allow, Body, Decision, HeaderText, Location, Mutations, Page, Respond, SetCookie},
@@ -18,6 +19,15 @@ use crate::{
 
 fn checked(decision: Decision, kind: Kind) -> Checked {
     Checked { decision, record: CheckRecord::for_tests("request-1"), kind }
+}
+
+/// The answer as Envoy reads it: `envoy-types` would have written the same bytes.
+fn response(checked: &Checked) -> CheckResponse {
+    let framed = encode::framed(checked);
+    let (prefix, message) = framed.split_at(encode::PREFIX);
+    assert_eq!(prefix, [&[0], &u32::try_from(message.len()).unwrap().to_be_bytes()[..]].concat());
+    assert_eq!(message, reference::response(checked).encode_to_vec());
+    CheckResponse::decode(message).unwrap()
 }
 
 fn denied(response: CheckResponse) -> (i32, i32, Vec<(String, String)>, String) {
@@ -32,7 +42,7 @@ fn no_answer_of_ours_can_be_read_as_allowed() {
     for disposition in Disposition::ALL {
         for kind in [Kind::Navigation, Kind::Script, Kind::Grpc, Kind::WebSocket] {
             let respond = Respond { disposition, ..Respond::new(Reason::NotSignedIn) };
-            let (grpc, http, headers, _) = denied(encode::response(checked(Decision::Respond(respond), kind)));
+            let (grpc, http, headers, _) = denied(response(&checked(Decision::Respond(respond), kind)));
             assert_ne!(grpc, 0, "{disposition:?}");
             assert_eq!(http, i32::from(status::http(disposition)));
             assert!(headers.contains(&("cache-control".into(), "no-store".into())));
@@ -46,7 +56,7 @@ fn headers_overwrite_and_none_is_both_set_and_removed() {
     mutations.set(&HeaderName::from_static("kubeflow-userid"), HeaderText::from_static("a"));
     mutations.remove("kubeflow-userid");
     mutations.remove("kubeflow_userid");
-    let response = encode::response(checked(Decision::Allow(Allow::new(Reason::Session, mutations)), Kind::Script));
+    let response = response(&checked(Decision::Allow(Allow::new(Reason::Session, mutations)), Kind::Script));
     assert_eq!(response.status.unwrap().code, 0);
     let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("not allowed") };
     let [header] = ok.headers.as_slice() else { panic!("{:?}", ok.headers) };
@@ -60,7 +70,7 @@ fn headers_overwrite_and_none_is_both_set_and_removed() {
 #[test]
 fn a_program_is_told_the_reason_and_the_request_id() {
     let respond = Respond::new(Reason::NotPermitted);
-    let (_, _, headers, body) = denied(encode::response(checked(Decision::Respond(respond), Kind::Script)));
+    let (_, _, headers, body) = denied(response(&checked(Decision::Respond(respond), Kind::Script)));
     assert!(headers.contains(&("content-type".into(), "application/problem+json".into())));
     let document: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(document["reason"], "not_permitted");
@@ -71,7 +81,7 @@ fn a_program_is_told_the_reason_and_the_request_id() {
 #[test]
 fn a_grpc_caller_gets_trailers_and_no_body() {
     let respond = Respond::new(Reason::ApiServerUnavailable);
-    let (_, _, headers, body) = denied(encode::response(checked(Decision::Respond(respond), Kind::Grpc)));
+    let (_, _, headers, body) = denied(response(&checked(Decision::Respond(respond), Kind::Grpc)));
     assert_eq!(body, "");
     assert!(headers.contains(&("grpc-status".into(), "14".into())));
     let message = headers.iter().find(|(name, _)| name == "grpc-message").unwrap();
@@ -90,7 +100,7 @@ fn every_header_of_an_answer_occurs_once() {
         allow_methods: Some(HeaderText::from_static("GET")),
         ..Respond::new(Reason::Page)
     };
-    let (_, _, headers, _) = denied(encode::response(checked(Decision::Respond(respond), Kind::Navigation)));
+    let (_, _, headers, _) = denied(response(&checked(Decision::Respond(respond), Kind::Navigation)));
     let names: BTreeSet<_> = headers.iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), headers.len());
     assert_eq!(names.iter().filter(|name| **name == "set-cookie").count(), 1);
@@ -118,10 +128,14 @@ fn request(http: attribute_context::HttpRequest) -> CheckRequest {
     CheckRequest { attributes: Some(AttributeContext { request: Some(request), ..Default::default() }) }
 }
 
+fn read(request: &CheckRequest) -> RawRequest {
+    decode::raw_request(&request.encode_to_vec()).unwrap()
+}
+
 #[test]
 fn both_header_encodings_are_read() {
     let header = |key: &str, raw: &[u8]| HeaderValue { key: key.into(), raw_value: raw.to_vec(), ..Default::default() };
-    let raw = decode::raw_request(request(attribute_context::HttpRequest {
+    let raw = read(&request(attribute_context::HttpRequest {
         method: "GET".into(),
         header_map: Some(HeaderMap {
             headers: vec![header("cookie", b"a=1"), header("cookie", b"b=\xff2"), header("x", b"")],
@@ -134,7 +148,7 @@ fn both_header_encodings_are_read() {
     let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(lines(&raw), [line("cookie", "a=1"), line("cookie", "b=!2"), line("x", "")]);
 
-    let raw = decode::raw_request(request(attribute_context::HttpRequest {
+    let raw = read(&request(attribute_context::HttpRequest {
         headers: [("cookie".to_owned(), "a=1,b=2".to_owned())].into(),
         ..Default::default()
     }));
@@ -143,6 +157,6 @@ fn both_header_encodings_are_read() {
 
 #[test]
 fn an_empty_request_is_read_as_empty_not_as_an_error() {
-    let raw = decode::raw_request(CheckRequest::default());
+    let raw = read(&CheckRequest::default());
     assert_eq!((raw.method(), raw.host(), raw.path()), ("", "", ""));
 }

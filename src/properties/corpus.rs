@@ -61,19 +61,39 @@ fn messages() -> BTreeMap<String, Vec<u8>> {
     let mut messages: BTreeMap<_, _> = lines.map(|(name, line)| (name.to_owned(), encoded(line))).into();
     messages.insert("cut".into(), messages["ticket"][..30].to_vec());
     messages.insert("empty".into(), vec![]);
+    messages.extend(corners().map(|(name, http)| (name.to_owned(), nested(&[2, 4, 1], http))));
     messages
+}
+
+/// What protocol buffers allow and no gateway writes: of `HttpRequest`, since a message that stands twice is one.
+fn corners() -> [(&'static str, Vec<u8>); 7] {
+    let entry = |name: &str, value: &str| field(3, &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat());
+    let asked = [field(2, b"GET"), field(4, b"/optional/page"), field(5, b"kf.example.com")].concat();
+    let with = |more: &[Vec<u8>]| [asked.clone(), more.concat()].concat();
+    [
+        ("twin-entries", with(&[entry("cookie", "a=1"), entry("cookie", "b=2")])),
+        ("entries-of-two-cases", with(&[entry("Cookie", "a=1"), entry("cookie", "b=2")])),
+        ("bare-entry", with(&[field(3, b""), field(3, &field(2, b"a"))])),
+        ("both-encodings", with(&[entry("x-a", "1"), field(13, &field(1, &field(1, b"x-b"))), entry("x-a", "2")])),
+        ("last-of-each", with(&[field(2, b"POST"), field(4, b"/closed"), field(4, b"/public")])),
+        ("group", with(&[vec![15 << 3 | 3, 15 << 3, 1, 15 << 3 | 4], entry("x-a", "1")])),
+        ("no-text", with(&[field(2, b"\xff")])),
+    ]
+}
+
+fn field(number: u8, value: &[u8]) -> Vec<u8> {
+    let mut field = vec![number << 3 | 2];
+    prost::encoding::encode_varint(value.len() as u64, &mut field);
+    [&field, value].concat()
+}
+
+/// Bytes in a field of a message in a field, and so on, the innermost first.
+fn nested(fields: &[u8], inner: Vec<u8>) -> Vec<u8> {
+    fields.iter().fold(inner, |inner, number| field(*number, &inner))
 }
 
 /// Messages that say little and ask for much memory.
 fn greedy() -> BTreeMap<String, Vec<u8>> {
-    let nested = |fields: &[u8], mut inner: Vec<u8>| {
-        for field in fields {
-            let mut length = Vec::new();
-            prost::encoding::encode_varint(inner.len() as u64, &mut length);
-            inner = [&[field << 3 | 2][..], &length, &inner].concat();
-        }
-        inner
-    };
     let mut found = messages();
     // attributes (1), request (4), http (2), header_map (13), headers (1), each of them empty.
     found.insert("empty-lines".into(), nested(&[13, 2, 4, 1], [10, 0].repeat(2000)));

@@ -9,8 +9,8 @@ use envoy_types::pb::envoy::{
 };
 use prost::Message as _;
 
-use super::house::House;
-use crate::check::CheckRecord;
+use super::{codec::messages_are_read_as_by_the_stock_codec, house::House};
+use crate::{check::CheckRecord, ext_authz::reference};
 
 /// A header line.
 pub(super) type Line = (String, String);
@@ -41,13 +41,15 @@ impl Exchange {
     /// What comes of a request at this gatekeeper, as it is read from the wire.
     pub(super) fn at(house: &House, request: CheckRequest) -> Self {
         let wire = filled(request, house).encode_to_vec();
-        let decode = || CheckRequest::decode(wire.as_slice()).expect("what was encoded decodes");
-        let (record, answer) = house.answer(decode());
-        let asked = decode().attributes.and_then(|attributes| attributes.request).and_then(|request| request.http);
+        messages_are_read_as_by_the_stock_codec(&wire);
+        let (checked, answer) = house.answer(&wire).expect("what was encoded decodes");
+        assert_eq!(answer, reference::response(&checked).encode_to_vec(), "envoy-types writes it otherwise");
+        let asked = CheckRequest::decode(wire.as_slice()).expect("what was encoded decodes");
+        let asked = asked.attributes.and_then(|attributes| attributes.request).and_then(|request| request.http);
         Self {
             asked: asked.unwrap_or_default(),
-            record,
-            answer,
+            record: checked.record,
+            answer: CheckResponse::decode(answer.as_slice()).expect("the answer is a message"),
             ticket: house.ticket().to_owned(),
             token: house.token().to_owned(),
         }

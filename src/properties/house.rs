@@ -9,7 +9,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use prometheus_client::registry::Registry;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -17,7 +16,7 @@ use tokio::runtime::Runtime;
 use super::provider::{self, Provider};
 use crate::{
     assembly::{Assembly, Keyrings, Metrics, Outside},
-    check::{CheckRecord, Checker},
+    check::{Checked, Checker},
     clock::{ManualClock, SharedClock, Timestamp},
     config::{self, Settings},
     ext_authz,
@@ -105,9 +104,9 @@ impl House {
         Self { checker, ticket, token: token(), runtime }
     }
 
-    /// What is answered to `request`, with the credentials put in where it only names them.
-    pub(super) fn answer(&self, request: CheckRequest) -> (CheckRecord, CheckResponse) {
-        self.runtime.block_on(ext_authz::answer(&self.checker, request))
+    /// How the check is decided that a message asks for, and the message that answers it.
+    pub(super) fn answer(&self, message: &[u8]) -> Option<(Checked, Vec<u8>)> {
+        self.runtime.block_on(ext_authz::answer(&self.checker, message))
     }
 
     /// The text with the credentials put in.

@@ -35,8 +35,8 @@ impl Authorization for Panics {
 async fn a_panic_on_the_check_listener_is_internal_and_the_connection_lives() {
     let listener = Listener::bind("check", &Bind::Tcp("127.0.0.1:0".parse().unwrap()), None).await.unwrap();
     let (address, service) = (listener.address(), Panics::default());
-    let routes = grpc::routes(AuthorizationServer::new(service.clone()), &Health::new());
-    tokio::spawn(Server::grpc(listener, routes, Limits::CHECK).run(CancellationToken::new()));
+    let gate = Gate::new(Routed(AuthorizationServer::new(service.clone())), &Health::new());
+    tokio::spawn(Server::checks(listener, gate, Limits::CHECK).run(CancellationToken::new()));
     let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     for _ in 0..3 {
         service.0.store(true, Ordering::SeqCst);
