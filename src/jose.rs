@@ -1,7 +1,7 @@
 //! JSON Web Tokens: reading them strictly, fetching an issuer's keys, verifying, and signing our own assertions.
 //!
 //! A token starts as an [`UnverifiedToken`] ([`peek`]); only a [`JwksCache`] makes a [`VerifiedToken`] of it. What neither
-//! has looked at cannot be mistaken for what both have.
+//! has looked at cannot be mistaken for what both have. Of a token that may be anybody's, [`stated_issuer`] alone is read.
 
 mod algorithm;
 mod assertion_keys;
@@ -11,6 +11,7 @@ mod json;
 mod jwks;
 mod jwks_cache;
 mod public_key;
+mod stated_issuer;
 mod token;
 mod verify;
 
@@ -26,5 +27,6 @@ pub use jwks::{Jwks, JwksError, KeyLookupError, VerificationKey};
 pub use jwks_cache::{
     ByKnownKeys, FetchError, FetchJwks, JwksCache, JwksCacheConfig, NotByKnownKeys, Sender, VerifyError,
 };
+pub use stated_issuer::stated_issuer;
 pub use token::{MAX_TOKEN_BYTES, TokenError, UnverifiedToken, peek, peek_issued};
 pub use verify::{Expectation, TokenType, VerifiedToken};

@@ -28,7 +28,7 @@ enum BearerClass {
     NotJwt,
     /// A JWT of an issuer that is not ours to judge: the application's own.
     ForeignIssuer,
-    /// It looks like a JWT but cannot be read in one way.
+    /// It looks like a JWT, and two readers could take two issuers of it.
     Malformed,
     /// A ServiceAccount token of the cluster.
     Cluster,
@@ -193,6 +193,17 @@ mod tests {
             crate::secret::encode(br#"{"iss":"https://elsewhere","iss":"https://idp.example.com"}"#)
         );
         assert_eq!(classify(&doubled), BearerClass::Malformed);
-        assert_eq!(classify(&format!("Bearer {}", "a".repeat(20_000))), BearerClass::Malformed);
+        assert_eq!(classify(&format!("Bearer {}", "a".repeat(20_000))), BearerClass::NotJwt);
+        // The shape is judged by whoever the token is for.
+        let strange = |issuer| {
+            let filler = "x".repeat(20_000);
+            let claims = serde_json::json!({"sub": 1, "aud": null, "jti": null, "exp": "1", "filler": filler});
+            let issuer = serde_json::Map::from_iter([("iss".to_owned(), issuer)]);
+            bearer(claims.as_object().unwrap().clone().into_iter().chain(issuer).collect())
+        };
+        for foreign in [serde_json::json!("https://elsewhere"), serde_json::json!(null), serde_json::json!(1)] {
+            assert_eq!(classify(&strange(foreign)), BearerClass::ForeignIssuer);
+        }
+        assert_eq!(classify(&strange(serde_json::json!("https://idp.example.com"))), BearerClass::NotAccepted);
     }
 }

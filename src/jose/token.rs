@@ -274,14 +274,14 @@ fn read(
     })))
 }
 
-struct Parts<'a> {
-    header: &'a str,
-    claims: &'a str,
+pub(super) struct Parts<'a> {
+    pub(super) header: &'a str,
+    pub(super) claims: &'a str,
     signature: &'a str,
 }
 
 impl<'a> Parts<'a> {
-    fn split(text: &'a str) -> Result<Self, TokenError> {
+    pub(super) fn split(text: &'a str) -> Result<Self, TokenError> {
         let mut parts = text.split('.');
         let (header, claims, signature) = (parts.next(), parts.next(), parts.next());
         match (header, claims, signature, parts.count()) {
@@ -318,7 +318,7 @@ impl Header {
 }
 
 /// The header's JSON, where it could be a JOSE header: base64url of something in braces.
-fn decode_header(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode_header(text: &str) -> Option<Vec<u8>> {
     let json = secret::decode(text)?;
     let trimmed = json.trim_ascii();
     (trimmed.starts_with(b"{") && trimmed.ends_with(b"}")).then_some(json)

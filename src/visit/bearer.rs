@@ -15,7 +15,7 @@ pub enum Bearer {
     Ambiguous,
     /// No JWT: the application's own.
     NotJwt,
-    /// It looks like a JWT but cannot be read in one way.
+    /// It looks like a JWT, and two readers could take two issuers of it.
     Malformed,
     /// A JWT of this issuer, where it names one.
     Jwt {
@@ -31,8 +31,8 @@ impl Bearer {
             Authorization::Ambiguous => return Self::Ambiguous,
             Authorization::Bearer(token) => token.expose(),
         };
-        match jose::peek(token) {
-            Ok(token) => Self::Jwt { issuer: token.issuer().map(str::to_owned) },
+        match jose::stated_issuer(token) {
+            Ok(issuer) => Self::Jwt { issuer },
             Err(TokenError::NotJwt | TokenError::Encrypted) => Self::NotJwt,
             Err(_) => Self::Malformed,
         }

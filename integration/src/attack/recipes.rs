@@ -125,6 +125,18 @@ fn others(gateway: &Gateway, made: &mut BTreeMap<&'static str, String>) -> Resul
     made.insert("ID_TOKEN", gateway.provider.sign(&claims(gateway.provider.issuer()))?);
     made.insert("OWN_ISSUER_TOKEN", gateway.provider.sign(&claims(ASSERTION_ISSUER))?);
     made.insert("FOREIGN_TOKEN", gateway.provider.sign(&claims("https://elsewhere.example"))?);
+    // An application's own tokens, as applications make them.
+    let own =
+        |claims: Value| jwt::hmac_signed(b"the application's", br#"{"alg":"HS256"}"#, claims.to_string().as_bytes());
+    let strange = json!({ "sub": 7, "aud": null, "jti": null, "exp": "1900000000", "nbf": "now" });
+    made.insert("APPLICATION_TOKEN", own(strange.clone()));
+    let mut named = strange;
+    named["iss"] = json!("https://elsewhere.example");
+    made.insert("APPLICATION_TOKEN_OF_AN_ISSUER", own(named.clone()));
+    named["filler"] = json!("x".repeat(16_384));
+    made.insert("APPLICATION_TOKEN_LARGE", own(named.clone()));
+    named["iss"] = json!(gateway.provider.issuer());
+    made.insert("PROVIDERS_TOKEN_LARGE", own(named));
     made.insert("LEGACY_TOKEN", gateway.provider.sign(&claims("kubernetes/serviceaccount"))?);
     Ok(())
 }
