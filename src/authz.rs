@@ -12,11 +12,12 @@ mod rule;
 pub use account_pattern::{ServiceAccountPattern, ServiceAccountPatternError};
 pub use openings::{Opening, openings};
 pub use permit::Permit;
-pub use rule::{Access, Config, PathPattern, PatternError, Preflight, Rule, RuleConfig};
+pub use rule::{Access, BearerUse, Config, PathPattern, PatternError, Preflight, Rule, RuleConfig};
 
 use std::collections::BTreeSet;
 
 use crate::{
+    decision::HeaderName,
     reason::Reason,
     request::{Host, HostName, Request, look_alike},
 };
@@ -58,6 +59,11 @@ impl RuleSet {
     #[must_use]
     pub const fn asks_for_methods(&self) -> bool {
         self.asks_for_methods
+    }
+
+    /// Further headers that any rule tells a service with.
+    pub fn further_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.rules.iter().flat_map(|rule| rule.further_headers().names())
     }
 
     /// The names of groups that any rule asks for.

@@ -1,9 +1,11 @@
 //! What a check ends in. There is no empty decision: an empty `CheckResponse` would mean "allowed".
 
+mod further_headers;
 mod header;
 mod refusal;
 mod respond;
 
+pub use further_headers::FurtherHeaders;
 pub use header::{HeaderName, HeaderText, HeaderTextError, Mutations};
 pub use refusal::Refusal;
 pub use respond::{Body, CookieError, Location, LocationError, Page, Respond, SetCookie};

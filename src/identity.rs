@@ -16,7 +16,7 @@ use protected::Protected;
 
 use crate::{
     clock::SharedClock,
-    decision::{HeaderText, Mutations},
+    decision::{FurtherHeaders, HeaderText, Mutations},
     jose::SharedAssertionKeyRing,
     principal::{Group, Groups, Principal},
     request::{Authorization, CookieNames, Request, Stripped},
@@ -40,6 +40,15 @@ pub struct Config {
     pub remove_method_overrides: bool,
     /// The assertion.
     pub assertion: AssertionConfig,
+}
+
+/// What one service is told beside the usual, and for whom.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Service<'a> {
+    /// The assertion's audience, where it is not the configured one.
+    pub audience: Option<&'a str>,
+    /// Further names of the headers. Each is among those that the [`Config`] protects.
+    pub further_headers: Option<&'a FurtherHeaders>,
 }
 
 /// What becomes of a bearer token in the `authorization` header.
@@ -93,20 +102,20 @@ impl Identity {
         protected::remove_method_overrides(request, mutations);
     }
 
-    /// The changes for a request that goes on in a principal's name. `audience` is the rule's, where it names one.
+    /// The changes for a request that goes on in a principal's name.
     #[must_use]
     pub fn inject(
         &self,
         request: &Request,
         principal: &Principal,
         proof: Proof<'_>,
-        audience: Option<&str>,
+        service: Service<'_>,
         bearer: Bearer,
     ) -> Mutations {
         let mut mutations = self.strip(request, bearer);
         let headers = self.protected.headers();
         let groups = || self.groups_to_tell(principal.groups());
-        let statement = self.assertions.statement(principal, proof, audience, groups);
+        let statement = self.assertions.statement(principal, proof, service.audience, groups);
         let Statement { userid, groups, assertion, .. } = &*statement;
         mutations.set(&headers.method, HeaderText::from_static(proof.method.header()));
         // What there is nothing to say of stays removed: an empty value means different things to different proxies.
@@ -114,6 +123,9 @@ impl Identity {
             if let Some(value) = value {
                 mutations.set(name, value.clone());
             }
+        }
+        if let Some(further) = service.further_headers {
+            set_further(&mut mutations, further, principal, &statement);
         }
         mutations
     }
@@ -141,6 +153,19 @@ impl Identity {
         }
         let named: Vec<&Group> = all.into_iter().filter(|group| self.named_groups.contains(group.as_str())).collect();
         fits(&named).then_some(named)
+    }
+}
+
+/// What the usual headers tell, under further names, and the address.
+fn set_further(mutations: &mut Mutations, headers: &FurtherHeaders, principal: &Principal, told: &Statement) {
+    let email = || HeaderText::parse(principal.email()?.as_str()).ok();
+    let values = [(&headers.user, told.userid.clone()), (&headers.groups, told.groups.clone())];
+    let address = headers.email.as_ref().map(|name| (name, email()));
+    let named = values.iter().filter_map(|(name, value)| Some((name.as_ref()?, value.clone())));
+    for (name, value) in named.chain(address) {
+        if let Some(value) = value {
+            mutations.set(name, value);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use portcullis::clock::{SharedClock, SystemClock};
-use portcullis::identity::{self, AssertionConfig, Bearer, HeaderConfig, Identity, Proof};
+use portcullis::identity::{self, AssertionConfig, Bearer, HeaderConfig, Identity, Proof, Service};
 use portcullis::jose::{AssertionKey, AssertionKeyRing, Audience};
 use portcullis::kubernetes::{
     self, Metrics as TokenMetrics, ReviewAnswer, ReviewError, ReviewedUser, Reviews, ServiceAccountTokens,
@@ -187,7 +187,8 @@ impl House {
         for audience in 0..assertions {
             let proof = Proof { method: Method::SESSION, told: session.told() };
             let audience = format!("audience-{audience}");
-            drop(self.identity.inject(&self.request, &principal, proof, Some(&audience), Bearer::Keep));
+            let service = Service { audience: Some(&audience), ..Service::default() };
+            drop(self.identity.inject(&self.request, &principal, proof, service, Bearer::Keep));
             assert!(session.told().has_grown());
             self.sessions.weigh(ticket.expose());
         }

@@ -48,7 +48,7 @@ impl Built {
             .iter()
             .flat_map(|origin| [origin.session_cookie.clone(), origin.login.login_cookie.clone()]);
         let identity = identity::Config {
-            headers: settings.headers.clone(),
+            headers: settings.headers.clone().stripping(rules.further_headers()),
             cookie_names: cookies.collect(),
             named_groups: rules.named_groups().map(str::to_owned).collect(),
             remove_method_overrides: rules.asks_for_methods(),

@@ -43,6 +43,8 @@ pub struct Attempt<'a, 'r> {
     pub visit: &'a Visit<'r>,
     /// The origins whose pages may act for their visitors, by the rule.
     pub allowed_origins: &'a [String],
+    /// Whether a bearer token may be a credential, by the rule.
+    pub bearer_counts: bool,
 }
 
 impl Attempt<'_, '_> {

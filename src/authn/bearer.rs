@@ -99,6 +99,9 @@ fn authenticated(reviewed: &ReviewedServiceAccount, _: NotRevoked) -> Authentica
 #[async_trait]
 impl Authenticator for BearerAuthenticator {
     async fn authenticate(&self, attempt: Attempt<'_, '_>) -> Outcome {
+        if !attempt.bearer_counts {
+            return Outcome::NotPresented;
+        }
         let authorization = attempt.visit.authorization();
         match self.class(attempt.visit) {
             BearerClass::None => Outcome::NotPresented,
@@ -114,6 +117,7 @@ impl Authenticator for BearerAuthenticator {
     /// One hash and one look-up, before anything is decoded.
     fn at_once(&self, attempt: Attempt<'_, '_>) -> Option<Outcome> {
         match attempt.visit.authorization() {
+            _ if !attempt.bearer_counts => Some(Outcome::NotPresented),
             Authorization::Absent | Authorization::Other => Some(Outcome::NotPresented),
             Authorization::Ambiguous => None,
             Authorization::Bearer(token) => {

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::account_pattern::ServiceAccountPattern;
 use crate::{
+    decision::FurtherHeaders,
     jose::Audience,
     principal::{Email, Group},
     request::{Host, HostName, Path, look_alike},
@@ -33,6 +34,18 @@ pub enum Preflight {
     Deny,
     /// It goes on to the service, stripped of every identity.
     Allow,
+}
+
+/// Whose a bearer token in the `authorization` header is, and where it goes. The later one tells the service more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BearerUse {
+    /// One that is ours to judge is judged, and ends here.
+    #[default]
+    Judged,
+    /// One that is ours to judge is judged, and travels on.
+    Kept,
+    /// It is the application's whatever it says: it counts for nobody here, and travels on.
+    Application,
 }
 
 /// Why a text is no path pattern.
@@ -120,8 +133,10 @@ pub struct RuleConfig {
     pub emails: Vec<Email>,
     /// Service accounts, one of which permits.
     pub service_accounts: Vec<ServiceAccountPattern>,
-    /// Whether a bearer token that we judged travels on.
-    pub keep_bearer: bool,
+    /// Whose a bearer token is.
+    pub bearer: BearerUse,
+    /// Further names of headers that tell the service who was authenticated.
+    pub further_headers: FurtherHeaders,
     /// The audience of the assertion, where it is not the configured one.
     pub audience: Option<Audience>,
     /// Further origins whose pages may use the cookie.
@@ -137,6 +152,11 @@ impl RuleConfig {
         Self { name: name.to_owned(), ..Self::default() }
     }
 
+    /// Whether a bearer token may be a credential here.
+    const fn judges_bearers(&self) -> bool {
+        !matches!(self.bearer, BearerUse::Application)
+    }
+
     /// Whether everyone who is authenticated is permitted.
     pub(super) const fn permits_everyone(&self) -> bool {
         self.groups.is_empty() && self.emails.is_empty() && self.service_accounts.is_empty()
@@ -146,11 +166,13 @@ impl RuleConfig {
         fn all_in<Name: PartialEq>(own: &[Name], other: &[Name]) -> bool {
             own.iter().all(|name| other.contains(name))
         }
-        other.permits_everyone()
-            || (!self.permits_everyone()
-                && all_in(&self.groups, &other.groups)
-                && all_in(&self.emails, &other.emails)
-                && all_in(&self.service_accounts, &other.service_accounts))
+        // Whoever comes with a token passes the one that judges tokens alone.
+        (other.judges_bearers() || !self.judges_bearers())
+            && (other.permits_everyone()
+                || (!self.permits_everyone()
+                    && all_in(&self.groups, &other.groups)
+                    && all_in(&self.emails, &other.emails)
+                    && all_in(&self.service_accounts, &other.service_accounts)))
     }
 }
 
@@ -239,7 +261,8 @@ impl Rule {
         let (own, other) = (&self.config, &other.config);
         own.access == Access::Deny
             || (own.audience == other.audience
-                && (!own.keep_bearer || other.keep_bearer)
+                && own.bearer <= other.bearer
+                && own.further_headers.are_within(&other.further_headers)
                 && own.allowed_origins.iter().all(|origin| other.allowed_origins.contains(origin))
                 && (own.preflight == Preflight::Deny || other.preflight == Preflight::Allow))
     }
@@ -274,10 +297,16 @@ impl Rule {
         self.config.access
     }
 
-    /// Whether a bearer token that we judged travels on.
+    /// Whose a bearer token is.
     #[must_use]
-    pub const fn keep_bearer(&self) -> bool {
-        self.config.keep_bearer
+    pub const fn bearer(&self) -> BearerUse {
+        self.config.bearer
+    }
+
+    /// Further names of headers that tell the service who was authenticated.
+    #[must_use]
+    pub const fn further_headers(&self) -> &FurtherHeaders {
+        &self.config.further_headers
     }
 
     /// The audience of the assertion, where the rule names one.
@@ -322,6 +351,30 @@ mod tests {
         };
         assert!(rule(&["GET"]).takes_method("HEAD") && !rule(&["GET"]).takes_method("POST"));
         assert!(!rule(&["HEAD"]).takes_method("GET") && rule(&[]).takes_method("ANY"));
+    }
+
+    #[test]
+    fn a_rule_whose_bearers_are_the_applications_is_another_one() {
+        let rule = |bearer, access| Rule::new(RuleConfig { access, bearer, ..RuleConfig::named("rule") });
+        let judged = rule(BearerUse::Judged, Access::Authenticated);
+        let application = rule(BearerUse::Application, Access::Authenticated);
+        assert!(application.asks_no_less_than(&judged), "whoever passes has a session");
+        assert!(!judged.asks_no_less_than(&application), "a token passes the one alone");
+        assert!(!application.tells_no_more_than(&judged), "tokens of ours go on");
+        assert!(judged.tells_no_more_than(&application));
+        let kept = rule(BearerUse::Kept, Access::Authenticated);
+        assert!(kept.tells_no_more_than(&application) && !application.tells_no_more_than(&kept));
+    }
+
+    #[test]
+    fn a_rule_that_tells_by_further_names_tells_more() {
+        let name = |name: &'static str| Some(crate::decision::HeaderName::from_static(name));
+        let rule = |further_headers| Rule::new(RuleConfig { further_headers, ..RuleConfig::named("rule") });
+        let usual = rule(FurtherHeaders::default());
+        let user = rule(FurtherHeaders { user: name("x-user"), ..FurtherHeaders::default() });
+        let other = rule(FurtherHeaders { email: name("x-user"), ..FurtherHeaders::default() });
+        assert!(usual.tells_no_more_than(&user) && !user.tells_no_more_than(&usual));
+        assert!(!user.tells_no_more_than(&other), "the same name for something else");
     }
 
     #[test]

@@ -7,10 +7,10 @@ use http::HeaderName;
 use super::checker::Checker;
 use crate::{
     authn::{Attempt, Authenticated, BrowserSession, Identified, Look},
-    authz::{Access, Preflight, Rule},
+    authz::{Access, BearerUse, Preflight, Rule},
     decision::{Allow, HeaderText, Mutations, Refusal},
     endpoints::Addressed,
-    identity::{Bearer, Identity, Proof},
+    identity::{Bearer, Identity, Proof, Service},
     reason::Reason,
     request::{Kind, Request},
     visit::Visit,
@@ -119,7 +119,11 @@ impl Checker {
                 self.anonymous(visit, rule, Reason::Preflight)
             }
             Access::Optional | Access::Authenticated => {
-                let attempt = Attempt { visit, allowed_origins: rule.allowed_origins() };
+                let attempt = Attempt {
+                    visit,
+                    allowed_origins: rule.allowed_origins(),
+                    bearer_counts: rule.bearer() != BearerUse::Application,
+                };
                 match self.0.authenticators.identify(attempt).await {
                     Identified::As(who) => self.permitted(visit, rule, who),
                     Identified::Refused(refusal) => Evaluation::Refuse { refusal, rule: Some(rule), who: None },
@@ -150,7 +154,8 @@ impl Checker {
         let request = visit.request();
         let proof = Proof { method: who.method(), told: who.told() };
         let fate = self.bearer_fate(visit, rule, Some(&who));
-        let mut mutations = self.0.identity.inject(request, permit.principal(), proof, rule.audience(), fate);
+        let service = Service { audience: rule.audience(), further_headers: Some(rule.further_headers()) };
+        let mut mutations = self.0.identity.inject(request, permit.principal(), proof, service, fate);
         if who.told().has_grown() {
             self.0.authenticators.weigh(visit);
         }
@@ -165,14 +170,15 @@ impl Checker {
     fn bearer_fate(&self, visit: &Visit<'_>, rule: &Rule, who: Option<&Authenticated>) -> Bearer {
         let is_ours =
             || who.is_some_and(Authenticated::owns_authorization) || self.0.authenticators.own_authorization(visit);
-        if !rule.keep_bearer() && is_ours() { Bearer::Remove } else { Bearer::Keep }
+        if rule.bearer() == BearerUse::Judged && is_ours() { Bearer::Remove } else { Bearer::Keep }
     }
 }
 
 /// A navigation without a bearer goes to sign in, everything else is told that it needs a credential.
 fn not_signed_in<'a>(visit: &Visit<'_>, rule: &'a Rule, reason: Reason) -> Evaluation<'a> {
     let can_sign_in = matches!(visit.kind(), Kind::Navigation | Kind::FramedNavigation);
-    if can_sign_in && !visit.brings_bearer() && visit.origin().is_some() {
+    let brings_bearer = visit.brings_bearer() && rule.bearer() != BearerUse::Application;
+    if can_sign_in && !brings_bearer && visit.origin().is_some() {
         return Evaluation::SignIn { reason, rule };
     }
     Evaluation::Refuse { refusal: Refusal::unauthenticated(reason), rule: Some(rule), who: None }

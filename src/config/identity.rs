@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     config_file::{FieldError, FieldPath, forms},
+    decision::FurtherHeaders,
     identity::{AssertionConfig, HeaderConfig, HeaderConfigError, identity_header_name},
     jose::Audience,
     request::variant_form,
@@ -44,6 +45,29 @@ fn header(context: &mut Context<'_>, at: &FieldPath, text: &str, taken: &mut Vec
         }
     };
     context.report(FieldError::new(at, problem).found(text).write("write another name, such as `kubeflow-userid`"));
+}
+
+/// A rule's further headers. None may be one of the usual, or another one of the rule.
+pub(super) fn further_headers(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    written: &forms::FurtherHeaders,
+    usual: &forms::IdentityHeaders,
+) -> Option<FurtherHeaders> {
+    let before = context.errors();
+    let mut taken: Vec<String> =
+        [&usual.user, &usual.groups, &usual.method, &usual.assertion].map(|name| variant_form(name)).into();
+    let mut read = |context: &mut Context<'_>, field: &str, name: &Option<String>| {
+        let name = name.as_deref()?;
+        header(context, &at.key(field), name, &mut taken);
+        identity_header_name(name).ok()
+    };
+    let headers = FurtherHeaders {
+        user: read(context, "user", &written.user),
+        email: read(context, "email", &written.email),
+        groups: read(context, "groups", &written.groups),
+    };
+    (context.errors() == before).then_some(headers)
 }
 
 pub(super) fn assertion(

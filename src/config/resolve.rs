@@ -48,7 +48,12 @@ fn whole(context: &mut Context<'_>, file: &forms::File) -> Option<Settings> {
         .map(|accounts| service_accounts::resolve(context, &root.key("service_accounts"), accounts, &issuers));
     let headers = identity::headers(context, &root.key("identity"), &file.identity);
     let assertion = identity::assertion(context, &root.key("assertion"), &file.assertion, &issuers);
-    let rules = rules::resolve(context, &root.key("rules"), &file.rules, &hosts, file.service_accounts.is_some());
+    let around = rules::Around {
+        served: &hosts,
+        headers: &file.identity.headers,
+        tokens_accepted: file.service_accounts.is_some(),
+    };
+    let rules = rules::resolve(context, &root.key("rules"), &file.rules, &around);
     let default_access = default_access(context, &root.key("default").key("access"), file.default.access);
     let rules = authz::Config { hosts: hosts.into_iter().collect(), rules: rules?, default: default_access? };
     Some(Settings {

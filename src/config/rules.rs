@@ -4,18 +4,27 @@ use std::collections::BTreeSet;
 
 use super::{context::Context, identity, names};
 use crate::{
-    authz::{self, Access, Opening, PathPattern, Preflight, RuleConfig, ServiceAccountPattern},
+    authz::{self, Access, BearerUse, Opening, PathPattern, Preflight, RuleConfig, ServiceAccountPattern},
     config_file::{FieldError, FieldPath, forms},
     principal::{Email, Group},
     request::HostName,
 };
 
+/// What the rest of the file says that rules must agree with.
+pub(super) struct Around<'a> {
+    /// The hosts that are served.
+    pub(super) served: &'a BTreeSet<HostName>,
+    /// The headers that every service is told by.
+    pub(super) headers: &'a forms::IdentityHeaders,
+    /// Whether ServiceAccount tokens are.
+    pub(super) tokens_accepted: bool,
+}
+
 pub(super) fn resolve(
     context: &mut Context<'_>,
     at: &FieldPath,
     written: &[forms::Rule],
-    served: &BTreeSet<HostName>,
-    tokens_accepted: bool,
+    around: &Around<'_>,
 ) -> Option<Vec<RuleConfig>> {
     let before = context.errors();
     let mut taken = BTreeSet::new();
@@ -29,8 +38,8 @@ pub(super) fn resolve(
                     .write("write another name"),
             );
         }
-        refuse_idle_fields(context, &at, written, tokens_accepted);
-        rules.extend(rule(context, &at, written, served));
+        refuse_idle_fields(context, &at, written, around.tokens_accepted);
+        rules.extend(rule(context, &at, written, around));
     }
     (context.errors() == before).then_some(rules)
 }
@@ -50,16 +59,11 @@ pub(super) fn warnings(at: &FieldPath, written: &[forms::Rule], rules: &authz::C
     authz::openings(rules).into_iter().map(warning).collect()
 }
 
-fn rule(
-    context: &mut Context<'_>,
-    at: &FieldPath,
-    written: &forms::Rule,
-    served: &BTreeSet<HostName>,
-) -> Option<RuleConfig> {
+fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around: &Around<'_>) -> Option<RuleConfig> {
     let name = names::name(context, &at.key("name"), &written.name);
     let hosts = each(context, &at.key("hosts"), &written.hosts, |context, at, host| {
         let host = names::host(context, at, host)?;
-        if served.contains(&host) {
+        if around.served.contains(&host) {
             return Some(host);
         }
         context.refuse(
@@ -97,6 +101,7 @@ fn rule(
         Some(audience) => identity::audience(context, &at.key("audience"), audience).map(Some),
         None => Some(None),
     };
+    let further_headers = identity::further_headers(context, &at.key("headers"), &written.headers, around.headers);
     let allowed_origins =
         each(context, &at.key("allowed_origins"), &written.allowed_origins, |context, at, text: &String| {
             names::origin(context, at, text)
@@ -110,7 +115,8 @@ fn rule(
         groups: groups?,
         emails: emails?,
         service_accounts: service_accounts?,
-        keep_bearer: written.keep_bearer,
+        bearer: bearer(written),
+        further_headers: further_headers?,
         audience: audience?,
         allowed_origins: allowed_origins?,
         preflight: match written.preflight {
@@ -166,6 +172,14 @@ fn account(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Serv
     }
 }
 
+const fn bearer(written: &forms::Rule) -> BearerUse {
+    match (written.bearer, written.keep_bearer) {
+        (forms::Bearer::Application, _) => BearerUse::Application,
+        (forms::Bearer::Judged, true) => BearerUse::Kept,
+        (forms::Bearer::Judged, false) => BearerUse::Judged,
+    }
+}
+
 const fn access(written: forms::Access) -> Access {
     match written {
         forms::Access::Public => Access::Public,
@@ -193,8 +207,31 @@ fn refuse_idle_fields(context: &mut Context<'_>, at: &FieldPath, written: &forms
                 .write("describe `service_accounts` at the top of the file, or remove the list"),
         );
     }
-    if written.access == forms::Access::Deny && (written.keep_bearer || written.audience.is_some()) {
-        let field = if written.keep_bearer { "keep_bearer" } else { "audience" };
-        context.report(FieldError::new(&at.key(field), "it does nothing beside `access: deny`").write("remove it"));
+    let application = written.bearer == forms::Bearer::Application;
+    let forms::FurtherHeaders { user, email, groups } = &written.headers;
+    let tells = user.is_some() || email.is_some() || groups.is_some();
+    for (field, is_written, idle) in [
+        ("keep_bearer", written.keep_bearer, &[forms::Access::Deny][..]),
+        ("bearer", application, &[forms::Access::Deny]),
+        ("audience", written.audience.is_some(), &[forms::Access::Deny]),
+        ("headers", tells, &[forms::Access::Deny, forms::Access::Public]),
+    ] {
+        if is_written && idle.contains(&written.access) {
+            let access = if written.access == forms::Access::Deny { "deny" } else { "public" };
+            context.report(
+                FieldError::new(&at.key(field), format!("it does nothing beside `access: {access}`"))
+                    .write("remove it"),
+            );
+        }
+    }
+    for (field, is_written) in
+        [("keep_bearer", written.keep_bearer), ("service_accounts", !written.service_accounts.is_empty())]
+    {
+        if application && is_written {
+            context.report(
+                FieldError::new(&at.key(field), "with `bearer: application` no token is judged here")
+                    .write("remove it, or `bearer: application`"),
+            );
+        }
     }
 }

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use listeners::{AdminListener, CheckListener, CheckTls, HttpListener, Listeners, OperationsListener};
 pub(crate) use policy::{
-    Access, Assertion, DefaultRule, Identity, IdentityHeaders, PathPattern, Preflight, Rule, ServiceAccounts,
+    Access, Assertion, Bearer, DefaultRule, FurtherHeaders, Identity, IdentityHeaders, PathPattern, Preflight, Rule,
+    ServiceAccounts,
 };
 pub(crate) use providers::{
     Aliases, ClientAuthentication, Origin, Provider, ProviderEndpoints, ProviderLogout, StrictAsk, UserinfoUse,

@@ -117,6 +117,19 @@ impl HeaderConfig {
     }
 }
 
+impl HeaderConfig {
+    /// The same, with further names that are stripped as all of these are.
+    #[must_use]
+    pub fn stripping<'a>(mut self, names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        for name in names {
+            if !self.strip.contains(name) {
+                self.strip.push(name.clone());
+            }
+        }
+        self
+    }
+}
+
 impl Default for HeaderConfig {
     /// Kubeflow's names.
     fn default() -> Self {

@@ -89,8 +89,13 @@ fn every_spelling_of_a_protected_header_goes() {
 fn an_identity_is_one_trusted_value_of_each_header() {
     let request =
         request(&[("kubeflow-userid", "evil"), ("kubeflow_userid", "evil"), ("cookie", "a=1; __Host-portcullis=t")]);
-    let mutations =
-        identity(clock()).inject(&request, &user(&["dev", "ops"]), proof(&Told::default()), None, Bearer::Remove);
+    let mutations = identity(clock()).inject(
+        &request,
+        &user(&["dev", "ops"]),
+        proof(&Told::default()),
+        Service::default(),
+        Bearer::Remove,
+    );
     assert_eq!(value(&mutations, "kubeflow-userid").as_deref(), Some("user@example.com"));
     assert_eq!(value(&mutations, "kubeflow-groups").as_deref(), Some("dev,ops"));
     assert_eq!(value(&mutations, "auth-method").as_deref(), Some("cookie"));
@@ -106,7 +111,13 @@ fn an_identity_is_one_trusted_value_of_each_header() {
 
 #[test]
 fn no_groups_means_no_header_not_an_empty_one() {
-    let mutations = identity(clock()).inject(&request(&[]), &user(&[]), proof(&Told::default()), None, Bearer::Remove);
+    let mutations = identity(clock()).inject(
+        &request(&[]),
+        &user(&[]),
+        proof(&Told::default()),
+        Service::default(),
+        Bearer::Remove,
+    );
     assert_eq!(value(&mutations, "kubeflow-groups"), None);
     assert!(mutations.removes().any(|name| name == "kubeflow-groups"));
 }
@@ -116,8 +127,13 @@ fn too_many_groups_are_the_named_ones_or_none_never_a_part() {
     let many: Vec<String> = (0..100).map(|index| format!("{index:0>100}")).collect();
     let mut groups: Vec<&str> = many.iter().map(String::as_str).collect();
     let told = |groups: &[&str]| {
-        let mutations =
-            identity(clock()).inject(&request(&[]), &user(groups), proof(&Told::default()), None, Bearer::Remove);
+        let mutations = identity(clock()).inject(
+            &request(&[]),
+            &user(groups),
+            proof(&Told::default()),
+            Service::default(),
+            Bearer::Remove,
+        );
         let claims = claims(&value(&mutations, "portcullis-assertion").unwrap());
         (value(&mutations, "kubeflow-groups"), claims["groups_omitted"].as_bool().unwrap_or(false))
     };
@@ -131,8 +147,13 @@ fn too_many_groups_are_the_named_ones_or_none_never_a_part() {
 fn a_group_that_holds_a_comma_is_told_whole_in_the_assertion_and_not_in_the_list() {
     let dn = "cn=ml-admins,ou=groups,o=corp";
     let told = |groups: &[&str]| {
-        let mutations =
-            identity(clock()).inject(&request(&[]), &user(groups), proof(&Told::default()), None, Bearer::Remove);
+        let mutations = identity(clock()).inject(
+            &request(&[]),
+            &user(groups),
+            proof(&Told::default()),
+            Service::default(),
+            Bearer::Remove,
+        );
         let claims = claims(&value(&mutations, "portcullis-assertion").unwrap());
         (value(&mutations, "kubeflow-groups"), claims["groups"].clone(), claims["groups_omitted"].clone())
     };
@@ -151,7 +172,13 @@ fn an_assertion_is_reused_for_half_its_life_and_never_for_another_audience_or_ve
     let told = [Told::default(), Told::default()];
     let of = |version: usize, audience: Option<&str>, groups: &[&str]| {
         let proof = proof(&told[version - 1]);
-        let mutations = identity.inject(&request(&[]), &user(groups), proof, audience, Bearer::Remove);
+        let mutations = identity.inject(
+            &request(&[]),
+            &user(groups),
+            proof,
+            Service { audience, ..Service::default() },
+            Bearer::Remove,
+        );
         value(&mutations, "portcullis-assertion").unwrap()
     };
     let first = of(1, None, &[]);
@@ -177,7 +204,8 @@ fn what_another_key_or_configuration_told_is_not_told_again() {
     let of_keys = || Identity::new(config(), keys.clone(), clock.clone());
     let (before, told) = (of_keys(), Told::default());
     let of = |identity: &Identity| {
-        let mutations = identity.inject(&request(&[]), &user(&["dev"]), proof(&told), None, Bearer::Remove);
+        let mutations =
+            identity.inject(&request(&[]), &user(&["dev"]), proof(&told), Service::default(), Bearer::Remove);
         value(&mutations, "portcullis-assertion").unwrap()
     };
     let first = of(&before);
@@ -200,7 +228,13 @@ fn audiences_that_take_turns_are_each_signed_for_once_up_to_a_number() {
     let round = |audiences: usize| -> Vec<String> {
         let told_to = |audience: usize| {
             let (proof, audience) = (proof(&told), format!("audience-{audience}"));
-            let mutations = identity.inject(&request(&[]), &user(&[]), proof, Some(&audience), Bearer::Remove);
+            let mutations = identity.inject(
+                &request(&[]),
+                &user(&[]),
+                proof,
+                Service { audience: Some(&audience), ..Service::default() },
+                Bearer::Remove,
+            );
             value(&mutations, "portcullis-assertion").unwrap()
         };
         (0..audiences).map(told_to).collect()
@@ -218,7 +252,7 @@ fn what_is_told_again_is_neither_signed_nor_copied() {
     let groups: Vec<String> = (0..100).map(|number| format!("group-{number}")).collect();
     let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
     let (request, user) = (request(&[("accept", "text/html")]), user(&groups));
-    let inject = || identity.inject(&request, &user, proof(&told), None, Bearer::Remove);
+    let inject = || identity.inject(&request, &user, proof(&told), Service::default(), Bearer::Remove);
     let first = inject();
     let taken = allocation_counter::measure(|| assert!(inject() == first));
     assert_eq!(taken.count_total, 1, "the list of what is changed");
@@ -261,7 +295,7 @@ proptest::proptest! {
         let lines: Vec<_> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let request = request(&lines);
         let mutations = if signed_in {
-            identity.inject(&request, &user(&["g"]), proof(&Told::default()), None, Bearer::Remove)
+            identity.inject(&request, &user(&["g"]), proof(&Told::default()), Service::default(), Bearer::Remove)
         } else {
             identity.strip(&request, Bearer::Remove)
         };
@@ -273,4 +307,41 @@ proptest::proptest! {
             proptest::prop_assert!(!(set.contains(&name) && removed.contains(&name)));
         }
     }
+}
+
+#[test]
+fn further_headers_tell_one_service_and_are_stripped_from_every_request() {
+    let name = |name: &'static str| Some(http::HeaderName::from_static(name));
+    let further =
+        FurtherHeaders { user: name("x-webauth-user"), email: name("x-webauth-email"), groups: name("remote-groups") };
+    let headers = HeaderConfig::default().stripping(further.names());
+    let ring = AssertionKeyRing::of_a_new_key();
+    let config = Config { headers, ..config() };
+    let identity = Identity::new(config, ring.shared(), clock());
+    let forged = request(&[("X-WebAuth-User", "evil"), ("x_webauth_email", "evil"), ("remote.groups", "admins")]);
+    let service = Service { further_headers: Some(&further), ..Service::default() };
+    let told = identity.inject(&forged, &user(&["dev", "ops"]), proof(&Told::default()), service, Bearer::Keep);
+    assert_eq!(value(&told, "x-webauth-user").as_deref(), Some("user@example.com"));
+    assert_eq!(value(&told, "x-webauth-email").as_deref(), Some("user@example.com"));
+    assert_eq!(value(&told, "remote-groups").as_deref(), Some("dev,ops"));
+    // Another service is not told, and neither is one of a request without a name.
+    let others = identity.inject(&forged, &user(&["dev"]), proof(&Told::default()), Service::default(), Bearer::Keep);
+    let nobody = identity.strip(&forged, Bearer::Keep);
+    for mutations in [&others, &nobody] {
+        for name in ["x-webauth-user", "x-webauth-email", "remote-groups"] {
+            assert_eq!(value(mutations, name), None, "{name}");
+            assert!(mutations.removes().any(|removed| removed == name), "{name}");
+        }
+    }
+    for mutations in [&told, &others, &nobody] {
+        for spelling in ["x_webauth_email", "remote.groups"] {
+            assert!(mutations.removes().any(|removed| removed == spelling), "{spelling}");
+        }
+    }
+    // Too many groups are told by no name.
+    let many: Vec<String> = (0..1000).map(|number| format!("group-of-a-long-name-{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let cut = identity.inject(&forged, &user(&many), proof(&Told::default()), service, Bearer::Keep);
+    assert_eq!(value(&cut, "remote-groups"), value(&cut, "kubeflow-groups"));
+    assert_eq!(value(&cut, "remote-groups"), None);
 }

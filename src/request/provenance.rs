@@ -51,6 +51,11 @@ fn origin_of(headers: &Headers, host: &Host, own: Option<&str>, allowed: &[Strin
     if allowed.iter().any(|named| named == origin) {
         return Some(Origin::Named);
     }
+    // A page of ours with `Referrer-Policy: no-referrer` has its own forms sent without a name (Fetch standard, "append a
+    // request `Origin` header"). Frames without an origin say `null`, too, but never `same-origin`.
+    if origin == "null" && headers.single("sec-fetch-site") == Some("same-origin") {
+        return Some(Origin::Own);
+    }
     let ours = match own {
         Some(own) => own == origin,
         None => is_of_host(origin, host),
@@ -91,6 +96,14 @@ mod tests {
             (&[("origin", "http://kf.example.com")], CrossOrigin),
             (&[("origin", "https://kf.example.com:8443")], CrossOrigin),
             (&[("origin", "null")], CrossOrigin),
+            (&[("origin", "null"), ("sec-fetch-site", "same-origin")], SameOrigin),
+            (&[("origin", "null"), ("sec-fetch-site", "none")], CrossOrigin),
+            (&[("origin", "null"), ("sec-fetch-site", "same-site")], CrossOrigin),
+            (&[("origin", "null"), ("sec-fetch-site", "cross-site")], CrossOrigin),
+            (&[("origin", "null"), ("sec-fetch-site", "Same-Origin")], CrossOrigin),
+            (&[("origin", "null"), ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "same-origin")], CrossOrigin),
+            (&[("origin", "null"), ("origin", "null"), ("sec-fetch-site", "same-origin")], CrossOrigin),
+            (&[("origin", "NULL"), ("sec-fetch-site", "same-origin")], CrossOrigin),
             (&[("origin", "https://evil.example")], CrossOrigin),
             (&[("origin", "https://kf.example.com"), ("origin", "https://kf.example.com")], CrossOrigin),
             (&[("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")], CrossOrigin),

@@ -134,9 +134,15 @@ pub(crate) struct Rule {
     /// Only these service accounts: `namespace/name`, or `namespace/*`.
     #[serde(default)]
     pub(crate) service_accounts: Vec<String>,
+    /// Whose a bearer token in the `authorization` header is: ours where its issuer is, or the application's in any case.
+    #[serde(default)]
+    pub(crate) bearer: Bearer,
     /// Lets a bearer token that we judged travel on to the service.
     #[serde(default)]
     pub(crate) keep_bearer: bool,
+    /// Further names under which the service is told who was authenticated.
+    #[serde(default)]
+    pub(crate) headers: FurtherHeaders,
     /// The assertion's `aud` for this rule.
     #[serde(default)]
     pub(crate) audience: Option<String>,
@@ -146,6 +152,29 @@ pub(crate) struct Rule {
     /// What happens to a CORS preflight: refused, or passed on without any identity.
     #[serde(default)]
     pub(crate) preflight: Preflight,
+}
+
+/// Whose a bearer token is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bearer {
+    /// Ours to judge where its issuer is.
+    #[default]
+    Judged,
+    /// The application's: it counts for nobody here, and travels on as it is.
+    Application,
+}
+
+/// Further names under which a service is told who was authenticated; removed from every request, as the others are.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct FurtherHeaders {
+    /// The user id.
+    pub(crate) user: Option<String>,
+    /// The e-mail address, where there is one.
+    pub(crate) email: Option<String>,
+    /// The groups, joined by commas.
+    pub(crate) groups: Option<String>,
 }
 
 /// A path, or all paths below one: exactly one of the two.
