@@ -10,6 +10,7 @@ mod front_channel;
 mod login;
 mod logout;
 mod own_sessions;
+mod service_worker;
 mod whoami;
 
 pub use answer::Addressed;

@@ -11,6 +11,7 @@
 
 mod assembly;
 mod authorization;
+mod browser_forms;
 mod callback;
 mod callback_query;
 mod claim_path;
@@ -38,6 +39,7 @@ mod vouchers;
 pub(crate) mod tests;
 
 pub use assembly::Oidc;
+pub use browser_forms::{BrowserForm, BrowserForms};
 pub use callback::{CallbackOutcome, CallbackRequest};
 pub use config::{Config, Limits};
 pub use freshness::Freshness;

@@ -153,6 +153,30 @@ pub fn sign_in_in_frame(sign_in: &Location) -> Page {
     page(&SignInInFramePage { sign_in }, &Policy { frame_ancestors: "'self'", ..Policy::STRICT })
 }
 
+/// Nobody is signed in, and a service worker asked for the page: `sign_in` may lead on through it, and `way_out` removes it.
+#[must_use]
+pub fn sign_in_behind_worker(sign_in: &Location, way_out: &Location) -> Page {
+    page(&SignInBehindWorkerPage { sign_in, way_out }, &Policy::STRICT)
+}
+
+/// A service worker stands between the browser and sign-in: `clear` removes it.
+#[must_use]
+pub fn service_worker_between(clear: &Location, sign_in: &Location) -> Page {
+    page(&ServiceWorkerBetweenPage { clear, sign_in }, &Policy::STRICT)
+}
+
+/// The service worker is removed.
+#[must_use]
+pub fn site_data_cleared(sign_in: &Location) -> Page {
+    page(&SiteDataClearedPage { sign_in }, &Policy::STRICT)
+}
+
+/// The person is signed in, and nothing but a link can lead the browser on.
+#[must_use]
+pub fn go_on(to: &Location) -> Page {
+    page(&GoOnPage { to }, &Policy::STRICT)
+}
+
 /// The provider ended the session from a page of its own: only pages of these origins may frame it.
 #[must_use]
 pub fn signed_out_by_provider(origins: &[HostSource]) -> Page {
@@ -205,6 +229,32 @@ struct SignedOutByProviderPage;
 #[template(config = "src/pages/askama.toml", path = "sign_in_in_frame.html")]
 struct SignInInFramePage<'a> {
     sign_in: &'a Location,
+}
+
+#[derive(Template)]
+#[template(config = "src/pages/askama.toml", path = "sign_in_behind_worker.html")]
+struct SignInBehindWorkerPage<'a> {
+    sign_in: &'a Location,
+    way_out: &'a Location,
+}
+
+#[derive(Template)]
+#[template(config = "src/pages/askama.toml", path = "service_worker_between.html")]
+struct ServiceWorkerBetweenPage<'a> {
+    clear: &'a Location,
+    sign_in: &'a Location,
+}
+
+#[derive(Template)]
+#[template(config = "src/pages/askama.toml", path = "site_data_cleared.html")]
+struct SiteDataClearedPage<'a> {
+    sign_in: &'a Location,
+}
+
+#[derive(Template)]
+#[template(config = "src/pages/askama.toml", path = "go_on.html")]
+struct GoOnPage<'a> {
+    to: &'a Location,
 }
 
 #[derive(Template)]

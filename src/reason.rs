@@ -77,9 +77,9 @@ reasons! {
     /// The browser was sent to the identity provider to sign in.
     LoginStarted => "login_started", [Found], NEVER;
     /// Sign-in completed.
-    SignedIn => "signed_in", [SeeOther], NEVER;
+    SignedIn => "signed_in", [SeeOther, Ok], NEVER;
     /// This callback had been answered before, and the browser already has a session.
-    LoginResumed => "login_resumed", [SeeOther], NEVER;
+    LoginResumed => "login_resumed", [SeeOther, Ok], NEVER;
     /// Sign-in was started again, because the first attempt could not be completed.
     LoginRestarted => "login_restarted", [Found], NEVER;
     /// The session ended.

@@ -4,6 +4,8 @@
 
 #[path = "browser/house.rs"]
 mod house;
+#[path = "browser/workers.rs"]
+mod workers;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

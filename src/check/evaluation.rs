@@ -176,7 +176,8 @@ impl Checker {
 
 /// A navigation without a bearer goes to sign in, everything else is told that it needs a credential.
 fn not_signed_in<'a>(visit: &Visit<'_>, rule: &'a Rule, reason: Reason) -> Evaluation<'a> {
-    let can_sign_in = matches!(visit.kind(), Kind::Navigation | Kind::FramedNavigation);
+    let can_sign_in =
+        matches!(visit.kind(), Kind::Navigation | Kind::FramedNavigation | Kind::PassedOn | Kind::FetchedPage);
     let brings_bearer = visit.brings_bearer() && rule.bearer() != BearerUse::Application;
     if can_sign_in && !brings_bearer && visit.origin().is_some() {
         return Evaluation::SignIn { reason, rule };

@@ -124,6 +124,9 @@ impl Checker {
         let respond = match (visit.origin(), visit.kind()) {
             (None, _) => Refusal::unauthenticated(reason).into(),
             (Some(origin), Kind::FramedNavigation) => self.0.endpoints.sign_in_in_frame(origin, visit, reason),
+            (Some(origin), Kind::PassedOn | Kind::FetchedPage) => {
+                self.0.endpoints.sign_in_behind_worker(origin, visit, reason)
+            }
             (Some(origin), _) => self.0.endpoints.start_login(origin, visit).await,
         };
         problem_page::if_wanted(visit, respond, None)

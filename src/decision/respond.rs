@@ -28,6 +28,9 @@ pub struct Respond {
     pub challenge: Option<HeaderText>,
     /// The methods that are answered, for [`Disposition::MethodNotAllowed`].
     pub allow_methods: Option<HeaderText>,
+    /// Whether the browser shall forget what it stores for the origin, its service workers among it, cookies not (Clear
+    /// Site Data, section 3.1).
+    pub clear_site_data: bool,
 }
 
 impl Respond {
@@ -76,6 +79,7 @@ impl From<Refusal> for Respond {
             retry_after: refusal.retry_after(),
             challenge: challenge(refusal.disposition()),
             allow_methods: None,
+            clear_site_data: false,
         }
     }
 }

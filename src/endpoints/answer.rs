@@ -46,6 +46,7 @@ impl Endpoints {
             Endpoint::SignedOut => get(visit, || self.signed_out(origin, visit)),
             Endpoint::Sessions => self.own_sessions(origin, visit, browser).await,
             Endpoint::WhoAmI => self.who_am_i(origin, visit, browser).await,
+            Endpoint::ServiceWorker => self.service_worker(origin, visit),
             Endpoint::Nothing => Respond::new(Reason::NotFound),
         }
     }

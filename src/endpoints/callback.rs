@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::common::{Endpoints, failed_sign_in, on_origin, refuse_other_than_get};
+use super::{
+    common::{Endpoints, failed_sign_in, on_origin, refuse_other_than_get},
+    service_worker::may_be_passed_on,
+};
 use crate::{
     authn::BrowserSession,
     decision::{Respond, SetCookie},
@@ -10,7 +13,6 @@ use crate::{
     origin::Origin,
     pages::{self, Problem},
     reason::Reason,
-    request::Kind,
     visit::Visit,
 };
 
@@ -18,12 +20,13 @@ use crate::{
 const MAX_RESTARTS: u8 = 2;
 
 impl Endpoints {
-    /// Completes a login. Only a top-level navigation may: a script, a frame or a prerender spends nothing.
+    /// Completes a login. Only a top-level navigation may, or what could be one that a service worker passes on: another
+    /// site's script, a frame or a prerender spends nothing.
     pub(super) async fn callback(&self, origin: &Origin, visit: &Visit<'_>, browser: &BrowserSession) -> Respond {
         if let Some(refusal) = refuse_other_than_get(visit) {
             return refusal;
         }
-        if visit.kind() != Kind::Navigation {
+        if !visit.kind().follows_redirects() && !may_be_passed_on(visit) {
             return Respond::new(Reason::NotANavigation);
         }
         let request = visit.request();
@@ -46,10 +49,12 @@ impl Endpoints {
                 let Ok(cookie) = SetCookie::new(&origin.session_cookie, ticket.expose(), Some(lifetime)) else {
                     return Respond::new(Reason::Internal);
                 };
-                go_on(origin, &target, Reason::SignedIn).with_cookie(cookie)
+                let answer = go_on(origin, &target, Reason::SignedIn).with_cookie(cookie);
+                self.lead_on(origin, visit, &target, answer)
             }
             CallbackOutcome::StaleState { target, attempts } => {
-                self.resume_or_restart(origin, visit, browser, target, attempts).await
+                let answer = self.resume_or_restart(origin, visit, browser, target.clone(), attempts).await;
+                self.lead_on(origin, visit, &target, answer)
             }
             CallbackOutcome::Failed { reason, target } => {
                 // A sign-in that came so far has ended the session before it.

@@ -1,13 +1,15 @@
 //! The way to sign in.
 
-use super::common::{Endpoints, refuse_other_than_get};
+use super::{
+    common::{Endpoints, refuse_other_than_get},
+    service_worker::may_be_passed_on,
+};
 use crate::{
     decision::{Refusal, Respond},
     oidc::ReturnTarget,
     origin::{Origin, RETURN_PARAMETER},
     pages,
     reason::Reason,
-    request::Kind,
     visit::Visit,
 };
 
@@ -32,11 +34,14 @@ impl Endpoints {
         if let Some(refusal) = refuse_other_than_get(visit) {
             return refusal;
         }
-        if visit.kind() != Kind::Navigation {
+        if !visit.kind().follows_redirects() && !may_be_passed_on(visit) {
             return Respond::new(Reason::NotANavigation);
         }
         let wanted = visit.request().query().parameter(RETURN_PARAMETER).ok().flatten();
         let target = ReturnTarget::parse(wanted.as_deref().unwrap_or("/"), |path| origin.owns(path));
+        if !visit.kind().follows_redirects() {
+            return self.way_out(origin, visit, &target);
+        }
         self.begin(origin, visit, target, 0, Reason::LoginStarted).await
     }
 }

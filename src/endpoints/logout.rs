@@ -31,9 +31,7 @@ impl Endpoints {
         match request.method() {
             "POST" if is_same_origin(visit) => self.end(origin, visit).await,
             "POST" => Respond::new(Reason::CrossOrigin),
-            "GET" if request.headers().single("sec-fetch-site") == Some("same-origin") && is_top_level(visit) => {
-                self.end(origin, visit).await
-            }
+            "GET" if is_own_link(visit) => self.end(origin, visit).await,
             "GET" | "HEAD" => self.ask(origin, browser.userid()),
             _ => Respond::method_not_allowed("GET, HEAD, POST"),
         }
@@ -44,7 +42,7 @@ impl Endpoints {
     pub(super) fn signed_out(&self, origin: &Origin, visit: &Visit<'_>) -> Respond {
         let query = visit.request().query();
         let parameter = |name| query.parameter(name).ok().flatten();
-        if visit.kind() == Kind::Navigation {
+        if visit.kind().follows_redirects() {
             let provider = parameter(CONTINUE_PARAMETER)
                 .and_then(|parameter| self.oidc.rp_initiated_logout.resumed_logout(&origin.login, &parameter));
             if let Some(location) = provider {
@@ -147,7 +145,16 @@ impl Endpoints {
     }
 }
 
+/// Whether a link of a page of ours was followed. What a service worker passes on looks like it, whosever the link was, but
+/// for the destination.
+fn is_own_link(visit: &Visit<'_>) -> bool {
+    let headers = visit.request().headers();
+    visit.kind() == Kind::Navigation
+        && headers.single("sec-fetch-site") == Some("same-origin")
+        && headers.single("sec-fetch-dest") == Some("document")
+}
+
 /// Whether a browser shows what we answer: by Fetch Metadata, or by what it accepts where it sends none.
 fn is_top_level(visit: &Visit<'_>) -> bool {
-    matches!(visit.kind(), Kind::Navigation | Kind::Submission)
+    visit.kind().follows_redirects() || visit.kind() == Kind::Submission
 }

@@ -117,5 +117,8 @@ fn common_headers(respond: &Respond) -> Headers<'_> {
     if let Some(methods) = &respond.allow_methods {
         headers.push(("allow", methods.as_str().into()));
     }
+    if respond.clear_site_data {
+        headers.push(("clear-site-data", "\"storage\"".into()));
+    }
     headers
 }

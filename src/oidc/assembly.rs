@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{config::Config, freshness::Freshness, metrics::Metrics, sign_in::SignIn, vouchers::Vouchers};
+use super::{
+    browser_forms::BrowserForms, config::Config, freshness::Freshness, metrics::Metrics, sign_in::SignIn,
+    vouchers::Vouchers,
+};
 use crate::{
     clock::SharedClock,
     logout::{BackChannel, FrontChannel, RpInitiatedLogout, TokenRevocation},
@@ -18,6 +21,8 @@ pub struct Oidc {
     pub providers: Providers,
     /// Signing in.
     pub sign_in: SignIn,
+    /// The forms of whoever is not signed in.
+    pub browser_forms: BrowserForms,
     /// Keeping sessions fresh.
     pub freshness: Freshness,
     /// Signing out at the provider too.
@@ -61,6 +66,7 @@ impl Oidc {
                 metrics.clone(),
                 Arc::clone(&vouchers),
             ),
+            browser_forms: BrowserForms::new(Arc::clone(&keys), Arc::clone(&clock)),
             freshness: Freshness::new(&providers, &sessions, &clock, &metrics, &token_revocation, &vouchers),
             rp_initiated_logout: RpInitiatedLogout::new(providers.clone(), keys, Arc::clone(&clock)),
             token_revocation,

@@ -52,6 +52,8 @@ pub enum Endpoint {
     WhoAmI,
     /// Lists the person's own sessions, and ends them.
     Sessions,
+    /// Takes a service worker out of the way.
+    ServiceWorker,
     /// Nothing: an address below our prefix that is none of these.
     Nothing,
 }
@@ -84,6 +86,7 @@ impl Origin {
             "/signed-out" => Some(Endpoint::SignedOut),
             "/whoami" => Some(Endpoint::WhoAmI),
             "/sessions" => Some(Endpoint::Sessions),
+            "/service-worker" => Some(Endpoint::ServiceWorker),
             _ => self.path_prefix.covers(raw).then_some(Endpoint::Nothing),
         }
     }
@@ -102,6 +105,23 @@ impl Origin {
     pub fn login_url(&self, target: &str) -> Result<Location, LocationError> {
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair(RETURN_PARAMETER, target).finish();
         Location::on_origin(&self.login.url, &format!("{}/login?{query}", self.path_prefix.as_str()))
+    }
+
+    /// The address that takes a service worker out of the way and comes back to `target`: with the form's token, or
+    /// without one to be asked.
+    ///
+    /// # Errors
+    /// As for [`Origin::login_url`].
+    pub fn service_worker_url(&self, target: &str, token: Option<&str>) -> Result<Location, LocationError> {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair(RETURN_PARAMETER, target);
+        if let Some(token) = token {
+            query.append_pair(TOKEN_PARAMETER, token);
+        }
+        Location::on_origin(
+            &self.login.url,
+            &format!("{}/service-worker?{}", self.path_prefix.as_str(), query.finish()),
+        )
     }
 
     /// The address of the logout page.
@@ -171,6 +191,7 @@ mod tests {
             ("/portcullis/signed-out", Some(Endpoint::SignedOut)),
             ("/portcullis/whoami", Some(Endpoint::WhoAmI)),
             ("/portcullis/sessions", Some(Endpoint::Sessions)),
+            ("/portcullis/service-worker", Some(Endpoint::ServiceWorker)),
             ("/portcullis/sessions/", Some(Endpoint::Nothing)),
             ("/portcullis", Some(Endpoint::Nothing)),
             ("/portcullis/", Some(Endpoint::Nothing)),

@@ -46,6 +46,10 @@ fn every_page(outside: &str) -> Vec<(&'static str, Page)> {
         ("who-am-i", who_am_i(&who)),
         ("own-sessions", own_sessions(&own)),
         ("confirm-logout", confirm_logout(logout, Some(outside), &home())),
+        ("sign-in-behind-worker", sign_in_behind_worker(&home(), &action)),
+        ("service-worker-between", service_worker_between(&action, &home())),
+        ("site-data-cleared", site_data_cleared(&home())),
+        ("go-on", go_on(&home())),
         (
             "signed-out-by-provider",
             signed_out_by_provider(&[HostSource::of(&Url::parse("https://idp.example.com/x").unwrap()).unwrap()]),

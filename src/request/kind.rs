@@ -7,6 +7,11 @@ use super::Headers;
 pub enum Kind {
     /// A browser goes to a page at top level: it can be sent to sign in.
     Navigation,
+    /// A service worker passes a navigation on as a request of its own, whose redirects lead the browser on (mode
+    /// `same-origin`). A script of the same origin can make the like.
+    PassedOn,
+    /// A script, or a service worker in its own name, asks for a page and follows redirects itself.
+    FetchedPage,
     /// A browser loads a page into a frame: sign-in must leave the frame.
     FramedNavigation,
     /// A browser submits a form at top level, by another method than GET.
@@ -32,7 +37,8 @@ impl Kind {
         } else if is_preflight(method, headers) {
             Self::Preflight
         } else if method != "GET" {
-            if by_destination(headers) == Self::Navigation { Self::Submission } else { Self::Script }
+            let shows_answer = matches!(by_destination(headers), Self::Navigation | Self::PassedOn);
+            if shows_answer { Self::Submission } else { Self::Script }
         } else if is_prefetch(headers) {
             Self::Prefetch
         } else if headers.contains("origin") {
@@ -46,7 +52,16 @@ impl Kind {
     /// Whether a page answers this request, rather than a document for a program.
     #[must_use]
     pub const fn wants_page(self) -> bool {
-        matches!(self, Self::Navigation | Self::FramedNavigation | Self::Submission)
+        match self {
+            Self::Navigation | Self::PassedOn | Self::FetchedPage | Self::FramedNavigation | Self::Submission => true,
+            Self::Prefetch | Self::WebSocket | Self::Grpc | Self::Preflight | Self::Script => false,
+        }
+    }
+
+    /// Whether a redirect leads the browser on.
+    #[must_use]
+    pub const fn follows_redirects(self) -> bool {
+        matches!(self, Self::Navigation | Self::PassedOn)
     }
 }
 
@@ -77,14 +92,20 @@ fn by_destination(headers: &Headers) -> Kind {
         let told_half = headers.contains("sec-fetch-site");
         return if !told_half && looks_like_a_browser(headers) { Kind::Navigation } else { Kind::Script };
     }
-    if headers.single("sec-fetch-mode") != Some("navigate") {
-        return Kind::Script;
-    }
-    match headers.single("sec-fetch-dest") {
-        Some("document") => Kind::Navigation,
-        Some("iframe" | "frame" | "embed" | "object" | "fencedframe") => Kind::FramedNavigation,
+    match (headers.single("sec-fetch-mode"), headers.single("sec-fetch-dest")) {
+        (Some("navigate"), Some("iframe" | "frame" | "embed" | "object" | "fencedframe")) => Kind::FramedNavigation,
+        // Whatever the destination: `empty` where a service worker passes the request on. No script can make one (Fetch
+        // standard, the constructor of `Request`).
+        (Some("navigate"), _) => Kind::Navigation,
+        (Some(mode @ ("same-origin" | "cors")), Some("empty")) if asks_for_own_page(headers) => {
+            if mode == "same-origin" { Kind::PassedOn } else { Kind::FetchedPage }
+        }
         _ => Kind::Script,
     }
+}
+
+fn asks_for_own_page(headers: &Headers) -> bool {
+    headers.single("sec-fetch-site") == Some("same-origin") && looks_like_a_browser(headers)
 }
 
 /// For browsers without Fetch Metadata.
@@ -103,6 +124,25 @@ mod tests {
     }
 
     #[test]
+    fn what_service_workers_pass_on_gets_a_page() {
+        let of = |method: &str, mode: &str, dest: &str, site: &str, accept: &str| {
+            let fetch = [("sec-fetch-mode", mode), ("sec-fetch-dest", dest), ("sec-fetch-site", site)];
+            kind(method, &[&fetch[..], &[("accept", accept)]].concat())
+        };
+        let html = "text/html,application/xhtml+xml,*/*;q=0.8";
+        assert_eq!(of("GET", "same-origin", "empty", "same-origin", html), Kind::PassedOn);
+        assert_eq!(of("POST", "same-origin", "empty", "same-origin", html), Kind::Submission);
+        assert_eq!(of("GET", "cors", "empty", "same-origin", html), Kind::FetchedPage);
+        assert_eq!(of("POST", "cors", "empty", "same-origin", html), Kind::Script);
+        assert_eq!(of("GET", "same-origin", "empty", "same-origin", "*/*"), Kind::Script);
+        assert_eq!(of("GET", "same-origin", "script", "same-origin", html), Kind::Script);
+        for site in ["same-site", "cross-site", "none", "same-origin,same-origin"] {
+            assert_eq!(of("GET", "same-origin", "empty", site, html), Kind::Script, "{site}");
+            assert_eq!(of("GET", "cors", "empty", site, html), Kind::Script, "{site}");
+        }
+    }
+
+    #[test]
     fn kinds_are_told_apart() {
         let navigate = ("sec-fetch-mode", "navigate");
         for (method, lines, expected) in [
@@ -113,6 +153,10 @@ mod tests {
             ("GET", &[navigate, ("sec-fetch-dest", "document"), ("sec-purpose", "prefetch;prerender")], Kind::Prefetch),
             ("GET", &[navigate, ("sec-fetch-dest", "document"), ("x-moz", "prefetch")], Kind::Prefetch),
             ("GET", &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("accept", "text/html")], Kind::Script),
+            ("GET", &[navigate, ("sec-fetch-dest", "empty")], Kind::Navigation),
+            ("GET", &[navigate], Kind::Navigation),
+            ("GET", &[navigate, ("sec-fetch-dest", "empty"), ("sec-purpose", "prefetch")], Kind::Prefetch),
+            ("POST", &[navigate, ("sec-fetch-dest", "empty")], Kind::Submission),
             ("GET", &[navigate, ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "document")], Kind::Script),
             ("GET", &[("accept", "text/html,*/*")], Kind::Navigation),
             ("GET", &[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")], Kind::Script),

@@ -57,6 +57,8 @@ labels! {
     TokenCache => "token-cache",
     /// The tokens of our forms.
     Forms => "forms",
+    /// The tokens of forms for a browser without a session.
+    BrowserForms => "browser-forms",
     /// The mark that says that a login's state was spent.
     SpentState => "spent-state",
     /// What travels with a browser through the provider's logout.

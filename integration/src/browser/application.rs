@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// The application; every page is about the visitor, and therefore not to be kept. `/framing` shows
-/// `/framed` inside a frame.
+/// `/framed` inside a frame, and `/worker.js` is a service worker.
 #[derive(Debug)]
 pub struct Application {
     address: SocketAddr,
@@ -23,7 +23,7 @@ impl Application {
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let router = Router::new().route("/framing", get(framing)).fallback(page);
+        let router = Router::new().route("/framing", get(framing)).route("/worker.js", get(worker)).fallback(page);
         let server = tokio::spawn(async move {
             // Serving ends only with the task.
             let _ = axum::serve(listener, router).await;
@@ -57,6 +57,24 @@ async fn page(uri: Uri, headers: HeaderMap) -> Response {
         told("kubeflow-groups"),
         told("cookie"),
     ))
+}
+
+/// A service worker that passes everything on in the way that the query names.
+async fn worker(uri: Uri) -> Response {
+    let pass_on = match uri.query() {
+        Some("whole") => "event.respondWith(fetch(event.request))",
+        Some("signal") => "event.respondWith(fetch(event.request, { signal: new AbortController().signal }))",
+        Some("copy") => "event.respondWith(fetch(new Request(event.request, { headers: event.request.headers })))",
+        // What has a body cannot be asked for by its address alone.
+        Some("address") => "if (event.request.method === 'GET') event.respondWith(fetch(event.request.url))",
+        _ => "",
+    };
+    let script = format!(
+        "addEventListener('install', () => skipWaiting()); \
+         addEventListener('activate', (event) => event.waitUntil(clients.claim())); \
+         addEventListener('fetch', (event) => {{ {pass_on} }});"
+    );
+    ([(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "text/javascript")], script).into_response()
 }
 
 async fn framing() -> Response {
