@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use crate::{
     decision::HeaderName,
     reason::Reason,
-    request::{Host, HostName, Request, look_alike},
+    request::{Host, HostName, HostPattern, Request, look_alike},
 };
 
 use rule::Match;
@@ -29,6 +29,8 @@ use rule::Match;
 pub struct RuleSet {
     /// In their order.
     hosts: Vec<HostName>,
+    /// The domains of which every host is served that has one label more, in their order.
+    domains: Vec<HostName>,
     rules: Vec<Rule>,
     default: Rule,
     asks_for_methods: bool,
@@ -38,11 +40,19 @@ impl RuleSet {
     /// Compiles rules that the configuration has checked.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let rules: Vec<Rule> = config.rules.into_iter().map(Rule::new).collect();
-        let mut hosts = config.hosts;
+        let (mut hosts, mut domains) = (Vec::new(), Vec::new());
+        for host in config.hosts {
+            match host {
+                HostPattern::One(host) => hosts.push(host),
+                HostPattern::OneLabelBelow(domain) => domains.push(domain),
+            }
+        }
         hosts.sort_unstable();
+        domains.sort_unstable();
+        let rules: Vec<Rule> = config.rules.into_iter().map(Rule::new).collect();
         Self {
             hosts,
+            domains,
             asks_for_methods: rules.iter().any(Rule::asks_for_methods),
             rules,
             default: Rule::new(RuleConfig { access: config.default, ..RuleConfig::named("default") }),
@@ -52,7 +62,9 @@ impl RuleSet {
     /// Whether the configuration names this host.
     #[must_use]
     pub fn knows(&self, host: &Host) -> bool {
-        self.hosts.binary_search(host.host_name()).is_ok()
+        let name = host.host_name();
+        let domain = |domain: &str| self.domains.binary_search_by(|have| have.as_str().cmp(domain)).is_ok();
+        self.hosts.binary_search(name).is_ok() || name.domain().is_some_and(domain)
     }
 
     /// Whether any rule asks for the method, so that a header which overrides it behind us must go.
@@ -148,8 +160,8 @@ mod tests {
     use super::*;
     use crate::{jose::Audience, principal::Group, request::RawRequest};
 
-    fn host(name: &str) -> HostName {
-        HostName::parse(name).unwrap()
+    fn host(name: &str) -> HostPattern {
+        HostPattern::parse(name).unwrap()
     }
 
     fn group(name: &str) -> Group {
@@ -198,6 +210,34 @@ mod tests {
             assert_eq!(choose(&rules, method, host, path).as_deref(), Ok(rule), "{method} {host}{path}");
         }
         assert_eq!(choose(&rules, "GET", "evil.example.com", "/public"), Err(Reason::UnknownHost));
+    }
+
+    #[test]
+    fn a_star_serves_one_label_and_rules_can_name_it() {
+        let models = || vec![host("*.team-a.models.example.com")];
+        let rules = RuleSet::new(Config {
+            hosts: [models(), vec![host("kf.example.com")]].concat(),
+            rules: vec![
+                RuleConfig {
+                    hosts: vec![host("iris.team-a.models.example.com")],
+                    access: Access::Deny,
+                    ..RuleConfig::named("iris")
+                },
+                RuleConfig { hosts: models(), groups: vec![group("team-a")], ..RuleConfig::named("models") },
+            ],
+            default: Access::Authenticated,
+        });
+        for (host, rule) in [
+            ("rose.team-a.models.example.com", Ok("models")),
+            ("ROSE.team-a.models.example.com.:443", Ok("models")),
+            ("iris.team-a.models.example.com", Ok("iris")),
+            ("kf.example.com", Ok("default")),
+            ("team-a.models.example.com", Err(Reason::UnknownHost)),
+            ("a.rose.team-a.models.example.com", Err(Reason::UnknownHost)),
+            ("rose.team-b.models.example.com", Err(Reason::UnknownHost)),
+        ] {
+            assert_eq!(choose(&rules, "GET", host, "/x").as_deref(), rule.as_ref().copied(), "{host}");
+        }
     }
 
     #[test]

@@ -57,10 +57,10 @@ fn is_less_closed_below(rules: &[Rule], default: &Rule, own: &Rule, exact: &str)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{principal::Group, request::HostName};
+    use crate::{principal::Group, request::HostPattern};
 
-    fn host(name: &str) -> HostName {
-        HostName::parse(name).unwrap()
+    fn host(name: &str) -> HostPattern {
+        HostPattern::parse(name).unwrap()
     }
 
     fn exact(path: &str) -> Vec<PathPattern> {

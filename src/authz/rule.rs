@@ -9,7 +9,7 @@ use crate::{
     decision::FurtherHeaders,
     jose::Audience,
     principal::{Email, Group},
-    request::{Host, HostName, Path, look_alike},
+    request::{Host, HostPattern, Path, look_alike},
 };
 
 /// What a rule asks of a request.
@@ -107,7 +107,7 @@ impl PathPattern {
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// Every host that is served.
-    pub hosts: Vec<HostName>,
+    pub hosts: Vec<HostPattern>,
     /// The rules, in order.
     pub rules: Vec<RuleConfig>,
     /// What is asked where no rule matches. The configuration refuses [`Access::Public`].
@@ -120,7 +120,7 @@ pub struct RuleConfig {
     /// Its name, which logs show.
     pub name: String,
     /// Hosts.
-    pub hosts: Vec<HostName>,
+    pub hosts: Vec<HostPattern>,
     /// Methods, as they are spelled on the wire; GET holds for HEAD too.
     pub methods: Vec<String>,
     /// Paths.
@@ -206,7 +206,9 @@ impl Rule {
         // A public rule matches only what every server behind reads alike.
         let readable = byte_clean || self.config.access != Access::Public;
         let hosts = &self.config.hosts;
-        readable && (hosts.is_empty() || hosts.contains(host.host_name())) && self.takes_method(method)
+        readable
+            && (hosts.is_empty() || hosts.iter().any(|pattern| pattern.matches(host.host_name())))
+            && self.takes_method(method)
     }
 
     /// How the rule matches a reading of a path, given with its [`look_alike`].
@@ -231,7 +233,7 @@ impl Rule {
     pub(super) fn meets(&self, other: &Self) -> bool {
         let (hosts, others) = (&self.config.hosts, &other.config.hosts);
         let methods = &other.config.methods;
-        (hosts.is_empty() || others.is_empty() || hosts.iter().any(|host| others.contains(host)))
+        (hosts.is_empty() || others.is_empty() || hosts.iter().any(|host| others.iter().any(|other| host.meets(other))))
             && (methods.is_empty() || methods.iter().any(|method| self.takes_method(method)))
     }
 
@@ -239,7 +241,8 @@ impl Rule {
     pub(super) fn holds_wherever(&self, other: &Self) -> bool {
         let (hosts, others) = (&self.config.hosts, &other.config.hosts);
         let methods = &other.config.methods;
-        (hosts.is_empty() || (!others.is_empty() && others.iter().all(|host| hosts.contains(host))))
+        (hosts.is_empty()
+            || (!others.is_empty() && others.iter().all(|other| hosts.iter().any(|host| host.covers(other)))))
             && (!self.asks_for_methods()
                 || (!methods.is_empty() && methods.iter().all(|method| self.takes_method(method))))
     }

@@ -5,7 +5,7 @@ use url::Url;
 use super::context::Context;
 use crate::{
     config_file::{FieldError, FieldPath},
-    request::{Host, HostName, PlainPath},
+    request::{Host, HostName, HostPattern, HostPatternError, PlainPath},
 };
 
 /// A name of ours: `[a-z0-9-]`, 1 to 63 of them.
@@ -31,6 +31,29 @@ pub(super) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Opt
         None => {
             context.refuse(FieldError::new(at, "it is no host name").found(text).write(
                 "write a host such as `kubeflow.example.com`, without scheme, port or wildcard (and in punycode)",
+            ))
+        }
+    }
+}
+
+/// Hosts as requests are compared with them: lower case, no port, no dot at the end; or `*.` and a domain.
+pub(super) fn hosts(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<HostPattern> {
+    match HostPattern::parse(text) {
+        Ok(normal) if normal.to_string() == text => Some(normal),
+        Ok(normal) => context.refuse(
+            FieldError::new(at, "a host is written in lower case, with no dot at its end")
+                .found(text)
+                .write(format!("write `{normal}`")),
+        ),
+        Err(error @ HostPatternError::TooWide) => {
+            context.refuse(FieldError::new(at, error.to_string()).found(text).write(
+                "name each host, or write `*.` before three labels or more, such as `*.team-a.models.example.com`",
+            ))
+        }
+        Err(error @ HostPatternError::NotAHost) => {
+            context.refuse(FieldError::new(at, error.to_string()).found(text).write(
+                "write a host such as `kubeflow.example.com`, without scheme and port (and in punycode), or \
+                 `*.models.team-a.example.com` for hosts of one label more",
             ))
         }
     }

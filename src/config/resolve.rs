@@ -13,7 +13,7 @@ use crate::{
     authz::{self, Access},
     config_file::{ConfigError, FieldError, FieldPath, Written, forms},
     logging,
-    request::HostName,
+    request::HostPattern,
 };
 
 /// Checks every field, and the fields against each other.
@@ -83,17 +83,17 @@ fn drain(context: &mut Context<'_>, at: &FieldPath, written: &forms::Drain) -> O
 }
 
 /// The hosts that are served: those of the origins (where they can be read; if not, that is told there) and others.
-fn hosts(context: &mut Context<'_>, root: &FieldPath, file: &forms::File) -> BTreeSet<HostName> {
-    let mut hosts: BTreeSet<HostName> =
-        file.origins.iter().filter_map(|origin| names::host_of_origin(&origin.url)).collect();
+fn hosts(context: &mut Context<'_>, root: &FieldPath, file: &forms::File) -> BTreeSet<HostPattern> {
+    let of_origins = file.origins.iter().filter_map(|origin| names::host_of_origin(&origin.url));
+    let mut hosts: BTreeSet<HostPattern> = of_origins.map(HostPattern::One).collect();
     for (index, host) in file.hosts.iter().enumerate() {
         let at = root.key("hosts").index(index);
-        if let Some(host) = names::host(context, &at, host)
+        if let Some(host) = names::hosts(context, &at, host)
             && !hosts.insert(host.clone())
         {
             context.report(
                 FieldError::new(&at, "this host is named twice, or is an origin's already")
-                    .found(host.as_str())
+                    .found(&host.to_string())
                     .write("remove it here"),
             );
         }

@@ -7,13 +7,13 @@ use crate::{
     authz::{self, Access, BearerUse, Opening, PathPattern, Preflight, RuleConfig, ServiceAccountPattern},
     config_file::{FieldError, FieldPath, forms},
     principal::{Email, Group},
-    request::HostName,
+    request::HostPattern,
 };
 
 /// What the rest of the file says that rules must agree with.
 pub(super) struct Around<'a> {
     /// The hosts that are served.
-    pub(super) served: &'a BTreeSet<HostName>,
+    pub(super) served: &'a BTreeSet<HostPattern>,
     /// The headers that every service is told by.
     pub(super) headers: &'a forms::IdentityHeaders,
     /// Whether ServiceAccount tokens are.
@@ -62,13 +62,13 @@ pub(super) fn warnings(at: &FieldPath, written: &[forms::Rule], rules: &authz::C
 fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around: &Around<'_>) -> Option<RuleConfig> {
     let name = names::name(context, &at.key("name"), &written.name);
     let hosts = each(context, &at.key("hosts"), &written.hosts, |context, at, host| {
-        let host = names::host(context, at, host)?;
-        if around.served.contains(&host) {
+        let host = names::hosts(context, at, host)?;
+        if around.served.iter().any(|served| served.meets(&host)) {
             return Some(host);
         }
         context.refuse(
             FieldError::new(at, "this host is not served")
-                .found(host.as_str())
+                .found(&host.to_string())
                 .write("name it in `origins` or in `hosts` too"),
         )
     });

@@ -11,7 +11,7 @@ use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use super::{resolve::resolve, settings::Settings};
 use crate::{
     config_file::{ConfigError, Material, Reference, Written, parse},
-    request::HostName,
+    request::HostPattern,
     secret::sha256,
 };
 
@@ -131,6 +131,21 @@ fn with(old: &str, new: &str) -> String {
 }
 
 #[test]
+fn hosts_of_one_label_are_served_and_named_in_rules() {
+    let served = "hosts: ['*.team-a.models.example.com']\nservice_accounts:\n";
+    let rule = |host: &str| {
+        let rules = format!("access: public\n  - {{name: models, hosts: ['{host}'], access: deny}}");
+        with("service_accounts:\n", served).replace("access: public", &rules)
+    };
+    for host in ["*.team-a.models.example.com", "iris.team-a.models.example.com", "kubeflow.example.com"] {
+        assert_eq!(errors(&rule(host)), Vec::<String>::new(), "{host}");
+    }
+    for host in ["*.team-b.models.example.com", "team-a.models.example.com", "a.iris.team-a.models.example.com"] {
+        assert!(errors(&rule(host))[0].starts_with("rules[1].hosts[0]: this host is not served"), "{host}");
+    }
+}
+
+#[test]
 fn the_good_configuration_is_good() {
     let settings = load(GOOD).unwrap();
     assert_eq!(settings.origins[0].session_cookie, "__Host-portcullis");
@@ -138,7 +153,7 @@ fn the_good_configuration_is_good() {
     assert_eq!(settings.origins[0].login.redirect_uri.as_str(), "https://kubeflow.example.com/portcullis/callback");
     assert_eq!(settings.origins[0].after_logout.as_str(), "https://kubeflow.example.com/portcullis/signed-out");
     assert_eq!(settings.providers[0].authentication.shared_secret().unwrap().expose(), "kR7wq2Zp-Lx81vNcT0dY");
-    assert_eq!(settings.rules.hosts, [HostName::parse("kubeflow.example.com").unwrap()]);
+    assert_eq!(settings.rules.hosts, [HostPattern::parse("kubeflow.example.com").unwrap()]);
     assert_eq!(settings.headers, crate::identity::HeaderConfig::default());
     assert_eq!(settings.drain.delay.as_secs(), 5);
 }

@@ -46,7 +46,8 @@ pub(crate) struct File {
     /// The public addresses at which browsers sign in.
     #[serde(default)]
     pub(crate) origins: Vec<Origin>,
-    /// Further host names that are served, without a sign-in of their own. Lower case, no port.
+    /// Further host names that are served, without a sign-in of their own. Lower case, no port; `*.` before three labels or
+    /// more stands for one label.
     #[serde(default)]
     pub(crate) hosts: Vec<String>,
     /// Kubernetes ServiceAccount tokens as bearers. Absent: they are not accepted.

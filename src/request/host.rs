@@ -30,6 +30,12 @@ impl HostName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name without its first label, where it has more than one.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        self.0.split_once('.').map(|(_, domain)| domain)
+    }
 }
 
 /// A host as requests name it; the port apart.

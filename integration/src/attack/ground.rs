@@ -55,9 +55,10 @@ struct Seen {
 impl Ground {
     /// Starts it behind one Envoy.
     pub async fn start(variant: Variant) -> Result<Self> {
-        let gateway =
-            Gateway::start(variant, |config: Config| config.rules(rules()).set("/hosts", json!(["strict.test"])))
-                .await?;
+        let gateway = Gateway::start(variant, |config: Config| {
+            config.rules(rules()).set("/hosts", json!(["strict.test", "*.team-a.models.test"]))
+        })
+        .await?;
         let check = gateway.check_client().await?;
         let recipes = recipes::prepare(&gateway).await?;
         Ok(Self { gateway, check, recipes })
@@ -207,6 +208,7 @@ fn rules() -> serde_json::Value {
         { "name": "admin", "paths": [{ "prefix": "/admin" }], "access": "authenticated", "groups": ["admins"] },
         { "name": "only", "paths": [{ "exact": "/only" }], "access": "authenticated", "groups": ["admins"] },
         { "name": "cors", "paths": [{ "prefix": "/cors" }], "access": "authenticated", "preflight": "allow" },
+        { "name": "models", "hosts": ["*.team-a.models.test"], "service_accounts": ["ns/robot"] },
         { "name": "strict", "hosts": ["strict.test"], "access": "authenticated", "groups": ["admins"] },
     ])
 }

@@ -166,6 +166,10 @@ const TABLE: &[(&str, &str, &str)] = &[
         "origins[1].url",
     ),
     ("service_accounts:\n", "hosts: [kubeflow.example.com]\nservice_accounts:\n", "hosts[0]"),
+    ("service_accounts:\n", "hosts: ['*.co.uk']\nservice_accounts:\n", "hosts[0]"),
+    ("service_accounts:\n", "hosts: ['a.*.models.example.com']\nservice_accounts:\n", "hosts[0]"),
+    ("service_accounts:\n", "hosts: ['*.A.models.example.com']\nservice_accounts:\n", "hosts[0]"),
+    ("https://kubeflow.example.com", "https://*.kubeflow.example.com", "origins[0].url"),
     ("service_accounts:\n", "hosts: ['a.example:80']\nservice_accounts:\n", "hosts[0]"),
     // ServiceAccount tokens.
     ("[portcullis.example.com]", "[]", "service_accounts.audiences"),

@@ -113,7 +113,7 @@ fn one_minute() -> DurationText {
 pub(crate) struct Rule {
     /// The rule's name in the log: `[a-z0-9-]`, at most 63, unique.
     pub(crate) name: String,
-    /// The hosts it holds for. Empty: every host that is named.
+    /// The hosts it holds for, or `*.` and a domain of them. Empty: every host that is named.
     #[serde(default)]
     pub(crate) hosts: Vec<String>,
     /// The methods it holds for, in upper case; GET holds for HEAD too. Empty: all.
