@@ -92,7 +92,7 @@ async fn every_other_token_is_refused(cluster: &Cluster, door: &Door, namespace:
         ("expired", cluster.resign(token, |claims| claims["exp"] = json!(now - 61)).unwrap(), "token_expired"),
         ("too early", cluster.resign(token, |claims| claims["nbf"] = json!(now + 120)).unwrap(), "token_not_yet_valid"),
         ("a stranger's signature", forge(&header, &claims), "token_signature"),
-        ("a stranger's key", forge(&unknown_key, &claims), "token_signature"),
+        ("a stranger's key", forge(&unknown_key, &claims), "token_rejected"),
         (
             "no signature",
             jwt::unsigned(none.to_string().as_bytes(), claims.to_string().as_bytes(), b""),

@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use super::reviews::Reviews;
 use crate::{
     clock::SharedClock,
-    jose::{Expectation, FetchError, JwksCache, JwksCacheConfig, Sender, UnverifiedToken, VerifyError},
+    jose::{Expectation, FetchError, JwksCache, JwksCacheConfig, Sender, TokenError, UnverifiedToken, VerifyError},
     reason::Reason,
 };
 
@@ -26,6 +26,9 @@ pub(super) enum Signature {
     Verified,
     /// The keys cannot be had.
     Unknown,
+    /// It names a key that is not among them, though they were fetched a moment ago: a stranger's, or one that the API
+    /// server takes and does not serve (Structured Authentication, keys of a managed cluster that are rotated elsewhere).
+    OfAnotherKey,
 }
 
 impl Signatures {
@@ -53,14 +56,16 @@ impl Signatures {
         }
     }
 
-    /// Refuses a token whose signature or key is not the API server's. Where the keys cannot be had, nothing is
-    /// refused: the review decides then, under the bound on calls.
+    /// Refuses a token whose signature is not by the key that it names. Where the keys cannot be had, or lack that one,
+    /// nothing is refused: the review decides then, under the bound on calls and, for a key that is not there, one of its
+    /// own.
     pub(super) async fn verify(&self, token: &UnverifiedToken) -> Result<Signature, Reason> {
         let expectation = self.expectations.iter().find(|expectation| token.issuer() == Some(&expectation.issuer));
         let expectation = expectation.ok_or(Reason::BearerIssuerUnknown)?;
         match self.keys.verify(token, expectation, Sender::Anybody).await {
             Ok(_) => Ok(Signature::Verified),
             Err(VerifyError::KeysUnavailable) => Ok(Signature::Unknown),
+            Err(VerifyError::Rejected(TokenError::UnknownKey)) => Ok(Signature::OfAnotherKey),
             Err(VerifyError::Rejected(error)) => Err(error.reason()),
         }
     }

@@ -50,7 +50,6 @@ async fn what_can_be_refused_without_the_api_server_is() {
             house.token(TokenSpec { subject: Some("system:serviceaccount:team-a:Robot"), ..spec() }),
             Reason::TokenMalformed,
         ),
-        (house.token(TokenSpec { key: "another", ..spec() }), Reason::TokenSignature),
         (house.forged(spec()), Reason::TokenSignature),
         ("x".repeat(20_000), Reason::TokenMalformed),
         (secret::random_id(), Reason::BearerNotJwt),
@@ -74,6 +73,60 @@ async fn ten_thousand_forgeries_cost_no_review() {
     }
     assert_eq!(house.api.reviews(), 0);
     assert_eq!(house.api.key_fetches(), 1);
+}
+
+#[tokio::test]
+async fn a_token_by_a_key_that_the_api_server_does_not_serve_is_reviewed() {
+    let house = House::new();
+    let token = house.token(TokenSpec { key: "another", ..TokenSpec::default() });
+    assert_eq!(house.tokens.judge(&token).await.unwrap().account().username(), "system:serviceaccount:team-a:robot");
+    assert_eq!(house.api.reviews(), 1);
+    // Its claims are judged first, as ever.
+    let meant_for_another = TokenSpec { key: "another", audiences: &[ISSUER], ..TokenSpec::default() };
+    assert_eq!(house.tokens.judge(&house.token(meant_for_another)).await.map_err(reason), Err(Reason::TokenAudience));
+    house.api.behave(Behaviour::edit(|answer| answer.authenticated = false));
+    let name = "stranger";
+    let made_up = house.token(TokenSpec { key: "made-up", name, ..TokenSpec::default() });
+    assert_eq!(house.tokens.judge(&made_up).await.map_err(reason), Err(Reason::TokenRejected));
+    assert_eq!((house.api.reviews(), house.api.key_fetches()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_thousand_made_up_keys_cost_the_bound_and_shut_nobody_out() {
+    let house = House::new();
+    let good = house.token(TokenSpec { key: "another", ..TokenSpec::default() });
+    house.tokens.judge(&good).await.unwrap();
+    house.api.behave(Behaviour::edit(|answer| answer.authenticated = answer.user.username.ends_with(":robot")));
+    let (mut rejected, mut turned_away) = (0, 0);
+    for number in 0..1000 {
+        let (key, name) = (format!("made-up-{number}"), format!("stranger-{number}"));
+        let token = house.token(TokenSpec { key: &key, name: &name, ..TokenSpec::default() });
+        match house.tokens.judge(&token).await.map_err(reason) {
+            Err(Reason::TokenRejected) => rejected += 1,
+            Err(Reason::TooManyReviews) => turned_away += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    // The good token's first review counted, too.
+    assert_eq!((rejected, turned_away), (15, 985));
+    assert_eq!(house.api.reviews(), 16);
+    // What was good, and what the served keys verify, waits for nothing.
+    house.clock.advance(Duration::from_secs(10));
+    house.tokens.judge(&good).await.unwrap();
+    house.tokens.judge(&house.token(TokenSpec::default())).await.unwrap();
+    assert_eq!(house.api.reviews(), 18);
+}
+
+#[tokio::test]
+async fn several_issuers_of_one_cluster_are_each_taken_byte_for_byte() {
+    let slash = "https://oidc.example.com/id/0123/";
+    let house = House::with(|config| config.issuers.push(slash.to_owned()));
+    for issuer in [ISSUER, slash] {
+        house.tokens.judge(&house.token(TokenSpec { issuer, ..TokenSpec::default() })).await.unwrap();
+    }
+    let without = house.token(TokenSpec { issuer: slash.trim_end_matches('/'), ..TokenSpec::default() });
+    assert_eq!(house.tokens.judge(&without).await.map_err(reason), Err(Reason::BearerIssuerUnknown));
+    assert_eq!(house.api.reviews(), 2);
 }
 
 #[tokio::test]

@@ -14,10 +14,10 @@ use super::{
     our_audiences::{AudienceCheck, Audiences},
     reach::Reach,
     reviews::{ReviewError, Reviews},
-    signature::Signatures,
+    signature::{Signature, Signatures},
 };
 use crate::{
-    calls::{Part, Places, SharedCalls, Wanted},
+    calls::{Part, Places, RateLimit, SharedCalls, Wanted},
     clock::SharedClock,
     decision::Refusal,
     jose,
@@ -30,6 +30,9 @@ use crate::{
 const PLACE_WAIT: Duration = Duration::from_millis(500);
 /// How many calls may wait for each place.
 const WAITING_PER_PLACE: usize = 64;
+/// How many tokens are reviewed in a second whose key the API server does not serve, and how many at once. Strangers can
+/// make up keys: these few are all that it costs. Tokens that were good before do not count.
+const OF_ANOTHER_KEY: (u32, u32) = (4, 16);
 /// What a call takes beside its token, in bytes.
 const CALL_BYTES: usize = 4 * 1024;
 
@@ -46,6 +49,8 @@ struct Judge {
     /// All audiences as one field of a cache key.
     audience_field: Vec<u8>,
     signatures: Option<Signatures>,
+    /// The reviews of tokens by keys that the API server does not serve.
+    of_another_key: RateLimit,
     verdicts: Verdicts,
     calls: SharedCalls<TokenKey, CallResult>,
     /// What all calls take together. A quarter is kept for tokens that were good before, and so of the places.
@@ -88,6 +93,7 @@ impl ServiceAccountTokens {
         Ok(Self(Arc::new(Judge {
             audience_field,
             signatures,
+            of_another_key: RateLimit::new(OF_ANOTHER_KEY.0, OF_ANOTHER_KEY.1),
             verdicts: Verdicts::new(config.cache_ttl, config.negative_cache_ttl),
             calls: SharedCalls::new(),
             room: Budget::new(memory::REVIEWS),
@@ -203,7 +209,12 @@ impl ServiceAccountTokens {
             return Err(judge.refused_by(Source::NegativeCache, reason));
         }
         if let Some(signatures) = &judge.signatures {
-            signatures.verify(&unverified).await.map_err(|reason| judge.refused_by(Source::Signature, reason))?;
+            let signature = signatures.verify(&unverified).await;
+            match signature.map_err(|reason| judge.refused_by(Source::Signature, reason))? {
+                Signature::Verified | Signature::Unknown => {}
+                Signature::OfAnotherKey if judge.may_review_another_key(&key) => {}
+                Signature::OfAnotherKey => return Err(judge.refused_by(Source::None, Reason::TooManyReviews)),
+            }
         }
         let late = || CallResult::Failed(Reason::ApiServerUnavailable.into());
         let result = timeout(judge.config.timeout, judge.review(key, token, &claims)).await.unwrap_or_else(|_| late());
@@ -234,6 +245,11 @@ impl Judge {
         let account = self.verdicts.accepted(key, &*self.clock)?;
         self.metrics.verdict(Source::Cache);
         Some(account)
+    }
+
+    /// Whether a token by a key that the API server does not serve is worth a review.
+    fn may_review_another_key(&self, key: &TokenKey) -> bool {
+        self.verdicts.was_good(key, self.clock.now()) || self.of_another_key.take(self.clock.monotonic())
     }
 
     fn refused_by(&self, source: Source, reason: Reason) -> Refusal {

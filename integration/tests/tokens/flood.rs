@@ -69,14 +69,14 @@ async fn cluster_with_a_robot() -> (Cluster, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn random_strings_and_forgeries_never_reach_the_api_server() {
+async fn random_strings_and_forgeries_cost_the_api_server_a_few_reviews_at_most() {
     let (cluster, token) = cluster_with_a_robot().await;
     for variant in Variant::DEFAULTS {
-        strangers_make_no_calls(&cluster, &token, variant).await;
+        strangers_make_few_calls(&cluster, &token, variant).await;
     }
 }
 
-async fn strangers_make_no_calls(cluster: &Cluster, token: &str, variant: Variant) {
+async fn strangers_make_few_calls(cluster: &Cluster, token: &str, variant: Variant) {
     let door = Door::open(variant, cluster, |config| config).await;
     let target = door.envoy.to_http1();
     let before = (cluster.requests_for("tokenreviews").await.unwrap(), door.reviews().await);
@@ -90,19 +90,27 @@ async fn strangers_make_no_calls(cluster: &Cluster, token: &str, variant: Varian
     assert_eq!(count().await, (0, 0));
 
     let mut forged = forgeries(token, FLOOD);
-    // Some name a key that does not exist.
+    assert_eq!(flood(&target, forged.clone()).await, BTreeMap::from([(401, FLOOD)]));
+    assert_eq!(count().await, (0, 0));
+
+    // Some name a key that does not exist, which the API server may know all the same.
     let unknown = json!({ "alg": "ES256", "kid": "unknown" }).to_string();
     let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
     for forgery in forged.iter_mut().step_by(10) {
         let claims = jwt::claims(forgery).unwrap().to_string();
         *forgery = stranger.sign_bytes(unknown.as_bytes(), claims.as_bytes()).unwrap();
     }
-    assert_eq!(flood(&target, forged).await, BTreeMap::from([(401, FLOOD)]));
-    assert_eq!(count().await, (0, 0));
+    let begun = std::time::Instant::now();
+    let told = flood(&target, forged).await;
+    assert_eq!(told.values().sum::<usize>(), FLOOD, "{told:?}");
+    assert!(told.keys().all(|status| [401, 503].contains(status)), "{told:?}");
+    let few = 16 + 4 * (begun.elapsed().as_secs() + 1);
+    let (calls, reviews) = count().await;
+    assert!(calls == reviews && (1..=few).contains(&reviews), "{reviews} reviews, and {few} are the bound");
 
     // The counts would have shown a call.
     door.expect_account(token, "team-a", "robot").await;
-    assert_eq!(count().await, (1, 1));
+    assert_eq!(count().await, (calls + 1, reviews + 1));
 }
 
 #[tokio::test]
