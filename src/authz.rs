@@ -5,11 +5,13 @@
 //! holds for what some servers do not tell from the path (in another case, or with a slash at its end), that one decides.
 
 mod account_pattern;
+mod near_miss;
 mod openings;
 mod permit;
 mod rule;
 
 pub use account_pattern::{ServiceAccountPattern, ServiceAccountPatternError};
+pub use near_miss::NearMiss;
 pub use openings::{Opening, openings};
 pub use permit::Permit;
 pub use rule::{Access, BearerUse, Config, PathPattern, PatternError, Preflight, Rule, RuleConfig};

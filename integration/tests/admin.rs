@@ -130,6 +130,24 @@ async fn an_administrator_sees_and_ends_sessions(variant: Variant) {
 }
 
 #[tokio::test]
+async fn an_explanation_tells_groups_that_nearly_fit() {
+    let rules = json!([{ "name": "team", "paths": [{ "prefix": "/team" }], "groups": ["/Team-A"] }]);
+    let gateway = Gateway::start(Variant::NEWEST, |config| administered(config).rules(rules)).await.unwrap();
+    let mut alice = gateway.visitor().unwrap();
+    alice.sign_in("alice", "/").await.unwrap();
+    let address = format!("unix:{}", Administrator::socket(&gateway.portcullis).display());
+    let cookie = format!("{SESSION_COOKIE}={}", alice.cookies[SESSION_COOKIE]);
+    let arguments = ["explain", "https://kubeflow.test/team/x", "--cookie-file", "-", "--output", "json"];
+    let output = Administrator::at(address).run(&arguments, &cookie).await.unwrap();
+    let explained: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(explained["reason"], "not_permitted", "{explained}");
+    assert_eq!(explained["groups"], json!(["team-a", "everyone"]), "{explained}");
+    assert_eq!(explained["wanted_groups"], json!(["/Team-A"]), "{explained}");
+    let hint = explained["hints"][0].as_str().unwrap();
+    assert!(hint.contains("`team-a`") && hint.contains("a `/` at the beginning"), "{hint}");
+}
+
+#[tokio::test]
 async fn what_came_of_a_provider_s_session_ends_by_its_sid() {
     let gateway = Gateway::start(Variant::NEWEST, administered).await.unwrap();
     let administrator = Administrator::of(&gateway.portcullis);

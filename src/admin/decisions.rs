@@ -55,6 +55,9 @@ impl From<Explanation> for ExplainResponse {
             rule: explanation.rule.unwrap_or_default(),
             authenticator: explanation.authenticator.unwrap_or_default().to_owned(),
             userid: explanation.userid.unwrap_or_default(),
+            groups: explanation.groups,
+            wanted_groups: explanation.wanted_groups,
+            hints: explanation.hints,
         }
     }
 }

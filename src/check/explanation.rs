@@ -3,7 +3,7 @@
 use super::{checker::Checker, evaluation::Evaluation};
 use crate::{
     authn::Authenticated,
-    principal::Method,
+    principal::{Group, Method},
     reason::Reason,
     request::{RawRequest, Request},
     visit::Visit,
@@ -48,6 +48,12 @@ pub struct Explanation {
     pub authenticator: Option<&'static str>,
     /// The name that services would know the caller by.
     pub userid: Option<String>,
+    /// The groups that the caller is in.
+    pub groups: Vec<String>,
+    /// The groups that the rule wants, one of which permits; none where it wants none.
+    pub wanted_groups: Vec<String>,
+    /// What to look at, in sentences for people.
+    pub hints: Vec<String>,
 }
 
 impl Checker {
@@ -55,20 +61,51 @@ impl Checker {
     /// token that comes along is judged as ever.
     pub async fn explain(&self, raw: RawRequest) -> Explanation {
         let Ok(request) = Request::parse(raw) else {
-            let (verdict, reason) = (Verdict::Refused, Reason::MalformedRequest);
-            return Explanation { verdict, reason, rule: None, authenticator: None, userid: None };
+            return explanation(Verdict::Refused, Reason::MalformedRequest, None);
         };
         let evaluation = self.evaluate(&Visit::new(&request, &self.0.origins)).await;
         let kind = |who: &Option<Authenticated>| who.as_ref().map(Authenticated::method);
-        let (verdict, reason, method) = match &evaluation {
-            Evaluation::Allow { allow, who, .. } => (Verdict::Allowed, allow.reason(), kind(who)),
+        let explanation = match &evaluation {
+            Evaluation::Allow { allow, who, .. } => explanation(Verdict::Allowed, allow.reason(), kind(who)),
             Evaluation::Endpoint { browser, .. } => {
-                (Verdict::Answered, Reason::Page, browser.session().map(|_| Method::SESSION))
+                explanation(Verdict::Answered, Reason::Page, browser.session().map(|_| Method::SESSION))
             }
-            Evaluation::SignIn { reason, .. } => (Verdict::SignIn, *reason, None),
-            Evaluation::Refuse { refusal, who, .. } => (Verdict::Refused, refusal.reason(), kind(who)),
+            Evaluation::SignIn { reason, .. } => explanation(Verdict::SignIn, *reason, None),
+            Evaluation::Refuse { refusal, who, .. } => explanation(Verdict::Refused, refusal.reason(), kind(who)),
         };
         let (rule, userid) = (evaluation.rule().map(ToString::to_string), evaluation.userid());
-        Explanation { verdict, reason, rule, authenticator: method.map(Method::name), userid }
+        with_groups(Explanation { rule, userid, ..explanation }, &evaluation)
+    }
+}
+
+/// Which groups the caller has and which the rule wants.
+fn with_groups(explanation: Explanation, evaluation: &Evaluation<'_>) -> Explanation {
+    let (rule, who) = match evaluation {
+        Evaluation::Allow { rule, who, .. } => (Some(*rule), who.as_ref()),
+        Evaluation::SignIn { rule, .. } => (Some(*rule), None),
+        Evaluation::Refuse { rule, who, .. } => (*rule, who.as_ref()),
+        Evaluation::Endpoint { .. } => (None, None),
+    };
+    let names = |groups: &[Group]| groups.iter().map(|group| group.as_str().to_owned()).collect();
+    let groups = who.map(|who| who.principal().groups());
+    let near_misses = || Some(rule?.near_misses(groups?).iter().map(ToString::to_string).collect());
+    Explanation {
+        groups: groups.map(|groups| names(groups.names())).unwrap_or_default(),
+        wanted_groups: rule.map(|rule| names(rule.wanted_groups())).unwrap_or_default(),
+        hints: near_misses().unwrap_or_default(),
+        ..explanation
+    }
+}
+
+fn explanation(verdict: Verdict, reason: Reason, method: Option<Method>) -> Explanation {
+    Explanation {
+        verdict,
+        reason,
+        rule: None,
+        authenticator: method.map(Method::name),
+        userid: None,
+        groups: Vec::new(),
+        wanted_groups: Vec::new(),
+        hints: Vec::new(),
     }
 }

@@ -118,20 +118,29 @@ impl Explained {
             "rule": some(&answer.rule),
             "authenticator": some(&answer.authenticator),
             "userid": some(&answer.userid),
+            "groups": answer.groups,
+            "wanted_groups": answer.wanted_groups,
+            "hints": answer.hints,
         })
     }
 
     pub(super) fn table(&self) -> String {
         let Self(answer) = self;
         let known = |text: &str| if text.is_empty() { "-".to_owned() } else { table::plain(text) };
+        let groups = |groups: &[String]| known(&groups.join(", "));
         let lines = [
             ("verdict", known(&answer.verdict)),
             ("reason", format!("{} ({})", answer.reason, answer.summary.trim_end_matches('.'))),
             ("rule", known(&answer.rule)),
             ("authenticator", known(&answer.authenticator)),
             ("user", known(&answer.userid)),
+            ("groups", groups(&answer.groups)),
+            ("wanted groups", groups(&answer.wanted_groups)),
         ];
-        lines.map(|(name, value)| format!("{name:15}{value}")).join("\n")
+        let hints = answer.hints.iter().map(|hint| ("hint", known(hint)));
+        let lines: Vec<String> =
+            lines.into_iter().chain(hints).map(|(name, value)| format!("{name:15}{value}")).collect();
+        lines.join("\n")
     }
 }
 
@@ -174,6 +183,22 @@ mod tests {
             rule: "pipelines".to_owned(),
             authenticator: "session".to_owned(),
             userid: "ada\u{202e}@example.com".to_owned(),
+            groups: vec!["dev".to_owned(), "/ops\u{202e}".to_owned()],
+            wanted_groups: vec!["dev".to_owned()],
+            hints: Vec::new(),
+        };
+        let groups = ExplainResponse {
+            verdict: "refused".to_owned(),
+            reason: "not_permitted".to_owned(),
+            summary: "This account is not permitted here.".to_owned(),
+            rule: "admin".to_owned(),
+            authenticator: "session".to_owned(),
+            userid: "ada@example.com".to_owned(),
+            groups: vec!["/admins".to_owned()],
+            wanted_groups: vec!["admins".to_owned()],
+            hints: vec![
+                "the rule wants `admins`, the caller is in `/admins`: they differ by a `/` at the beginning".to_owned(),
+            ],
         };
         let refused = ExplainResponse {
             verdict: "refused".to_owned(),
@@ -181,7 +206,7 @@ mod tests {
             summary: "The host is not served.".to_owned(),
             ..ExplainResponse::default()
         };
-        for (name, answer) in [("allowed", allowed), ("refused", refused)] {
+        for (name, answer) in [("allowed", allowed), ("refused", refused), ("groups", groups)] {
             let explained = Explained(answer);
             insta::assert_snapshot!(name, format!("{}\n\n{:#}", explained.table(), explained.document()));
         }
