@@ -62,17 +62,18 @@ bench:
 	@cargo build --release --locked --package portcullis --package portcullis-integration --bin portcullis --bin bench
 	@exec "$${CARGO_TARGET_DIR:-target}/release/bench"
 
-# The instructions and allocations of a check, counted alike on every machine: docs/benchmarks.md. PORTCULLIS_BIN chooses
-# another binary than the one that is built here.
-cost: export PORTCULLIS_BIN ?= $(abspath $(or $(CARGO_TARGET_DIR),target))/release/portcullis
+# The instructions and allocations of a check, counted alike on every machine and held to docs/performance/cost.json, which
+# WRITE=write writes: docs/benchmarks.md. PORTCULLIS_BIN chooses another binary than that of the image.
+WRITE ?=
+BUILT = $(or $(CARGO_TARGET_DIR),target)/image
 cost:
 	@integration/parts/get valgrind
-	@cargo build --release --locked --package portcullis
+	@[ -n "$${PORTCULLIS_BIN:-}" ] || integration/image/binary "$(BUILT)/built" >&2
 	@cargo build --workspace --bins --locked
-	@exec "$${CARGO_TARGET_DIR:-target}/debug/cost"
+	@PORTCULLIS_BIN="$${PORTCULLIS_BIN:-$(abspath $(BUILT))/built/with-symbols/portcullis}" \
+	  exec "$${CARGO_TARGET_DIR:-target}/debug/cost" $(WRITE)
 
 # The image as an OCI layout in target/image, without a container engine; prints its digest. docs/releases.md.
-BUILT = $(or $(CARGO_TARGET_DIR),target)/image
 image:
 	@integration/image/binary "$(BUILT)/built" >&2
 	@integration/image/build "$(BUILT)/oci" "$(BUILT)/built"

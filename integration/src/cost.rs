@@ -4,12 +4,16 @@
 //! starting and stopping cost.
 
 mod callgrind;
+mod guard;
 
 use std::fmt;
 
 use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use self::callgrind::Counted;
+pub use self::guard::Guard;
 use crate::check_client::{Answer, Check, CheckClient};
 use crate::check_visitor::CheckVisitor;
 use crate::origin::HOST;
@@ -25,15 +29,36 @@ enum Kind {
     Session,
     /// By a ServiceAccount token whose review is remembered.
     CachedToken,
+    /// Of a public path.
+    Public,
+    /// By nobody, of a path that is not.
+    Refused,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Session, Self::CachedToken];
+    const ALL: [Self; 4] = [Self::Session, Self::CachedToken, Self::Public, Self::Refused];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Session => "session",
             Self::CachedToken => "ServiceAccount token, cached",
+            Self::Public => "public path",
+            Self::Refused => "401",
+        }
+    }
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Session | Self::CachedToken | Self::Refused => "/page",
+            Self::Public => "/public/page",
+        }
+    }
+
+    /// Whether this is the answer that such a check gets.
+    const fn fits(self, answer: &Answer) -> bool {
+        match self {
+            Self::Session | Self::CachedToken | Self::Public => matches!(answer, Answer::Allow { .. }),
+            Self::Refused => matches!(answer, Answer::Deny { status: 401, .. }),
         }
     }
 }
@@ -45,7 +70,7 @@ pub struct Cost {
 }
 
 /// The shares of one check.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct PerCheck {
     instructions: u64,
     /// Of the allocator, in tenths.
@@ -88,12 +113,13 @@ async fn run(kind: Kind, checks: u64) -> Result<Counted> {
     let api = ReviewApi::start().await?;
     // The order in which threads run is not the same each time.
     let config = Config::new()?.provider(&provider)?.service_accounts(&api)?.environment("TOKIO_WORKER_THREADS", "1");
-    let config = config.set("/logging/level", "info");
+    let public = json!([{ "name": "public", "paths": [{ "prefix": "/public" }], "access": "public" }]);
+    let config = config.set("/logging/level", "info").rules(public);
     let counts = config.folder().join("callgrind.out");
     let mut process = config.under(callgrind::command(parts::path("valgrind")?, &counts)).start().await?;
 
     let client = CheckClient::connect(&process.check_address()).await?;
-    let check = Check::get(HOST, "/page").scheme("https").header("sec-fetch-site", "same-origin");
+    let check = Check::get(HOST, kind.path()).scheme("https").header("sec-fetch-site", "same-origin");
     let check = check.header("sec-fetch-mode", "cors").header("accept", "*/*");
     let check = match kind {
         Kind::Session => {
@@ -106,12 +132,13 @@ async fn run(kind: Kind, checks: u64) -> Result<Counted> {
             let token = api.token("namespace", "robot").audience(TOKEN_AUDIENCE).issue();
             check.header("authorization", format!("Bearer {token}"))
         }
+        Kind::Public | Kind::Refused => check,
     };
     let check = check.build();
     let mut reviews = 0;
     for number in 0..checks {
         let answer = client.check(check.clone()).await?;
-        ensure!(matches!(answer, Answer::Allow { .. }), "a check is refused: {answer:?}");
+        ensure!(kind.fits(&answer), "{kind:?}: {answer:?}");
         if number == 0 {
             // The start asks for one too, and the first check of a token.
             reviews = api.calls().reviews;
