@@ -219,10 +219,17 @@ fn registered_metrics() -> BTreeSet<String> {
         |path: &PathBuf| path.components().any(|part| part.as_os_str().to_string_lossy().starts_with("tests"));
     let mut metrics = BTreeSet::new();
     for path in files(&root().join("src"), "rs").iter().filter(|path| !is_test(path)) {
-        let source = read(path);
-        for call in source.split("registry.register").skip(1) {
-            let name = call.split('"').nth(1).expect("a metric's name is written where it is registered");
+        let source = read(path).split_whitespace().collect::<Vec<_>>().join(" ").replace("( ", "(");
+        // What counts by provider and outcome is given its name by whoever registers it.
+        let by_provider = source.split("Outcomes::register(registry,").skip(1);
+        for call in source.split("registry.register").skip(1).chain(by_provider) {
             let unit = if call.starts_with("_with_unit(") { "_seconds" } else { "" };
+            let arguments = call.trim_start_matches("_with_unit").trim_start_matches('(').trim_start();
+            if arguments.starts_with("name, help") {
+                continue;
+            }
+            let name = arguments.strip_prefix('"').and_then(|rest| rest.split('"').next());
+            let name = name.expect("a metric's name is written where it is registered");
             metrics.insert(format!("portcullis_{name}{unit}"));
         }
         // The type of those that are counted by provider and outcome.
