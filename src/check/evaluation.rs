@@ -90,7 +90,7 @@ impl Checker {
             return Evaluation::refuse(Reason::ProtectedHeaderHidden);
         }
         if let Some(addressed) = Addressed::of(visit) {
-            return self.evaluate_endpoint(visit, addressed).await;
+            return Box::pin(self.evaluate_endpoint(visit, addressed)).await;
         }
         match self.0.rules.choose(request) {
             Ok(rule) => self.evaluate_rule(visit, rule).await,

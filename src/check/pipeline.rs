@@ -92,16 +92,17 @@ impl Checker {
         Decided { decision, kind: visit.kind(), rule, who }
     }
 
+    // A check is moved with all that it may come to need, so what is rare has a box of its own.
     async fn carry_out(&self, visit: &Visit<'_>, evaluation: Evaluation<'_>) -> (Decision, Who) {
         let (respond, who) = match evaluation {
             Evaluation::Allow { allow, who, .. } => return (Decision::Allow(allow), who.into()),
             Evaluation::Endpoint { addressed, browser } => {
-                let respond = self.0.endpoints.answer(&addressed, visit, &browser).await;
+                let respond = Box::pin(self.0.endpoints.answer(&addressed, visit, &browser)).await;
                 (problem_page::if_wanted(visit, respond, browser.userid()), Who::Browser(browser))
             }
-            Evaluation::SignIn { reason, .. } => (self.sign_in(visit, reason).await, Who::Nobody),
+            Evaluation::SignIn { reason, .. } => (Box::pin(self.sign_in(visit, reason)).await, Who::Nobody),
             Evaluation::Refuse { refusal, who, .. } => {
-                let name = self.signed_in_as(visit, who.as_ref()).await;
+                let name = Box::pin(self.signed_in_as(visit, who.as_ref())).await;
                 (problem_page::if_wanted(visit, refusal.into(), name.as_deref()), who.into())
             }
         };
