@@ -91,7 +91,6 @@ fn a_check_is_small_to_move() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let fixture = runtime.block_on(Fixture::with_accounts());
     let bytes = size_of_val(&fixture.check_raw(browsers("none=1")));
-    println!("a check: {bytes} bytes");
     assert!(bytes <= CHECK_BYTES, "{bytes} bytes of a check");
 }
 
