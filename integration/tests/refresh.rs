@@ -143,7 +143,7 @@ async fn access_tokens_without_a_life_make_no_call_of_every_check() {
 async fn a_session_outlives_answers_that_cannot_be_used() {
     let unusable: [(&str, Option<Edit>); 4] = [
         ("no access token", edit(|answer| drop(answer.as_object_mut().unwrap().remove("access_token")))),
-        ("an unreadable member", edit(|answer| answer["scope"] = json!(7))),
+        ("an access token that is no text", edit(|answer| answer["access_token"] = json!(7))),
         ("an unreadable ID token", edit(|answer| answer["id_token"] = json!("none"))),
         ("no time, and no ID token of ours", edit(|answer| answer["id_token"] = json!(["a"]))),
     ];

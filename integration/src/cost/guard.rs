@@ -43,7 +43,8 @@ impl Guard {
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// What grew by more than the tree allows, and what the tree knows nothing of; empty where all is well.
+    /// What grew by more than the tree allows, and what the tree knows nothing of; empty where all is well. Instructions are
+    /// not judged: how often the log's writer and the clock wake up depends on how fast the machine runs callgrind.
     #[must_use]
     pub fn faults(&self, cost: &Cost) -> Vec<String> {
         let found = Self::of(cost).0;
@@ -51,21 +52,16 @@ impl Guard {
         let gone = gone.map(|kind| format!("{kind}: in the tree, and not counted"));
         let grown = found.iter().flat_map(|(kind, found)| match self.0.get(kind) {
             None => vec![format!("{kind}: not in the tree")],
-            Some(held) => [
-                grown(kind, "instructions", found.instructions, held.instructions),
-                grown(kind, "tenths of an allocation", found.allocation_tenths, held.allocation_tenths),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
+            Some(held) => grown(kind, found.allocation_tenths, held.allocation_tenths).into_iter().collect(),
         });
         grown.chain(gone).collect()
     }
 }
 
-fn grown(kind: &str, what: &str, found: u64, held: u64) -> Option<String> {
+fn grown(kind: &str, found: u64, held: u64) -> Option<String> {
     let is_grown = found.saturating_mul(100) > held.saturating_mul(100 + GROWTH);
-    is_grown.then(|| format!("{kind}: {found} {what} instead of {held}, which is more than {GROWTH} % beyond"))
+    let what = || format!("{kind}: {found} tenths of an allocation instead of {held}, more than {GROWTH} % beyond");
+    is_grown.then(what)
 }
 
 #[cfg(test)]
@@ -80,10 +76,9 @@ mod tests {
     #[test]
     fn growth_of_more_than_three_in_a_hundred_is_a_fault() {
         let guard = Guard::of(&cost(1000, 100));
-        for held in [cost(1000, 100), cost(1030, 103), cost(500, 0)] {
+        for held in [cost(1000, 100), cost(1500, 103), cost(500, 0)] {
             assert!(guard.faults(&held).is_empty(), "{held:?}");
         }
-        assert!(guard.faults(&cost(1031, 100))[0].contains("1031 instructions instead of 1000"));
         assert!(guard.faults(&cost(1000, 104))[0].contains("104 tenths of an allocation instead of 100"));
         assert_eq!(guard.faults(&Cost { rows: Vec::new() }).len(), 1);
         assert_eq!(Guard(BTreeMap::new()).faults(&cost(1, 1)).len(), 1);
