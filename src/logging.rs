@@ -1,7 +1,7 @@
 //! The log: structured records on standard error, one per line; level and format may change while we run.
 //!
 //! Standard output stays free for what commands print. Whoever has something to tell puts whole lines into one bounded
-//! [`queue`], in order, and goes on; one thread, the [`writer`], empties it within 10 ms. So a check costs no system call
+//! `queue`, in order, and goes on; one thread, the `writer`, empties it within 10 ms. So a check costs no system call
 //! for its record, and never waits for whoever reads the log: what finds no room is counted and told once it goes on.
 //!
 //! Three things find room longer than the mass does, each longer than the one before: warnings, errors, and records of
