@@ -23,8 +23,8 @@ use serde_json::json;
 
 /// How many checks are under way at once.
 const AT_ONCE: usize = 32;
-/// A flood may cost so many times what a signed-in check costs.
-const MOST_TIMES: f64 = 2.0;
+/// A flood may cost so many times what a signed-in check costs, which is the cheapest that there is.
+const MOST_TIMES: f64 = 3.0;
 /// What the process may grow by: caches of tokens and sessions, and buffers of connections, each with its bound. 220,000
 /// requests that left 1 KiB each behind would be three times that.
 const MOST_GROWTH_KIB: u64 = 64 * 1024;
