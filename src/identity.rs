@@ -16,7 +16,7 @@ use protected::Protected;
 
 use crate::{
     clock::SharedClock,
-    decision::{FurtherHeaders, HeaderText, Mutations},
+    decision::{FurtherHeaders, HeaderName, HeaderText, Mutations},
     jose::SharedAssertionKeyRing,
     principal::{Group, Groups, Principal},
     request::{Authorization, CookieNames, Request, Stripped},
@@ -120,9 +120,7 @@ impl Identity {
         mutations.set(&headers.method, HeaderText::from_static(proof.method.header()));
         // What there is nothing to say of stays removed: an empty value means different things to different proxies.
         for (name, value) in [(&headers.user, userid), (&headers.groups, groups), (&headers.assertion, assertion)] {
-            if let Some(value) = value {
-                mutations.set(name, value.clone());
-            }
+            tell(&mut mutations, name, value.as_ref());
         }
         if let Some(further) = service.further_headers {
             set_further(&mut mutations, further, principal, &statement);
@@ -158,14 +156,21 @@ impl Identity {
 
 /// What the usual headers tell, under further names, and the address.
 fn set_further(mutations: &mut Mutations, headers: &FurtherHeaders, principal: &Principal, told: &Statement) {
-    let email = || HeaderText::parse(principal.email()?.as_str()).ok();
-    let values = [(&headers.user, told.userid.clone()), (&headers.groups, told.groups.clone())];
-    let address = headers.email.as_ref().map(|name| (name, email()));
-    let named = values.iter().filter_map(|(name, value)| Some((name.as_ref()?, value.clone())));
-    for (name, value) in named.chain(address) {
-        if let Some(value) = value {
-            mutations.set(name, value);
+    for (name, value) in [(&headers.user, &told.userid), (&headers.groups, &told.groups)] {
+        if let Some(name) = name {
+            tell(mutations, name, value.as_ref());
         }
+    }
+    if let Some(name) = &headers.email {
+        let address = principal.email().and_then(|email| HeaderText::parse(email.as_str()).ok());
+        tell(mutations, name, address.as_ref());
+    }
+}
+
+/// Sets a header where there is something to say.
+fn tell(mutations: &mut Mutations, name: &HeaderName, value: Option<&HeaderText>) {
+    if let Some(value) = value {
+        mutations.set(name, value.clone());
     }
 }
 

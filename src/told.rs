@@ -19,14 +19,14 @@ const MOST: usize = 16;
 /// What is told by one credential, in the state that it is in. A credential that says something else has another one.
 #[derive(Default)]
 pub struct Told {
-    /// The latest statement.
-    latest: ArcSwapOption<Statement>,
+    /// The statements, the latest first.
+    statements: ArcSwapOption<Box<[Arc<Statement>]>>,
     bytes: AtomicUsize,
     grew: AtomicBool,
 }
 
 /// The headers about a principal, but the method's.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Statement {
     /// The name that services know the principal by.
     pub userid: Option<HeaderText>,
@@ -40,21 +40,15 @@ pub struct Statement {
     pub issued_at: Timestamp,
     /// Until when it is told again.
     pub fresh_until: Timestamp,
-    /// The one for another audience that is kept beside it, and so on.
-    pub beside: Option<Arc<Statement>>,
 }
 
-/// What a statement depends on, beside the credential and the time.
-#[derive(Clone, Debug)]
+/// What a statement depends on, beside the credential and the time: see [`Wanted`], which makes it.
+#[derive(Debug)]
 pub struct Terms {
-    /// The configuration by which it was made: one and the same, not one that says the same.
-    pub configuration: Arc<Configuration>,
-    /// The name of the key that signed it.
-    pub key: Arc<str>,
-    /// The audience, where it is not the configured one.
-    pub audience: Option<Box<str>>,
-    /// By which kind of credential.
-    pub method: Method,
+    configuration: Arc<Configuration>,
+    key: Arc<str>,
+    audience: Option<Box<str>>,
+    method: Method,
 }
 
 /// Stands for a configuration, and equals itself alone.
@@ -64,10 +58,10 @@ pub struct Configuration(());
 /// The [`Terms`] that a statement is wanted for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// The configuration.
+    /// The configuration by which it is made: one and the same, not one that says the same.
     pub configuration: &'a Arc<Configuration>,
     /// The name of the key that signs.
-    pub key: &'a str,
+    pub key: &'a Arc<str>,
     /// The audience, where it is not the configured one.
     pub audience: Option<&'a str>,
     /// By which kind of credential.
@@ -77,11 +71,22 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    /// The terms of a statement that is made for this.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        Terms {
+            configuration: Arc::clone(self.configuration),
+            key: Arc::clone(self.key),
+            audience: self.audience.map(Box::from),
+            method: self.method,
+        }
+    }
+
     /// Whether the statement may be told now, to this audience or another one.
     fn may_be_told(&self, statement: &Statement) -> bool {
         let terms = &statement.terms;
         Arc::ptr_eq(&terms.configuration, self.configuration)
-            && *terms.key == *self.key
+            && terms.key == *self.key
             && statement.issued_at <= self.now
             && self.now < statement.fresh_until
     }
@@ -96,23 +101,20 @@ impl Told {
     /// The statement that is wanted, where it was made already.
     #[must_use]
     pub fn find(&self, wanted: Wanted<'_>) -> Option<Arc<Statement>> {
-        let latest = self.latest.load();
-        Statement::all_from(latest.as_ref()).find(|statement| wanted.is(statement)).map(Arc::clone)
+        let statements = self.statements.load();
+        statements.as_deref().into_iter().flatten().find(|statement| wanted.is(statement)).map(Arc::clone)
     }
 
     /// Keeps a statement that was made for what is wanted, beside those for other audiences.
     pub fn keep(&self, statement: Statement, wanted: Wanted<'_>) -> Arc<Statement> {
-        let before = self.latest.load();
-        let others = Statement::all_from(before.as_ref());
-        let others: Vec<_> =
-            others.filter(|other| !wanted.is(other) && wanted.may_be_told(other)).take(MOST - 1).collect();
-        let beside = others
-            .into_iter()
-            .rev()
-            .fold(None, |beside, other| Some(Arc::new(Statement { beside, ..Statement::clone(other) })));
-        let latest = Arc::new(Statement { beside, ..statement });
-        let bytes = Statement::all_from(Some(&latest)).map(|statement| statement.heap_bytes()).sum();
-        self.latest.store(Some(Arc::clone(&latest)));
+        let latest = Arc::new(statement);
+        let before = self.statements.load();
+        let others = before.as_deref().into_iter().flatten();
+        let others = others.filter(|other| !wanted.is(other) && wanted.may_be_told(other)).take(MOST - 1);
+        let statements: Box<[_]> = std::iter::once(&latest).chain(others).map(Arc::clone).collect();
+        let list = memory::shared::<Box<[Arc<Statement>]>>() + memory::block(size_of_val(&*statements));
+        let bytes = list + statements.iter().map(|statement| statement.heap_bytes()).sum::<usize>();
+        self.statements.store(Some(Arc::new(statements)));
         self.bytes.store(bytes, Ordering::Relaxed);
         self.grew.store(true, Ordering::Release);
         latest
@@ -132,11 +134,6 @@ impl Told {
 }
 
 impl Statement {
-    /// This one and those that are kept beside it.
-    fn all_from(latest: Option<&Arc<Self>>) -> impl Iterator<Item = &Arc<Self>> {
-        std::iter::successors(latest, |statement| statement.beside.as_ref())
-    }
-
     fn heap_bytes(&self) -> usize {
         let headers = [&self.userid, &self.groups, &self.assertion].into_iter().flatten();
         let audience = self.terms.audience.as_ref().map_or(0, |audience| memory::block(audience.len()));

@@ -48,6 +48,14 @@ pub enum BearerUse {
     Application,
 }
 
+impl BearerUse {
+    /// Whether one may be a credential here.
+    #[must_use]
+    pub const fn may_be_a_credential(self) -> bool {
+        !matches!(self, Self::Application)
+    }
+}
+
 /// Why a text is no path pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
@@ -152,11 +160,6 @@ impl RuleConfig {
         Self { name: name.to_owned(), ..Self::default() }
     }
 
-    /// Whether a bearer token may be a credential here.
-    const fn judges_bearers(&self) -> bool {
-        !matches!(self.bearer, BearerUse::Application)
-    }
-
     /// Whether everyone who is authenticated is permitted.
     pub(super) const fn permits_everyone(&self) -> bool {
         self.groups.is_empty() && self.emails.is_empty() && self.service_accounts.is_empty()
@@ -167,7 +170,7 @@ impl RuleConfig {
             own.iter().all(|name| other.contains(name))
         }
         // Whoever comes with a token passes the one that judges tokens alone.
-        (other.judges_bearers() || !self.judges_bearers())
+        (other.bearer.may_be_a_credential() || !self.bearer.may_be_a_credential())
             && (other.permits_everyone()
                 || (!self.permits_everyone()
                     && all_in(&self.groups, &other.groups)

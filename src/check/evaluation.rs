@@ -1,7 +1,5 @@
 //! What a check would be decided as: no login is started and nothing is written here.
 
-use std::sync::Arc;
-
 use http::HeaderName;
 
 use super::checker::Checker;
@@ -58,23 +56,20 @@ impl Evaluation<'_> {
         Self::Refuse { refusal: reason.into(), rule: None, who: None }
     }
 
-    /// The name of the rule, where one was chosen.
-    pub(super) fn rule(&self) -> Option<&Arc<str>> {
+    /// The rule, where one was chosen.
+    pub(super) const fn rule(&self) -> Option<&Rule> {
         match self {
-            Self::Allow { rule, .. } | Self::SignIn { rule, .. } => Some(rule.name()),
-            Self::Refuse { rule, .. } => rule.map(Rule::name),
+            Self::Allow { rule, .. } | Self::SignIn { rule, .. } => Some(*rule),
+            Self::Refuse { rule, .. } => *rule,
             Self::Endpoint { .. } => None,
         }
     }
 
-    /// The name that services would know the caller by.
-    pub(super) fn userid(&self) -> Option<String> {
+    /// Who was authenticated.
+    pub(super) const fn who(&self) -> Option<&Authenticated> {
         match self {
-            Self::Allow { who, .. } | Self::Refuse { who, .. } => {
-                who.as_ref().map(|who| who.principal().userid().into_owned())
-            }
-            Self::Endpoint { browser, .. } => browser.userid().map(str::to_owned),
-            Self::SignIn { .. } => None,
+            Self::Allow { who, .. } | Self::Refuse { who, .. } => who.as_ref(),
+            Self::SignIn { .. } | Self::Endpoint { .. } => None,
         }
     }
 }
@@ -122,7 +117,7 @@ impl Checker {
                 let attempt = Attempt {
                     visit,
                     allowed_origins: rule.allowed_origins(),
-                    bearer_counts: rule.bearer() != BearerUse::Application,
+                    bearer_counts: rule.bearer().may_be_a_credential(),
                 };
                 match self.0.authenticators.identify(attempt).await {
                     Identified::As(who) => self.permitted(visit, rule, who),
@@ -178,7 +173,7 @@ impl Checker {
 fn not_signed_in<'a>(visit: &Visit<'_>, rule: &'a Rule, reason: Reason) -> Evaluation<'a> {
     let can_sign_in =
         matches!(visit.kind(), Kind::Navigation | Kind::FramedNavigation | Kind::PassedOn | Kind::FetchedPage);
-    let brings_bearer = visit.brings_bearer() && rule.bearer() != BearerUse::Application;
+    let brings_bearer = visit.brings_bearer() && rule.bearer().may_be_a_credential();
     if can_sign_in && !brings_bearer && visit.origin().is_some() {
         return Evaluation::SignIn { reason, rule };
     }

@@ -2,7 +2,7 @@
 
 use super::{checker::Checker, evaluation::Evaluation};
 use crate::{
-    authn::Authenticated,
+    authn::{Authenticated, BrowserSession},
     principal::{Group, Method},
     reason::Reason,
     request::{RawRequest, Request},
@@ -61,51 +61,52 @@ impl Checker {
     /// token that comes along is judged as ever.
     pub async fn explain(&self, raw: RawRequest) -> Explanation {
         let Ok(request) = Request::parse(raw) else {
-            return explanation(Verdict::Refused, Reason::MalformedRequest, None);
+            return Explanation::of_nothing(Verdict::Refused, Reason::MalformedRequest);
         };
         let evaluation = self.evaluate(&Visit::new(&request, &self.0.origins)).await;
-        let kind = |who: &Option<Authenticated>| who.as_ref().map(Authenticated::method);
-        let explanation = match &evaluation {
-            Evaluation::Allow { allow, who, .. } => explanation(Verdict::Allowed, allow.reason(), kind(who)),
-            Evaluation::Endpoint { browser, .. } => {
-                explanation(Verdict::Answered, Reason::Page, browser.session().map(|_| Method::SESSION))
-            }
-            Evaluation::SignIn { reason, .. } => explanation(Verdict::SignIn, *reason, None),
-            Evaluation::Refuse { refusal, who, .. } => explanation(Verdict::Refused, refusal.reason(), kind(who)),
+        let (rule, who) = (evaluation.rule(), evaluation.who());
+        let (verdict, reason) = match &evaluation {
+            Evaluation::Allow { allow, .. } => (Verdict::Allowed, allow.reason()),
+            Evaluation::Endpoint { .. } => (Verdict::Answered, Reason::Page),
+            Evaluation::SignIn { reason, .. } => (Verdict::SignIn, *reason),
+            Evaluation::Refuse { refusal, .. } => (Verdict::Refused, refusal.reason()),
         };
-        let (rule, userid) = (evaluation.rule().map(ToString::to_string), evaluation.userid());
-        with_groups(Explanation { rule, userid, ..explanation }, &evaluation)
+        let browser = match &evaluation {
+            Evaluation::Endpoint { browser, .. } => Some(browser),
+            _ => None,
+        };
+        let session = browser.and_then(BrowserSession::session).map(|_| Method::SESSION);
+        let names = |groups: &[Group]| groups.iter().map(|group| group.as_str().to_owned()).collect();
+        let groups = who.map(|who| who.principal().groups());
+        let near_misses = || Some(rule?.near_misses(groups?).iter().map(ToString::to_string).collect());
+        Explanation {
+            rule: rule.map(|rule| rule.name().to_string()),
+            authenticator: who.map(Authenticated::method).or(session).map(Method::name),
+            userid: match who {
+                Some(who) => Some(who.principal().userid().into_owned()),
+                None => browser.and_then(BrowserSession::userid).map(str::to_owned),
+            },
+            // Which groups the caller has and which the rule wants.
+            groups: groups.map(|groups| names(groups.names())).unwrap_or_default(),
+            wanted_groups: rule.map(|rule| names(rule.wanted_groups())).unwrap_or_default(),
+            hints: near_misses().unwrap_or_default(),
+            ..Explanation::of_nothing(verdict, reason)
+        }
     }
 }
 
-/// Which groups the caller has and which the rule wants.
-fn with_groups(explanation: Explanation, evaluation: &Evaluation<'_>) -> Explanation {
-    let (rule, who) = match evaluation {
-        Evaluation::Allow { rule, who, .. } => (Some(*rule), who.as_ref()),
-        Evaluation::SignIn { rule, .. } => (Some(*rule), None),
-        Evaluation::Refuse { rule, who, .. } => (*rule, who.as_ref()),
-        Evaluation::Endpoint { .. } => (None, None),
-    };
-    let names = |groups: &[Group]| groups.iter().map(|group| group.as_str().to_owned()).collect();
-    let groups = who.map(|who| who.principal().groups());
-    let near_misses = || Some(rule?.near_misses(groups?).iter().map(ToString::to_string).collect());
-    Explanation {
-        groups: groups.map(|groups| names(groups.names())).unwrap_or_default(),
-        wanted_groups: rule.map(|rule| names(rule.wanted_groups())).unwrap_or_default(),
-        hints: near_misses().unwrap_or_default(),
-        ..explanation
-    }
-}
-
-fn explanation(verdict: Verdict, reason: Reason, method: Option<Method>) -> Explanation {
-    Explanation {
-        verdict,
-        reason,
-        rule: None,
-        authenticator: method.map(Method::name),
-        userid: None,
-        groups: Vec::new(),
-        wanted_groups: Vec::new(),
-        hints: Vec::new(),
+impl Explanation {
+    /// Nothing was found out of the request.
+    const fn of_nothing(verdict: Verdict, reason: Reason) -> Self {
+        Self {
+            verdict,
+            reason,
+            rule: None,
+            authenticator: None,
+            userid: None,
+            groups: Vec::new(),
+            wanted_groups: Vec::new(),
+            hints: Vec::new(),
+        }
     }
 }

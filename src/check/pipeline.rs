@@ -87,7 +87,7 @@ impl Checker {
 
     async fn check_visit(&self, visit: &Visit<'_>) -> Decided {
         let evaluation = self.evaluate(visit).await;
-        let rule = evaluation.rule().cloned();
+        let rule = evaluation.rule().map(|rule| Arc::clone(rule.name()));
         let (decision, who) = self.carry_out(visit, evaluation).await;
         Decided { decision, kind: visit.kind(), rule, who }
     }

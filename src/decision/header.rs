@@ -181,14 +181,8 @@ impl Mutations {
 
     /// Replaces every value of the request's header `name` by this one.
     pub fn set(&mut self, name: &HeaderName, value: HeaderText) {
-        match self.place(name.as_str()) {
-            Ok(at) => {
-                if let Some((_, mutation)) = self.request.get_mut(at) {
-                    *mutation = Mutation::Set(value);
-                }
-            }
-            Err(at) => self.request.insert(at, (Name::Known(name.clone()), Mutation::Set(value))),
-        }
+        let place = self.place(name.as_str());
+        put(&mut self.request, place, (Name::Known(name.clone()), Mutation::Set(value)));
     }
 
     /// Removes the request's header `name`, unless it is set. As [`Mutations::remove`], without a copy of the name.
@@ -208,14 +202,8 @@ impl Mutations {
 
     /// Replaces every value of the upstream response's header `name` by this one.
     pub fn set_response(&mut self, name: &HeaderName, value: HeaderText) {
-        match self.response.binary_search_by(|(have, _)| have.as_str().cmp(name.as_str())) {
-            Ok(at) => {
-                if let Some((_, before)) = self.response.get_mut(at) {
-                    *before = value;
-                }
-            }
-            Err(at) => self.response.insert(at, (name.clone(), value)),
-        }
+        let place = self.response.binary_search_by(|(have, _)| have.as_str().cmp(name.as_str()));
+        put(&mut self.response, place, (name.clone(), value));
     }
 
     /// The request headers to set, by name in lower case.
@@ -239,6 +227,18 @@ impl Mutations {
     /// Where a name stands, or belongs.
     fn place(&self, name: &str) -> Result<usize, usize> {
         self.request.binary_search_by(|(have, _)| have.as_str().cmp(name))
+    }
+}
+
+/// Puts an entry in the place of the one that stands there, or where it belongs.
+fn put<T>(entries: &mut Vec<T>, place: Result<usize, usize>, entry: T) {
+    match place {
+        Ok(at) => {
+            if let Some(before) = entries.get_mut(at) {
+                *before = entry;
+            }
+        }
+        Err(at) => entries.insert(at, entry),
     }
 }
 

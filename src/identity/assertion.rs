@@ -13,7 +13,7 @@ use crate::{
     jose::{AssertionKeyRing, Audience, SharedAssertionKeyRing},
     principal::{Email, Group, Method, Principal},
     secret::random_id,
-    told::{Configuration, Statement, Terms, Told, Wanted},
+    told::{Configuration, Statement, Told, Wanted},
 };
 
 /// What every assertion says.
@@ -84,8 +84,13 @@ impl Assertions {
         let ring = self.keys.load();
         let now = self.clock.now();
         let key = ring.signing_key(now);
-        let wanted =
-            Wanted { configuration: &self.configuration, key: key.key_id(), audience, method: proof.method, now };
+        let wanted = Wanted {
+            configuration: &self.configuration,
+            key: key.shared_key_id(),
+            audience,
+            method: proof.method,
+            now,
+        };
         if let Some(statement) = proof.told.find(wanted) {
             return statement;
         }
@@ -95,15 +100,9 @@ impl Assertions {
             userid: text(&principal.userid()),
             groups: groups.as_deref().and_then(|groups| text(&join(groups))),
             assertion: self.sign(&ring, principal, proof.method, audience, groups.as_deref(), now),
-            terms: Terms {
-                configuration: Arc::clone(&self.configuration),
-                key: key.shared_key_id(),
-                audience: audience.map(Box::from),
-                method: proof.method,
-            },
+            terms: wanted.terms(),
             issued_at: now,
             fresh_until: now.plus(self.config.lifetime / 2),
-            beside: None,
         };
         if statement.assertion.is_some() { proof.told.keep(statement, wanted) } else { Arc::new(statement) }
     }

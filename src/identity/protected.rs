@@ -115,9 +115,7 @@ impl HeaderConfig {
             strip: strip.iter().map(|name| identity_header_name(name)).collect::<Result<_, _>>()?,
         })
     }
-}
 
-impl HeaderConfig {
     /// The same, with further names that are stripped as all of these are.
     #[must_use]
     pub fn stripping<'a>(mut self, names: impl IntoIterator<Item = &'a HeaderName>) -> Self {

@@ -132,8 +132,8 @@ impl AssertionKey {
 
     /// The same, for whoever keeps what the key signed.
     #[must_use]
-    pub fn shared_key_id(&self) -> Arc<str> {
-        Arc::clone(&self.id)
+    pub const fn shared_key_id(&self) -> &Arc<str> {
+        &self.id
     }
 
     /// Since when the public part is published.
