@@ -3,13 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::registration::Registration;
-use crate::{memory, principal::ProviderName};
+use crate::{
+    memory,
+    principal::{ProviderName, User},
+};
 
 /// How many are held to be shared. There are as many as origins, and twice as many after a change of the configuration.
 const MOST: usize = 256;
 
 /// What a session belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Belonging {
     /// The origin that the session is for.
     pub(super) origin: String,
@@ -22,6 +25,11 @@ pub(super) struct Belonging {
 }
 
 impl Belonging {
+    /// What a session of this person's at this origin belongs to.
+    pub(super) fn of(user: &User, origin: String, client_id: Option<String>) -> Arc<Self> {
+        Arc::new(Self { origin, provider: user.provider.clone(), issuer: user.issuer.clone(), client_id })
+    }
+
     /// Whether this is of that registration.
     pub(super) fn is_of(&self, registration: &Registration) -> bool {
         let Registration { provider, issuer, client_id } = registration;

@@ -294,12 +294,7 @@ pub(super) fn begin(
     absolute_lifetime: Duration,
 ) -> (Session, Vec<u8>) {
     let session = Session {
-        belonging: Arc::new(Belonging {
-            origin: new.origin,
-            provider: new.user.provider.clone(),
-            issuer: new.user.issuer.clone(),
-            client_id: Some(new.client_id),
-        }),
+        belonging: Belonging::of(&new.user, new.origin, Some(new.client_id)),
         user: Arc::new(new.user),
         told: Arc::default(),
         created_at: now,
@@ -340,11 +335,7 @@ pub(super) fn renew(
     let session = Session {
         user: Arc::new(renewal.user.clone()),
         told: Arc::default(),
-        belonging: Arc::new(Belonging {
-            provider: renewal.user.provider.clone(),
-            issuer: renewal.user.issuer.clone(),
-            ..Belonging::clone(&before.belonging)
-        }),
+        belonging: Belonging::of(&renewal.user, before.origin().to_owned(), before.belonging.client_id.clone()),
         created_at: before.created_at,
         expires_at: before.expires_at,
         version: before.version.saturating_add(1),
@@ -430,13 +421,9 @@ pub(super) fn open(
     let listing = SessionListing::open(ring, ticket.name(), listing)?;
     let tokens = read_tokens(record.tokens.ok_or(UnsealError)?);
     let user = read_user(record.user.ok_or(UnsealError)?)?;
+    let client_id = record.client_id.or_else(|| audience(&tokens.id_token));
     let session = Session {
-        belonging: Arc::new(Belonging {
-            origin: record.origin,
-            provider: user.provider.clone(),
-            issuer: user.issuer.clone(),
-            client_id: record.client_id.or_else(|| audience(&tokens.id_token)),
-        }),
+        belonging: Belonging::of(&user, record.origin, client_id),
         user: Arc::new(user),
         told: Arc::default(),
         created_at: Timestamp::from_unix_millis(record.created_at_ms),

@@ -5,7 +5,7 @@ use crate::{
     decision::HeaderText,
     principal::Method,
     session::Session,
-    told::{Configuration, Statement, Terms, Wanted},
+    told::{Configuration, Statement, Wanted},
 };
 
 #[tokio::test]
@@ -60,21 +60,16 @@ async fn nothing_is_remembered_while_changes_are_not_heard_of() {
 
 /// A statement for an audience, as whoever tells services makes one.
 fn tell(session: &Session, configuration: &Arc<Configuration>, audience: &str) {
+    let key = &"key".into();
+    let wanted = Wanted { configuration, key, audience: Some(audience), method: Method::SESSION, now: now() };
     let statement = Statement {
         userid: None,
         groups: None,
         assertion: HeaderText::parse_shared(&"a".repeat(1000)).ok(),
-        terms: Terms {
-            configuration: Arc::clone(configuration),
-            key: "key".into(),
-            audience: Some(audience.into()),
-            method: Method::SESSION,
-        },
+        terms: wanted.terms(),
         issued_at: now(),
         fresh_until: now().plus(MINUTE),
-        beside: None,
     };
-    let wanted = Wanted { configuration, key: "key", audience: Some(audience), method: Method::SESSION, now: now() };
     session.told().keep(statement, wanted);
 }
 
