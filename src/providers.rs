@@ -30,7 +30,7 @@ pub(crate) use discovery::Known;
 pub(crate) use endpoint::Endpoint;
 #[cfg(test)]
 pub(crate) use endpoint::tests::unusable;
-pub(crate) use http::{CallError, ProviderHttp, media_type};
+pub(crate) use http::{CallError, ProviderHttp, may_be_json, media_type};
 #[cfg(test)]
 pub(crate) use metadata::OptionalEndpoints;
 pub(crate) use metrics::{Metrics, Outcomes, ProviderLabels};

@@ -119,11 +119,6 @@ pub(super) fn check_required(config: &ClaimsConfig, id_token: &Claims) -> Result
     Ok(())
 }
 
-/// Whether none of these has the claim of the groups.
-pub(super) fn has_no_groups<'a>(config: &ClaimsConfig, mut answers: impl Iterator<Item = &'a Claims>) -> bool {
-    config.groups_claim.as_deref().is_some_and(|claim| answers.all(|claims| find(claims, claim).is_none()))
-}
-
 fn short(value: &Value) -> String {
     format!("`{}`", for_log(value).chars().take(60).collect::<String>())
 }
@@ -161,8 +156,7 @@ impl Identified<'_> {
         let claim = config.email_claim.as_str();
         let with_address = |claims: &&Claims| find(claims, claim).is_some();
         let complete = |claims: &&Claims| with_address(claims) && find(claims, EMAIL_VERIFIED).is_some();
-        let answers = || [Some(self.id_token), self.userinfo].into_iter().flatten();
-        let answer = answers().find(complete).or_else(|| answers().find(with_address));
+        let answer = self.answers().find(complete).or_else(|| self.answers().find(with_address));
         let missing = || IdentityError::Missing(claim.to_owned());
         let answer = answer.ok_or_else(missing)?;
         let text = find(answer, claim).and_then(Value::as_str).ok_or_else(missing)?;
@@ -179,7 +173,7 @@ impl Identified<'_> {
 
     /// A name that is no address.
     fn plain_name(&self, claim: &str) -> Result<String, IdentityError> {
-        let value = self.first_to_have(claim).and_then(|claims| find(claims, claim)).and_then(Value::as_str);
+        let value = self.answers().find_map(|claims| find(claims, claim)).and_then(Value::as_str);
         let name = value.ok_or_else(|| IdentityError::Missing(claim.to_owned()))?;
         if name.is_empty() {
             return Err(IdentityError::Userid(NameError::Empty));
@@ -194,7 +188,7 @@ impl Identified<'_> {
     /// gone through at each check are refused, since a list that was cut short would be another one.
     fn groups(&self, config: &ClaimsConfig) -> Result<Groups, IdentityError> {
         let claim = config.groups_claim.as_deref();
-        let told = claim.and_then(|claim| find_all(self.first_to_have(claim)?, claim));
+        let told = claim.and_then(|claim| self.answers().find_map(|claims| find_all(claims, claim)));
         if told.is_none() && claim.is_some_and(|claim| self.keeps_elsewhere(claim)) {
             return Ok(Groups::default().incomplete());
         }
@@ -212,12 +206,18 @@ impl Identified<'_> {
     fn keeps_elsewhere(&self, claim: &str) -> bool {
         let named = |claims: &Claims| claims.get(CLAIM_NAMES).and_then(|names| names.get(claim)).is_some();
         let has = |claims: &Claims| claims.get(HAS_GROUPS) == Some(&Value::Bool(true));
-        [Some(self.id_token), self.userinfo].into_iter().flatten().any(|claims| named(claims) || has(claims))
+        self.answers().any(|claims| named(claims) || has(claims))
     }
 
-    /// The ID token where it has this claim, else userinfo where that has it.
-    fn first_to_have(&self, claim: &str) -> Option<&Claims> {
-        [Some(self.id_token), self.userinfo].into_iter().flatten().find(|claims| find(claims, claim).is_some())
+    /// Whether the claim of the groups is wanted, and in no answer.
+    pub(super) fn has_no_groups_claim(&self, config: &ClaimsConfig) -> bool {
+        let is_nowhere = |claim: &str| self.answers().all(|claims| find(claims, claim).is_none());
+        config.groups_claim.as_deref().is_some_and(is_nowhere)
+    }
+
+    /// What is known, the ID token's word first.
+    fn answers(&self) -> impl Iterator<Item = &Claims> {
+        [Some(self.id_token), self.userinfo].into_iter().flatten()
     }
 }
 

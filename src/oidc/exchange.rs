@@ -163,17 +163,16 @@ impl Exchange<'_> {
             }
             None => &none,
         };
-        let user = Identified { provider, issuer, subject, id_token, userinfo }.user(config)?;
-        self.note_groups(&user, id_token, userinfo);
+        let identified = Identified { provider, issuer, subject, id_token, userinfo };
+        let user = identified.user(config)?;
+        self.note_groups(&user, &identified);
         Ok(user)
     }
 
-    fn note_groups(&self, user: &User, id_token: &Claims, userinfo: Option<&Claims>) {
-        let answers = [Some(id_token), userinfo].into_iter().flatten();
-        let has_no_claim = claims::has_no_groups(&self.config().claims, answers);
+    fn note_groups(&self, user: &User, identified: &Identified<'_>) {
         if user.groups.is_incomplete() {
             self.provider.oddities.note(Oddity::GroupsElsewhere);
-        } else if has_no_claim {
+        } else if identified.has_no_groups_claim(&self.config().claims) {
             self.provider.oddities.note(Oddity::NoGroupsClaim);
         }
         if user.groups.names().iter().any(|group| !group.fits_in_list()) {

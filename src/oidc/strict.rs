@@ -18,7 +18,7 @@ use crate::{
     calls::{Breaker, Closed, Lane},
     clock::SharedClock,
     jose,
-    providers::{Oddity, PerProvider, Provider, Providers, StrictAsk, StrictConfig, for_log, form, media_type},
+    providers::{Oddity, PerProvider, Provider, Providers, StrictAsk, StrictConfig, for_log, form, may_be_json},
     reason::Reason,
     secret::SecretString,
     session::{Session, Sessions},
@@ -209,8 +209,7 @@ impl Exchange<'_> {
         if response.status() != StatusCode::OK {
             return Err(answer(&format!("introspection: status {}", response.status().as_u16())));
         }
-        let is_json = matches!(media_type(&response).as_deref(), None | Some("application/json"));
-        let told = jose::parse_object(response.body()).filter(|_| is_json);
+        let told = jose::parse_object(response.body()).filter(|_| may_be_json(&response));
         let told = told.ok_or_else(|| answer("introspection is no strict JSON object"))?;
         let active = told.get("active").and_then(Value::as_bool);
         let active = active.ok_or_else(|| answer("introspection cannot be read at `active`"))?;

@@ -3,10 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, Request, Response, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 use thiserror::Error;
 
-use super::config::{ConfigError, ProviderConfig};
+use super::{
+    config::{ConfigError, ProviderConfig},
+    endpoint::Endpoint,
+};
 use crate::http_client::{HttpError, SharedHttp};
 
 /// Why a call to the provider gave nothing to read.
@@ -33,6 +39,14 @@ impl ProviderHttp {
     /// Where there is no client to call it with.
     pub(super) fn new(config: &ProviderConfig) -> Result<Self, ConfigError> {
         Ok(Self { http: config.client()?, timeout: config.timeout, allow_http: config.allow_http })
+    }
+
+    /// Asks for a document in JSON, whatever the answer is of.
+    pub(super) async fn get_json(&self, endpoint: &Endpoint) -> Result<Response<Bytes>, CallError> {
+        let mut request = Request::new(Vec::new());
+        *request.uri_mut() = endpoint.uri().clone();
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        self.send_plain(request).await
     }
 
     /// Sends a request, whatever the answer is of.
@@ -63,6 +77,11 @@ impl ProviderHttp {
 pub(crate) fn media_type(response: &Response<Bytes>) -> Option<String> {
     let claimed = response.headers().get(CONTENT_TYPE)?.to_str().unwrap_or_default();
     Some(claimed.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// Whether an answer claims to be JSON, or claims nothing.
+pub(crate) fn may_be_json(response: &Response<Bytes>) -> bool {
+    matches!(media_type(response).as_deref(), None | Some("application/json"))
 }
 
 fn refusal(error: &HttpError) -> CallError {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use http::{HeaderValue, Request, StatusCode, header};
+use http::StatusCode;
 
 use super::{
     config::ProviderConfig,
@@ -52,10 +52,7 @@ pub(super) fn cache(
 }
 
 pub(super) async fn fetch(http: &ProviderHttp, jwks_uri: &Endpoint) -> Result<Bytes, FetchError> {
-    let mut request = Request::new(Vec::new());
-    *request.uri_mut() = jwks_uri.uri().clone();
-    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    let response = http.send_plain(request).await?;
+    let response = http.get_json(jwks_uri).await?;
     if response.status() != StatusCode::OK {
         return Err(FetchError::Unusable(format!("status {}", response.status().as_u16())));
     }

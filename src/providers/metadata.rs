@@ -4,7 +4,7 @@
 //! unreadable: of another type than it should be, it counts as not told: see
 //! [`super::answers`].
 
-use http::{Request, StatusCode, header};
+use http::StatusCode;
 use openidconnect::{AuthUrl, ClientId, EndpointNotSet, EndpointSet, IssuerUrl, JsonWebKeySet, core::CoreClient};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -137,10 +137,7 @@ impl<'a> Document<'a> {
         let url = document_url(config);
         let endpoint = Endpoint::parse(&url, config.allow_http);
         let endpoint = endpoint.map_err(|error| MetadataError::Endpoint("issuer", error))?;
-        let mut request = Request::new(Vec::new());
-        *request.uri_mut() = endpoint.uri().clone();
-        request.headers_mut().insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
-        let response = http.send_plain(request).await?;
+        let response = http.get_json(&endpoint).await?;
         if response.status() != StatusCode::OK {
             return Err(MetadataError::Status { url: for_log(&url), status: response.status() });
         }

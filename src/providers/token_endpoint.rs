@@ -12,7 +12,7 @@ use super::{
     answers::Answer,
     client_request::form,
     discovery::Known,
-    http::{CallError, ProviderHttp, media_type},
+    http::{CallError, ProviderHttp, may_be_json},
     oddities::Oddities,
     outside_text::for_log,
     provider::Provider,
@@ -130,9 +130,8 @@ impl Told {
             return Self::default();
         }
         let object: Map<String, Value> = serde_json::from_slice(response.body()).unwrap_or_default();
-        let refresh_token = object.get("refresh_token").and_then(Value::as_str).filter(|token| !token.is_empty());
         Self {
-            refresh_token: refresh_token.map(|token| SecretString::new(token.to_owned())),
+            refresh_token: text(&object, "refresh_token").map(|token| SecretString::new(token.to_owned())),
             expires_in: object.get("expires_in").and_then(told_times::expires_in),
             id_token: match object.get("id_token") {
                 None | Some(Value::Null) => ToldIdToken::None,
@@ -148,29 +147,32 @@ fn read(response: &Response<Bytes>, oddities: &Oddities) -> Result<AccessToken, 
     if response.status() != StatusCode::OK {
         return Err(refusal(response));
     }
-    if !matches!(media_type(response).as_deref(), None | Some("application/json")) {
+    if !may_be_json(response) {
         return Err(answer("it is not said to be JSON"));
     }
     // Two readers of a name that occurs twice take two values.
     let object = jose::parse_object(response.body()).ok_or_else(|| answer("it is no strict JSON object"))?;
     Answer::Token.note_odd(&object, oddities);
-    let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    if let (None, Some(error)) = (text("access_token"), text("error")) {
+    if let (None, Some(error)) = (text(&object, "access_token"), text(&object, "error")) {
         // Some providers refuse with the status 200.
-        let refused = Refused::new(error, text("error_description"));
+        let refused = Refused::new(error, text(&object, "error_description"));
         return Err(TokenEndpointError::Answer(refused.to_string()));
     }
-    let token = text("access_token").ok_or_else(|| answer("it cannot be read at `access_token`"))?;
-    let kind = text("token_type").ok_or_else(|| answer("it cannot be read at `token_type`"))?;
+    let token = text(&object, "access_token").ok_or_else(|| answer("it cannot be read at `access_token`"))?;
+    let kind = text(&object, "token_type").ok_or_else(|| answer("it cannot be read at `token_type`"))?;
     Ok(AccessToken { token: SecretString::new(token.to_owned()), is_bearer: kind.eq_ignore_ascii_case("bearer") })
 }
 
 /// RFC 6749 section 5.2.
 fn refusal(response: &Response<Bytes>) -> TokenEndpointError {
     let object: Map<String, Value> = serde_json::from_slice(response.body()).unwrap_or_default();
-    let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    match text("error") {
-        Some(error) => TokenEndpointError::Refused(Refused::new(error, text("error_description"))),
+    match text(&object, "error") {
+        Some(error) => TokenEndpointError::Refused(Refused::new(error, text(&object, "error_description"))),
         None => TokenEndpointError::Answer(format!("status {}", response.status().as_u16())),
     }
+}
+
+/// The member of this name, where it is a text and not the empty one.
+fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
