@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::{
-    common::{Endpoints, failed_sign_in, on_origin, refuse_other_than_get},
-    service_worker::may_be_passed_on,
+    common::{Endpoints, failed_sign_in, login_cookies, on_origin, refuse_other_than_get},
+    service_worker::may_be_a_navigation,
 };
 use crate::{
     authn::BrowserSession,
@@ -26,19 +26,17 @@ impl Endpoints {
         if let Some(refusal) = refuse_other_than_get(visit) {
             return refusal;
         }
-        if !visit.kind().follows_redirects() && !may_be_passed_on(visit) {
+        if !may_be_a_navigation(visit) {
             return Respond::new(Reason::NotANavigation);
         }
         let request = visit.request();
-        let cookies = request.cookies();
-        let login_cookies: Vec<&str> = cookies.values(&origin.login.login_cookie).collect();
         let outcome = self
             .oidc
             .sign_in
             .callback(CallbackRequest {
                 origin: &origin.login,
                 query: request.query().raw().unwrap_or_default(),
-                login_cookies: &login_cookies,
+                login_cookies: &login_cookies(origin, visit),
                 previous_ticket: visit.session_cookie().ticket(),
                 source: request.source().and_then(|source| source.parse::<IpAddr>().ok()),
             })

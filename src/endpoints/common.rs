@@ -6,7 +6,7 @@ use crate::{
     clock::{SharedClock, Timestamp},
     decision::{Location, Refusal, Respond},
     oidc::{LoginError, LoginStart, Oidc, ReturnTarget},
-    origin::Origin,
+    origin::{Origin, RETURN_PARAMETER},
     reason::{Disposition, Reason},
     request::Provenance,
     session::Sessions,
@@ -37,13 +37,27 @@ impl Endpoints {
         attempts: u8,
         reason: Reason,
     ) -> Respond {
-        let cookies = visit.request().cookies();
-        let login_cookies: Vec<&str> = cookies.values(&origin.login.login_cookie).collect();
-        match self.oidc.sign_in.begin(&origin.login, target, &login_cookies, attempts).await {
+        match self.oidc.sign_in.begin(&origin.login, target, &login_cookies(origin, visit), attempts).await {
             Ok(LoginStart { location, set_cookie }) => Respond { set_cookie, ..Respond::redirect(reason, location) },
             Err(LoginError { reason }) => failed_sign_in(reason).into(),
         }
     }
+}
+
+/// The browser's login cookies. Two of them mean that none is to be believed.
+pub(super) fn login_cookies<'a>(origin: &'a Origin, visit: &'a Visit<'_>) -> Vec<&'a str> {
+    visit.request().cookies().values(&origin.login.login_cookie).collect()
+}
+
+/// Back to what was asked for.
+pub(super) fn back_here(origin: &Origin, visit: &Visit<'_>) -> ReturnTarget {
+    ReturnTarget::parse(visit.request().target(), |path| origin.owns(path))
+}
+
+/// Back to where the query says.
+pub(super) fn back_where_asked(origin: &Origin, visit: &Visit<'_>) -> ReturnTarget {
+    let asked = visit.request().query().parameter(RETURN_PARAMETER).ok().flatten();
+    ReturnTarget::parse(asked.as_deref().unwrap_or("/"), |path| origin.owns(path))
 }
 
 pub(super) fn get(visit: &Visit<'_>, answer: impl FnOnce() -> Respond) -> Respond {

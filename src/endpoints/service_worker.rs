@@ -1,11 +1,11 @@
 //! Service workers that stand between a browser and us: they pass navigations on as requests of their own, whose answers
 //! cannot always lead the browser to sign in.
 
-use super::common::{Endpoints, refuse_other_than_get};
+use super::common::{Endpoints, back_here, back_where_asked, login_cookies, refuse_other_than_get};
 use crate::{
     decision::{Location, LocationError, Refusal, Respond},
     oidc::ReturnTarget,
-    origin::{Origin, RETURN_PARAMETER, TOKEN_PARAMETER},
+    origin::{Origin, TOKEN_PARAMETER},
     pages,
     reason::{Disposition, Reason},
     request::Kind,
@@ -15,16 +15,21 @@ use crate::{
 /// The form that clears what the browser keeps for the origin.
 const CLEAR: &str = "clear-site-data";
 
-/// Whether a page or a service worker of this very origin asks, for what may be a page.
-pub(super) fn may_be_passed_on(visit: &Visit<'_>) -> bool {
-    let by_script = matches!(visit.kind(), Kind::PassedOn | Kind::FetchedPage | Kind::Script);
-    by_script && visit.request().headers().single("sec-fetch-site") == Some("same-origin")
+/// Whether this is a navigation, or what a service worker of this very origin may have made of one.
+pub(super) fn may_be_a_navigation(visit: &Visit<'_>) -> bool {
+    let by_script = matches!(visit.kind(), Kind::FetchedPage | Kind::Script);
+    visit.kind().follows_redirects() || (by_script && is_of_this_origin(visit))
+}
+
+/// By the browser's own word.
+fn is_of_this_origin(visit: &Visit<'_>) -> bool {
+    visit.request().headers().single("sec-fetch-site") == Some("same-origin")
 }
 
 impl Endpoints {
     /// What a page that a service worker asked for gets: sign-in must leave the worker.
     pub fn sign_in_behind_worker(&self, origin: &Origin, visit: &Visit<'_>, reason: Reason) -> Respond {
-        let target = ReturnTarget::parse(visit.request().target(), |path| origin.owns(path));
+        let target = back_here(origin, visit);
         match (origin.login_url(target.as_str()), origin.service_worker_url(target.as_str(), None)) {
             (Ok(sign_in), Ok(way_out)) => {
                 Respond::page(Refusal::unauthenticated(reason), pages::sign_in_behind_worker(&sign_in, &way_out))
@@ -44,15 +49,11 @@ impl Endpoints {
         if matches!(visit.kind(), Kind::Prefetch | Kind::FramedNavigation) {
             return Respond::new(Reason::NotANavigation);
         }
-        let request = visit.request();
-        let parameter = |name| request.query().parameter(name).ok().flatten();
-        let target =
-            ReturnTarget::parse(parameter(RETURN_PARAMETER).as_deref().unwrap_or("/"), |path| origin.owns(path));
-        let from_own_page = request.headers().single("sec-fetch-site") == Some("same-origin");
-        let cookies = request.cookies();
-        let login_cookies: Vec<&str> = cookies.values(&origin.login.login_cookie).collect();
+        let target = back_where_asked(origin, visit);
+        let login_cookies = login_cookies(origin, visit);
         let is_form = |token: &str| self.oidc.browser_forms.is_form(&origin.login, &login_cookies, CLEAR, token);
-        if from_own_page && parameter(TOKEN_PARAMETER).is_some_and(|token| is_form(&token)) {
+        let token = visit.request().query().parameter(TOKEN_PARAMETER).ok().flatten();
+        if is_of_this_origin(visit) && token.is_some_and(|token| is_form(&token)) {
             return match origin.login_url(target.as_str()) {
                 Ok(sign_in) => {
                     let page = Respond::page(Reason::Page, pages::site_data_cleared(&sign_in));
@@ -66,9 +67,7 @@ impl Endpoints {
 
     /// The page that asks whether to clear what stands between.
     pub(super) fn way_out(&self, origin: &Origin, visit: &Visit<'_>, target: &ReturnTarget) -> Respond {
-        let cookies = visit.request().cookies();
-        let login_cookies: Vec<&str> = cookies.values(&origin.login.login_cookie).collect();
-        let Ok(form) = self.oidc.browser_forms.form(&origin.login, &login_cookies, CLEAR) else {
+        let Ok(form) = self.oidc.browser_forms.form(&origin.login, &login_cookies(origin, visit), CLEAR) else {
             return Respond::new(Reason::Internal);
         };
         let places = || -> Result<(Location, Location), LocationError> {

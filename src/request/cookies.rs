@@ -159,6 +159,7 @@ impl Rest {
         self.any = true;
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
