@@ -51,22 +51,33 @@ pub(super) struct Server<S, B> {
     workers: Option<Workers>,
 }
 
+impl<S, B> Server<S, B> {
+    /// Whom `admit` admits, how it is counted and where it is served, the caller may say afterwards.
+    fn new(
+        listener: Listener,
+        service: S,
+        panicked: fn() -> Response<B>,
+        protocol: Builder<TokioExecutor>,
+        limits: Limits,
+    ) -> Self {
+        let metrics = Metrics::default();
+        Self { listener, service, panicked, admit: anybody, protocol, limits, metrics, workers: None }
+    }
+}
+
 impl<C: Answering<Said, Body: Body<Data = Bytes, Error: Into<BoxError>>>>
     Server<Gate<C>, Either<C::Body, tonic::body::Body>>
 {
     /// Checks: HTTP/2 alone.
     pub(super) fn checks(listener: Listener, service: Gate<C>, limits: Limits) -> Self {
-        let (protocol, metrics, panicked) = (protocol(limits).http2_only(), Metrics::default(), failed_check);
-        Self { listener, service, panicked, admit: anybody, protocol, limits, metrics, workers: None }
+        Self::new(listener, service, failed_check, protocol(limits).http2_only(), limits)
     }
 }
 
 impl Server<Routed<Routes>, tonic::body::Body> {
     /// Other gRPC: HTTP/2 alone.
     pub(super) fn grpc(listener: Listener, routes: Routes, limits: Limits) -> Self {
-        let (protocol, service) = (protocol(limits).http2_only(), Routed(routes.prepare()));
-        let metrics = Metrics::default();
-        Self { listener, service, panicked: internal, admit: anybody, protocol, limits, metrics, workers: None }
+        Self::new(listener, Routed(routes.prepare()), internal, protocol(limits).http2_only(), limits)
     }
 
     /// Only whom `admit` admits.
@@ -78,9 +89,7 @@ impl Server<Routed<Routes>, tonic::body::Body> {
 impl Server<Routed<Router>, axum::body::Body> {
     /// HTTP/1.1 and HTTP/2.
     pub(super) fn http(listener: Listener, router: Router, limits: Limits) -> Self {
-        let (protocol, metrics) = (protocol(limits), Metrics::default());
-        let service = Routed(router);
-        Self { listener, service, panicked: internal_error, admit: anybody, protocol, limits, metrics, workers: None }
+        Self::new(listener, Routed(router), internal_error, protocol(limits), limits)
     }
 }
 

@@ -6,22 +6,19 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The workers. Their threads end when the last of these is dropped, and with them what still runs there.
-#[derive(Clone, Debug)]
+/// The workers. Their threads end when this is dropped, and with them what still runs there.
+#[derive(Debug)]
 pub(super) struct Workers {
-    runtimes: Arc<[Handle]>,
-    next: Arc<AtomicUsize>,
-    _stop: Arc<DropGuard>,
+    runtimes: Vec<Handle>,
+    next: AtomicUsize,
+    _stop: DropGuard,
 }
 
 impl Workers {
@@ -36,7 +33,7 @@ impl Workers {
     fn start_some(count: usize) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let runtimes = (0..count.max(1)).map(|number| start_one(number, stop.clone())).collect::<io::Result<_>>()?;
-        Ok(Self { runtimes, next: Arc::default(), _stop: Arc::new(stop.drop_guard()) })
+        Ok(Self { runtimes, next: AtomicUsize::new(0), _stop: stop.drop_guard() })
     }
 
     /// Whose turn it is; nobody's where there are none, which [`Workers::start`] never gives.
@@ -55,6 +52,8 @@ fn start_one(number: usize, stop: CancellationToken) -> io::Result<Handle> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     async fn thread_of(worker: &Handle) -> thread::ThreadId {
@@ -77,8 +76,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_runs_there_ends_with_them() {
-        let workers = Workers::start_some(1).unwrap();
-        let other = workers.clone();
+        let workers = Arc::new(Workers::start_some(1).unwrap());
+        let other = Arc::clone(&workers);
         let task = workers.next().unwrap().spawn(std::future::pending::<()>());
         drop(workers);
         assert!(!task.is_finished());

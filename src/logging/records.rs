@@ -97,14 +97,17 @@ impl Formats {
     }
 
     pub(super) fn current(&self) -> Format {
-        if self.0.load(Ordering::Relaxed) & Self::TEXT == 0 { Format::Json } else { Format::Text }
+        Self::format(self.0.load(Ordering::Relaxed))
     }
 
     /// The format, where the level `info` is written.
     fn info(&self) -> Option<Format> {
         let word = self.0.load(Ordering::Relaxed);
-        let format = if word & Self::TEXT == 0 { Format::Json } else { Format::Text };
-        (word & Self::INFO != 0).then_some(format)
+        (word & Self::INFO != 0).then(|| Self::format(word))
+    }
+
+    const fn format(word: u8) -> Format {
+        if word & Self::TEXT == 0 { Format::Json } else { Format::Text }
     }
 
     fn word(config: Config) -> u8 {

@@ -263,7 +263,8 @@ fn strange(choices: &mut Unstructured<'_>, message: &mut Vec<u8>) -> Result<()> 
     Ok(())
 }
 
-fn put(number: u8, value: &[u8], message: &mut Vec<u8>) {
+/// Puts a field of bytes behind what there is of a message.
+pub(super) fn put(number: u8, value: &[u8], message: &mut Vec<u8>) {
     put_key(number, WireType::LengthDelimited as u8, message);
     encode_varint(value.len() as u64, message);
     message.extend(value);

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Exchange, TARGETS, exchange::Line, get, grammar};
+use super::{Exchange, TARGETS, codec, exchange::Line, get, grammar};
 use crate::{reason::Reason, secret::sha256};
 
 /// The inputs that are tried for seeds of the target `request`.
@@ -82,9 +82,9 @@ fn corners() -> [(&'static str, Vec<u8>); 7] {
 }
 
 fn field(number: u8, value: &[u8]) -> Vec<u8> {
-    let mut field = vec![number << 3 | 2];
-    prost::encoding::encode_varint(value.len() as u64, &mut field);
-    [&field, value].concat()
+    let mut field = Vec::new();
+    codec::put(number, value, &mut field);
+    field
 }
 
 /// Bytes in a field of a message in a field, and so on, the innermost first.

@@ -184,6 +184,7 @@ mod tests {
             assert_eq!(look_alike(path), folded, "{path}");
         }
     }
+
     #[test]
     fn the_usual_path_is_not_copied() {
         for path in ["/", "/api/v1/files", "/a.b/c_d-e~1"] {
