@@ -11,7 +11,8 @@ mod unix_sockets;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use envoy_types::pb::envoy::service::auth::v3::{
-    CheckRequest, CheckResponse,
+    AttributeContext, CheckRequest, CheckResponse,
+    attribute_context::{HttpRequest, Request as CheckedRequest},
     authorization_client::AuthorizationClient,
     authorization_server::{Authorization, AuthorizationServer},
 };
@@ -95,9 +96,13 @@ async fn connect_unix(path: &Path) -> Result<Channel, tonic::transport::Error> {
     Endpoint::from_static("http://check").connect_with_connector(connector).await
 }
 
-/// A check: `Ok` where it was answered by the service.
+/// A check: `Ok` where it was answered by the service. It is as long as a short one of a gateway's: HTTP/2 takes hundreds of
+/// messages of a few bytes for a flood.
 async fn check(channel: Channel) -> Result<(), Status> {
-    let outcome = AuthorizationClient::new(channel).check(CheckRequest::default()).await;
+    let http = HttpRequest { path: format!("/{}", "long/".repeat(100)), ..HttpRequest::default() };
+    let request = CheckedRequest { http: Some(http), ..CheckedRequest::default() };
+    let attributes = AttributeContext { request: Some(request), ..AttributeContext::default() };
+    let outcome = AuthorizationClient::new(channel).check(CheckRequest { attributes: Some(attributes) }).await;
     match outcome {
         Err(status) if status.code() == tonic::Code::AlreadyExists => Ok(()),
         Err(status) => Err(status),

@@ -107,6 +107,8 @@ async fn a_panic_of_a_dependency_is_counted_and_told() {
     let written = Written::default();
     let lines = written.clone();
     let subscriber = tracing_subscriber::fmt().json().with_writer(move || lines.clone()).finish();
+    // With one subscriber alone, what another test's panic meets first is decided by that test's thread, which has none.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
     let _on_this_thread = tracing::subscriber::set_default(subscriber);
 
     let state = Arc::new(|| -> DependencyState { panic!("the state is known; it was secret") });
