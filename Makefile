@@ -12,7 +12,6 @@ endif
 # A snapshot that is missing or differs fails its test, and nothing is written, also where no cargo runs the tests.
 export INSTA_UPDATE ?= no
 export INSTA_FORCE_PASS ?= 0
-export INSTA_WORKSPACE_ROOT ?= $(CURDIR)
 
 # Between two edits: formatting and lints. Under a minute once built.
 check:
@@ -25,7 +24,7 @@ check:
 unit:
 	@integration/parts/get redis
 	@tests=$$(cargo test --workspace --lib --locked --no-run --message-format=json-render-diagnostics \
-	  | sed -n 's|.*"executable":"\([^"]*/portcullis-[0-9a-f]*\)".*|\1|p') && "$$tests" --quiet $(or $(FILTER),--skip redis_store::tests::faults --test-threads=6)
+	  | sed -n 's|.*"executable":"\([^"]*/portcullis-[0-9a-f]*\)".*|\1|p') && INSTA_WORKSPACE_ROOT="$(CURDIR)" "$$tests" --quiet $(or $(FILTER),--skip redis_store::tests::faults --test-threads=6)
 
 # A whole gateway with everything embedded, to sign in to with a browser. Needs Rust, make and Python's pip; with
 # STORE=redis it has a Redis of its own, which needs Debian.
@@ -36,7 +35,7 @@ demo:
 	@exec "$${CARGO_TARGET_DIR:-target}/debug/demo" --store "$(STORE)"
 
 # Everything against real parts, and then a search of all that the product wrote for every secret that the run made.
-# Needs Rust, Go, Node and Python's pip; gets the rest.
+# Needs Rust, Go, Node, Java with Maven, and Python's pip; gets the rest.
 test: export PORTCULLIS_EVIDENCE = $(abspath $(or $(CARGO_TARGET_DIR),target))/evidence
 test: parts
 	cargo build --workspace --all-targets --locked --quiet
