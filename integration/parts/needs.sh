@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What making the parts takes of the machine, and how to say what it lacks.
 
-go_minimum=1.26 node_minimum=20
+go_minimum=1.26 node_minimum=20 java_minimum=17
 
 # at_least FOUND WANTED: compares version numbers.
 at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
@@ -33,6 +33,23 @@ check_npm() {
   fi
   at_least "${found#v}" "$node_minimum" && return
   echo "needs node >= $node_minimum, found $found: install it or set PATH"
+  return 1
+}
+
+check_java() {
+  local java=${JAVA_HOME:+$JAVA_HOME/bin/}java found
+  if ! found=$("$java" -version 2>&1 | sed -n 's/^[^"]* version "\([^"]*\)".*/\1/p') || [ -z "$found" ]; then
+    echo "needs java >= $java_minimum: install it (Debian: apt-get install default-jre-headless) or set JAVA_HOME"
+    return 1
+  fi
+  at_least "$found" "$java_minimum" && return
+  echo "needs java >= $java_minimum, found $found: install it or set JAVA_HOME"
+  return 1
+}
+
+check_mvn() {
+  if mvn --version >/dev/null 2>&1; then return; fi
+  echo "needs mvn: install Maven (Debian: apt-get install maven) or set PATH"
   return 1
 }
 

@@ -9,9 +9,9 @@ cache=${PORTCULLIS_CACHE:-${HOME:?set HOME or PORTCULLIS_CACHE}/.cache/portculli
 # The order is that of `get all`: what is needed first, and what is quick, comes first.
 all_parts=()
 for envoy_version in $ENVOY_VERSIONS; do all_parts+=("envoy-$envoy_version"); done
-all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah etcd kubernetes dex istio)
+all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah keycloak etcd kubernetes dex oauth2-proxy istio istioctl)
 # Got by name only: what `get all` is for does without.
-further_parts=(cargo-fuzz cargo-shear typos cargo-auditable syft valgrind oauth2-proxy authorino font)
+further_parts=(cargo-fuzz cargo-shear typos cargo-auditable syft valgrind authorino font)
 
 # describe PART: sets
 #   version  in versions.env
@@ -48,6 +48,9 @@ describe() {
       version=$OIDC_PROVIDER_VERSION recipe=node needs=npm hint='5 s'
       files='node_modules/oidc-provider/package.json node_modules/jose/package.json'
       pins='node/package.json node/package-lock.json' ;;
+    keycloak)
+      version=$KEYCLOAK_VERSION recipe=keycloak needs='java mvn pip' hint='a minute'
+      files='bin/kc.sh lib/quarkus-run.jar data/h2/keycloakdb.mv.db' pins="maven/keycloak-$version.txt" ;;
     etcd)
       version=$ETCD_VERSION recipe=etcd needs=go files=etcd ;;
     kubernetes)
@@ -58,12 +61,14 @@ describe() {
     istio)
       version=$ISTIO_VERSION recipe=istio needs=go hint='5 min'
       files='pilot-discovery pilot-agent crd-all.gen.yaml gateway-api-crd.yaml envoy_bootstrap.json' ;;
+    istioctl)
+      version=$ISTIO_VERSION recipe=istioctl needs=go hint='2 min' files=istioctl ;;
     oauth2-proxy)
       version=$OAUTH2_PROXY_VERSION recipe=oauth2-proxy needs=go hint='2 min' files=oauth2-proxy ;;
     authorino)
       version=$AUTHORINO_VERSION recipe=authorino needs=go hint='5 min'
       files='authorino authorino.kuadrant.io_authconfigs.yaml' ;;
-    tools) packages='curl procps' files='curl ps' ;;
+    tools) packages='curl procps openssl' files='curl ps openssl' ;;
     redis) packages=redis-server files=redis-server ;;
     browser)
       packages='chromium chromium-driver fonts-dejavu-core'

@@ -41,7 +41,5 @@ impl Script {
 
 /// The machine's Node: the first on the `PATH`.
 fn binary() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").context("there is no PATH")?;
-    let places = std::env::split_paths(&path).map(|folder| folder.join("node"));
-    places.into_iter().find(|place| place.is_file()).context("node is missing: install Node 20 or newer")
+    crate::process::on_path("node").context("node is missing: install Node 20 or newer")
 }

@@ -119,6 +119,12 @@ impl Launch {
     }
 }
 
+/// The first program of this name on the `PATH`.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|place| place.is_file())
+}
+
 type ForkRequest = (Command, mpsc::Sender<std::io::Result<Child>>);
 
 /// Forks on the one thread that never ends.

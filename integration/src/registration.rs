@@ -134,14 +134,15 @@ fn redirect(from: &Url, answer: &Response) -> Result<Option<Url>> {
 
 /// The first form of a page, as far as the pages of these providers need it.
 #[derive(Debug, PartialEq, Eq)]
-struct Form {
-    action: String,
+pub(crate) struct Form {
+    /// Where it is sent to.
+    pub(crate) action: String,
     /// Name and value of each named input.
     inputs: Vec<(String, String)>,
 }
 
 impl Form {
-    fn find(page: &str) -> Option<Self> {
+    pub(crate) fn find(page: &str) -> Option<Self> {
         let form = &page[page.find("<form")?..];
         let form = &form[..form.find("</form>")?];
         let action = attribute(&form[..form.find('>')?], "action").unwrap_or_default();
@@ -152,9 +153,10 @@ impl Form {
         Some(Self { action, inputs: inputs.collect() })
     }
 
-    fn filled(self, login: &str) -> Vec<(String, String)> {
+    /// Its fields, with what `login` types.
+    pub(crate) fn filled(self, login: &str) -> Vec<(String, String)> {
         let fill = |(name, value): (String, String)| match name.as_str() {
-            "login" => (name, login.to_owned()),
+            "login" | "username" => (name, login.to_owned()),
             "password" => (name, PASSWORD.to_owned()),
             _ => (name, value),
         };
