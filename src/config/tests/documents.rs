@@ -10,12 +10,14 @@ use super::errors;
 /// The first line of an example that is a whole configuration.
 const MARK: &str = "# portcullis.yaml";
 
-/// The Markdown files of the repository's root and of `docs/`.
+/// The Markdown files of the repository's root, of `docs/` and of the folders there.
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
     let markdown = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
-    folder(root.to_path_buf()).chain(folder(root.join("docs"))).filter(markdown).collect()
+    let docs =
+        folder(root.join("docs")).flat_map(|path| if path.is_dir() { folder(path).collect() } else { vec![path] });
+    folder(root.to_path_buf()).chain(docs).filter(markdown).collect()
 }
 
 /// The fenced YAML blocks of a document that are marked as configurations, each with the line that it begins on.
