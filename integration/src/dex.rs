@@ -1,5 +1,7 @@
-//! Dex with static users, over TLS.
+//! Dex with static users: over TLS, or inside of a cluster.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -14,6 +16,8 @@ use crate::registration::{CLIENT_ID, CLIENT_SECRET, Registration, redirect_uri};
 
 /// A loaded machine may take this long where 0.3 s is usual.
 const READY_WITHIN: Duration = Duration::from_mins(1);
+/// The client of the gate that Kubeflow has without Portcullis.
+pub const BEFORE: &str = "kubeflow-oidc-authservice";
 /// bcrypt of [`crate::registration::PASSWORD`], at the least cost that Dex takes.
 const PASSWORD_HASH: &str = "$2b$10$834Iy2v6MzmUnEjfnHnnXe/EUvsbZGu2vtN0Ir4kjAmYAvh7NlBhG";
 
@@ -22,9 +26,10 @@ const PASSWORD_HASH: &str = "$2b$10$834Iy2v6MzmUnEjfnHnnXe/EUvsbZGu2vtN0Ir4kjAmY
 #[derive(Debug)]
 pub struct Dex {
     process: Process,
-    identity: Identity,
+    /// None where it speaks in clear text.
+    identity: Option<Identity>,
     registration: Registration,
-    _port: Port,
+    port: Port,
     _folder: TempDir,
 }
 
@@ -43,33 +48,27 @@ impl Dex {
 
         let folder = TempDir::with_prefix("portcullis-dex-config-")?;
         let (certificate, key) = identity.write(folder.path(), "dex")?;
-        let config = json!({
-            "issuer": registration.issuer,
-            "storage": { "type": "memory" },
-            "web": { "https": port.address(), "tlsCert": certificate, "tlsKey": key },
-            "oauth2": { "skipApprovalScreen": true },
-            "staticClients": [{
-                "id": CLIENT_ID,
-                "name": "Portcullis",
-                "secret": CLIENT_SECRET,
-                "redirectURIs": [redirect_uri()],
-            }],
-            "expiry": { "idTokens": token_lifetime },
-            "enablePasswordDB": true,
-            "staticPasswords": [
-                user("alice", &["team-a", "everyone"]),
-                user("bob", &["team-b", "everyone"]),
-                user("mallory", &[]),
-            ],
-        });
-        // JSON is YAML.
-        let file = folder.path().join("dex.yaml");
-        std::fs::write(&file, serde_json::to_vec_pretty(&config)?)?;
+        let web = json!({ "https": port.address(), "tlsCert": certificate, "tlsKey": key });
+        let clients = json!([client(CLIENT_ID, CLIENT_SECRET, &redirect_uri())]);
+        let mut process = launch(folder.path(), &registration, &web, &clients, token_lifetime)?;
+        process.wait_for_ok_over_tls(&discovery(&registration), &registration.authority, READY_WITHIN).await?;
+        Ok(Self { process, identity: Some(identity), registration, port, _folder: folder })
+    }
 
-        let mut process = Launch::new("dex", crate::parts::path("dex")?).arg("serve").arg(&file).start()?;
-        let discovery = format!("{}/.well-known/openid-configuration", registration.issuer);
-        process.wait_for_ok_over_tls(&discovery, &registration.authority, READY_WITHIN).await?;
-        Ok(Self { process, identity, registration, _port: port, _folder: folder })
+    /// Starts Dex as Kubeflow has it, and waits until it is ready: in clear text, under a name that only those inside
+    /// resolve, with the client of the gate of before. Browsers come by a gateway that leads `/dex/` there.
+    pub async fn start_inside() -> Result<Self> {
+        let port = Port::take()?;
+        let registration = Registration::new("dex", &format!("http://{}/dex", port.address()), String::new());
+        let folder = TempDir::with_prefix("portcullis-dex-config-")?;
+        let clients = json!([
+            client(CLIENT_ID, CLIENT_SECRET, &redirect_uri()),
+            client(BEFORE, CLIENT_SECRET, "/oauth2/callback"),
+        ]);
+        let web = json!({ "http": port.address() });
+        let mut process = launch(folder.path(), &registration, &web, &clients, "24h")?;
+        process.wait_for_ok(&discovery(&registration), READY_WITHIN).await?;
+        Ok(Self { process, identity: None, registration, port, _folder: folder })
     }
 
     /// What Portcullis must be told.
@@ -79,9 +78,18 @@ impl Dex {
     }
 
     /// Its certificate, for browsers that are to trust it.
+    ///
+    /// # Panics
+    /// Where it speaks in clear text.
     #[must_use]
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        self.identity.as_ref().expect("this one speaks TLS")
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
     }
 
     /// Goes through Dex's pages as `user`, and gives the URL of the callback.
@@ -99,6 +107,35 @@ impl Dex {
 #[must_use]
 pub fn email(user: &str) -> String {
     format!("{user}@example.com")
+}
+
+fn discovery(registration: &Registration) -> String {
+    format!("{}/.well-known/openid-configuration", registration.issuer)
+}
+
+fn launch(folder: &Path, registration: &Registration, web: &Value, clients: &Value, tokens: &str) -> Result<Process> {
+    let config = json!({
+        "issuer": registration.issuer,
+        "storage": { "type": "memory" },
+        "web": web,
+        "oauth2": { "skipApprovalScreen": true },
+        "staticClients": clients,
+        "expiry": { "idTokens": tokens },
+        "enablePasswordDB": true,
+        "staticPasswords": [
+            user("alice", &["team-a", "everyone"]),
+            user("bob", &["team-b", "everyone"]),
+            user("mallory", &[]),
+        ],
+    });
+    // JSON is YAML.
+    let file = folder.join("dex.yaml");
+    std::fs::write(&file, serde_json::to_vec_pretty(&config)?)?;
+    Launch::new("dex", crate::parts::path("dex")?).arg("serve").arg(&file).start()
+}
+
+fn client(id: &str, secret: &str, redirect_uri: &str) -> Value {
+    json!({ "id": id, "name": id, "secret": secret, "redirectURIs": [redirect_uri] })
 }
 
 fn user(name: &str, groups: &[&str]) -> Value {

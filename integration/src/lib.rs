@@ -31,6 +31,7 @@ pub mod gateway;
 pub mod growth;
 pub mod http;
 pub mod jwt;
+pub mod keycloak;
 pub mod lateness;
 pub mod mesh;
 pub mod movable_clock;
@@ -43,6 +44,7 @@ pub mod portcullis;
 #[path = "../../src/redis_store/tests/ports.rs"]
 pub mod ports;
 pub mod process;
+pub mod profiles;
 pub mod project;
 pub mod provider;
 pub mod raw_client;

@@ -4,6 +4,7 @@
 //! userinfo, refresh with rotation, revocation (RFC 7009), introspection (RFC 7662) and end of session. There is no consent and no memory of who signed in: every
 //! authorization request shows the page on which a user is chosen.
 
+mod browsers;
 mod client;
 mod endpoints;
 mod lies;
@@ -11,12 +12,13 @@ mod login_page;
 mod settings;
 mod state;
 mod tokens;
+mod ways;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -25,6 +27,7 @@ pub use self::lies::{Faults, Forge, Signature, forge};
 pub use self::settings::{Client, Settings, User};
 pub use self::state::{Calls, SignedIn};
 use self::state::{Shared, State};
+pub use self::ways::{EndSession, LogoutToken, Paths, RefreshFor, Scopes, Shape, Userinfo, Ways, unchanged};
 use crate::jwt::{Algorithm, SigningKey};
 
 /// A running provider. It stops when it is dropped.
@@ -40,9 +43,11 @@ impl Provider {
     pub async fn start(settings: Settings) -> Result<Self> {
         let listener = TcpListener::bind(settings.address).await?;
         let address = listener.local_addr()?;
-        let issuer = settings.issuer.clone();
+        let base = settings.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
+        let (issuer, paths) = (format!("{base}{}", settings.ways.issuer_path), settings.ways.paths);
         let shared = Arc::new(Shared {
-            issuer: issuer.unwrap_or_else(|| format!("http://{address}")),
+            base,
+            issuer,
             state: Mutex::new(State {
                 keys: vec![SigningKey::generate(settings.algorithm)?],
                 settings,
@@ -56,7 +61,7 @@ impl Provider {
                 end_sessions: Vec::new(),
             }),
         });
-        let router = endpoints::router(Arc::clone(&shared));
+        let router = endpoints::router(Arc::clone(&shared), &paths);
         let server = tokio::spawn(async move {
             // Serving ends only with the task.
             let _ = axum::serve(listener, router).await;
@@ -74,6 +79,12 @@ impl Provider {
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.shared.issuer
+    }
+
+    /// The URL of one of its paths.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        self.shared.url(path)
     }
 
     /// Its first client.
@@ -126,6 +137,12 @@ impl Provider {
         let mut state = self.shared.state();
         state.access_tokens.clear();
         state.refresh_tokens.clear();
+    }
+
+    /// The logout token by which it ends one of its sign-ins.
+    pub fn logout_token(&self, ended: &SignedIn) -> Result<String> {
+        let state = self.shared.state();
+        tokens::logout_token(&self.shared.issuer, &state, ended).context("this provider makes no logout tokens")
     }
 
     /// How many refresh tokens are good.

@@ -46,8 +46,28 @@ impl Visitor {
         self.request(method, path, &lines).await
     }
 
+    /// Sends a form of a page of the same origin, as a browser does when its button is pressed.
+    pub async fn submit(&mut self, path: &str, form: &str) -> Result<Response> {
+        let origin = self.origin.origin().ascii_serialization();
+        let length = form.len().to_string();
+        let lines = [
+            ("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("content-length", length.as_str()),
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        self.send("POST", path, &lines, form).await
+    }
+
     /// Any request without a body, with this visitor's cookies.
     pub async fn request(&mut self, method: &str, path: &str, lines: &[(&str, &str)]) -> Result<Response> {
+        self.send(method, path, lines, "").await
+    }
+
+    async fn send(&mut self, method: &str, path: &str, lines: &[(&str, &str)], body: &str) -> Result<Response> {
         let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = pairs.join("; ");
         let mut lines = lines.to_vec();
@@ -55,7 +75,8 @@ impl Visitor {
             lines.push(("cookie", &cookies));
         }
         let host = self.host()?;
-        let response = http1::exchange(&self.target, &http1::request(method, &host, path, &lines)).await?;
+        let request = [http1::request(method, &host, path, &lines), body.as_bytes().to_vec()].concat();
+        let response = http1::exchange(&self.target, &request).await?;
         for cookie in response.headers.all("set-cookie") {
             keep(&mut self.cookies, cookie)?;
         }

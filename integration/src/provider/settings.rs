@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::{Map, Value};
 
+use super::ways::Ways;
 use crate::jwt::Algorithm;
 
 /// The set-up of a provider.
@@ -23,8 +24,11 @@ pub struct Settings {
     pub claims_in_id_token: bool,
     /// How long an access token is good, in seconds.
     pub access_token_lifetime: i64,
-    /// Whether refresh tokens are issued. Each works once and is replaced.
+    /// Whether refresh tokens are issued, to those that its ways say. Each works once and is replaced, unless they say
+    /// otherwise.
     pub refresh_tokens: bool,
+    /// In what it differs from others that are as honest.
+    pub ways: Ways,
 }
 
 impl Default for Settings {
@@ -38,6 +42,7 @@ impl Default for Settings {
             claims_in_id_token: true,
             access_token_lifetime: 300,
             refresh_tokens: false,
+            ways: Ways::default(),
         }
     }
 }
@@ -54,6 +59,8 @@ pub struct Client {
     pub assertion: Option<Map<String, Value>>,
     /// Exact redirect URIs; empty for any.
     pub redirect_uris: Vec<String>,
+    /// Exact addresses to come back to from the end of a session; empty for any.
+    pub post_logout_redirect_uris: Vec<String>,
 }
 
 impl Default for Client {
@@ -63,6 +70,7 @@ impl Default for Client {
             secret: Some("a-client-secret-of-the-tests-only".to_owned()),
             assertion: None,
             redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
         }
     }
 }

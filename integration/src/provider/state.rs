@@ -30,6 +30,8 @@ pub struct Calls {
 
 /// What the endpoints share.
 pub(super) struct Shared {
+    /// What the paths of its endpoints follow.
+    pub(super) base: String,
     pub(super) issuer: String,
     pub(super) state: Mutex<State>,
 }
@@ -64,6 +66,10 @@ pub(super) struct Grant {
     pub(super) client_id: String,
     pub(super) session: String,
     pub(super) authenticated_at: i64,
+    pub(super) nonce: Option<String>,
+    pub(super) scope: String,
+    /// Whether it is one of those that get a refresh token.
+    pub(super) refreshes: bool,
 }
 
 pub(super) struct AccessToken {
@@ -78,6 +84,8 @@ pub(super) struct Code {
     pub(super) redirect_uri: String,
     pub(super) challenge: String,
     pub(super) nonce: Option<String>,
+    pub(super) scope: String,
+    pub(super) refreshes: bool,
     pub(super) issued: Instant,
 }
 
@@ -104,38 +112,51 @@ impl Shared {
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.issuer)
+        format!("{}{path}", self.base)
     }
 
     /// The honest discovery document (OpenID Connect Discovery 3, RFC 8414, RFC 9207).
-    pub(super) fn discovery(&self, algorithm: Algorithm) -> Value {
-        json!({
-            "issuer": self.issuer,
-            "authorization_endpoint": self.url("/authorize"),
-            "token_endpoint": self.url("/token"),
-            "userinfo_endpoint": self.url("/userinfo"),
-            "jwks_uri": self.url("/jwks"),
-            "end_session_endpoint": self.url("/end-session"),
-            "revocation_endpoint": self.url("/revoke"),
-            "introspection_endpoint": self.url("/introspect"),
-            "backchannel_logout_supported": true,
-            "backchannel_logout_session_supported": true,
-            "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [algorithm.name()],
-            "scopes_supported": ["openid", "email", "profile", "groups"],
-            "claims_supported": ["sub", "email", "email_verified", "groups"],
-            "token_endpoint_auth_methods_supported":
-                ["client_secret_basic", "client_secret_post", "none"],
-            "code_challenge_methods_supported": ["S256"],
-            "authorization_response_iss_parameter_supported": true,
-        })
+    pub(super) fn discovery(&self, state: &State) -> Value {
+        let mut document = state.metadata();
+        document["issuer"] = self.issuer.as_str().into();
+        for (name, path) in state.settings.ways.paths.members() {
+            document[name] = self.url(path).into();
+        }
+        document
     }
 }
 
+/// What this provider says beside its issuer and its endpoints.
+fn own_metadata(algorithm: Algorithm) -> Value {
+    json!({
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [algorithm.name()],
+        "scopes_supported": ["openid", "email", "profile", "groups"],
+        "claims_supported": ["sub", "email", "email_verified", "groups"],
+        "token_endpoint_auth_methods_supported":
+            ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+    })
+}
+
 impl State {
+    /// What the discovery document says beside the issuer and the endpoints.
+    fn metadata(&self) -> Value {
+        let written = self.settings.ways.metadata.clone();
+        written.unwrap_or_else(|| own_metadata(self.signing_key().algorithm()))
+    }
+
+    /// Whether its answers to browsers name the issuer (RFC 9207).
+    pub(super) fn names_issuer(&self) -> bool {
+        self.metadata()["authorization_response_iss_parameter_supported"] == true
+    }
+
     pub(super) fn signing_key(&self) -> &SigningKey {
         self.keys.last().expect("there is always a key")
     }

@@ -117,3 +117,80 @@ async fn it_lies_as_told() {
     let jwks: Value = jwks.send().await.unwrap().json().await.unwrap();
     assert_eq!(jwks["keys"].as_array().unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn a_scope_that_it_does_not_know_is_answered_in_its_way() {
+    let asked = async |scopes: Scopes| {
+        let ways = Ways { scopes, issuer_path: "/realm", ..Ways::default() };
+        let provider = Provider::start(Settings { ways, ..Settings::default() }).await.unwrap();
+        assert_eq!(provider.issuer(), provider.url("/realm"));
+        let request = [
+            ("client_id", "portcullis"),
+            ("redirect_uri", REDIRECT),
+            ("response_type", "code"),
+            ("scope", "openid groups"),
+            ("state", "s"),
+            ("code_challenge", "c"),
+            ("code_challenge_method", "S256"),
+        ];
+        let url = Url::parse_with_params(&provider.url("/authorize"), request).unwrap();
+        let answer = plain_client().unwrap().get(url).send().await.unwrap();
+        let location = answer.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
+        (answer.status(), location)
+    };
+    assert_eq!(asked(Scopes::Any).await.0, StatusCode::OK);
+    assert_eq!(asked(Scopes::StaysThere(&["openid"])).await, (StatusCode::BAD_REQUEST, None));
+    let (status, location) = asked(Scopes::SendsBack(&["openid"])).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let back = Url::parse(&location.unwrap()).unwrap();
+    let back: HashMap<_, _> = back.query_pairs().into_owned().collect();
+    assert_eq!((back["error"].as_str(), back["state"].as_str()), ("invalid_scope", "s"));
+    assert_eq!(asked(Scopes::SendsBack(&["openid", "groups"])).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_for_those_that_its_ways_say() {
+    let after_sign_in = async |refresh: RefreshFor, rotates: bool| {
+        let ways = Ways { refresh, rotates, ..Ways::default() };
+        let settings = Settings { refresh_tokens: true, ways, ..Settings::default() };
+        let provider = Provider::start(settings).await.unwrap();
+        let back = callback(&provider).await;
+        let (_, answer) = exchange(&provider, &back["code"], VERIFIER).await;
+        let token = answer["refresh_token"].as_str().map(str::to_owned)?;
+        let secret = provider.client().secret.unwrap();
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token.as_str()),
+            ("client_id", "portcullis"),
+            ("client_secret", secret.as_str()),
+        ];
+        let answer = form_post(&plain_client().unwrap(), &provider.url("/token"), &form).await;
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(provider.refresh_tokens(), 1);
+        assert!(jwt::claims(answer["id_token"].as_str().unwrap()).unwrap()["nonce"].is_null());
+        Some(answer["refresh_token"].as_str().is_some_and(|another| another != token))
+    };
+    assert_eq!(after_sign_in(RefreshFor::Everybody, true).await, Some(true));
+    assert_eq!(after_sign_in(RefreshFor::Everybody, false).await, Some(false));
+    assert_eq!(after_sign_in(RefreshFor::Scope("email"), true).await, Some(true));
+    assert_eq!(after_sign_in(RefreshFor::Scope("offline_access"), true).await, None);
+    assert_eq!(after_sign_in(RefreshFor::Parameters(&[("access_type", "offline")]), true).await, None);
+}
+
+#[tokio::test]
+async fn a_session_ends_as_its_ways_say() {
+    let ended = async |query: &str| {
+        let end_session = EndSession { redirect_parameter: "logout_uri", wants: &["client_id"], brings_state: false };
+        let mut settings = Settings { ways: Ways { end_session, ..Ways::default() }, ..Settings::default() };
+        settings.clients[0].post_logout_redirect_uris = vec!["https://app.test/out".to_owned()];
+        let provider = Provider::start(settings).await.unwrap();
+        let answer = plain_client().unwrap().get(provider.url(&format!("/end-session?{query}"))).send().await.unwrap();
+        let location = answer.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
+        (answer.status(), location)
+    };
+    let back = Some("https://app.test/out".to_owned());
+    assert_eq!(ended("client_id=a&state=s&logout_uri=https://app.test/out").await, (StatusCode::SEE_OTHER, back));
+    for wrong in ["logout_uri=https://app.test/out", "client_id=a&logout_uri=https://app.test/other"] {
+        assert_eq!(ended(wrong).await, (StatusCode::BAD_REQUEST, None), "{wrong}");
+    }
+}

@@ -41,10 +41,18 @@ pub(super) fn exchange(
     if !fits {
         return Err(Refusal::Grant);
     }
-    let grant =
-        Grant { login: code.user.login.clone(), client_id, session: jwt::random_id(), authenticated_at: jwt::now() };
+    let grant = Grant {
+        login: code.user.login.clone(),
+        client_id,
+        session: jwt::random_id(),
+        authenticated_at: jwt::now(),
+        nonce: code.nonce,
+        scope: code.scope,
+        refreshes: code.refreshes,
+    };
     state.signed_in.push(SignedIn { subject: code.user.subject.clone(), session: grant.session.clone() });
-    Ok(issue(issuer, state, grant, &code.user, code.nonce.as_deref()))
+    let nonce = grant.nonce.clone();
+    Ok(issue(issuer, state, grant, &code.user, nonce.as_deref(), None))
 }
 
 /// Takes a refresh token (RFC 6749 section 6): it works once, and who the person is now counts.
@@ -59,11 +67,20 @@ pub(super) fn refresh(
     let grant = state.refresh_tokens.remove(token).filter(|grant| grant.client_id == client_id);
     let grant = grant.ok_or(Refusal::Grant)?;
     let user = state.user(&grant.login).cloned().ok_or(Refusal::Grant)?;
-    // The new ID token has no nonce (OIDC Core 12.2).
-    Ok(issue(issuer, state, grant, &user, None))
+    // The new ID token should have no nonce (OIDC Core 12.2).
+    let nonce = grant.nonce.clone().filter(|_| state.settings.ways.nonce_at_refresh);
+    Ok(issue(issuer, state, grant, &user, nonce.as_deref(), Some(token)))
 }
 
-fn issue(issuer: &str, state: &mut State, grant: Grant, user: &User, nonce: Option<&str>) -> Value {
+/// Makes the tokens of a grant, for which `brought` is the refresh token where one was brought.
+fn issue(
+    issuer: &str,
+    state: &mut State,
+    grant: Grant,
+    user: &User,
+    nonce: Option<&str>,
+    brought: Option<&str>,
+) -> Value {
     let access_token = jwt::random_id();
     let id_token = id_token(issuer, state, &grant, user, nonce, &access_token);
     let lifetime = state.settings.access_token_lifetime;
@@ -72,14 +89,20 @@ fn issue(issuer: &str, state: &mut State, grant: Grant, user: &User, nonce: Opti
         "token_type": "Bearer",
         "expires_in": lifetime,
         "id_token": id_token,
+        "scope": grant.scope,
     });
     let access = AccessToken { login: grant.login.clone(), expires_at: jwt::now() + lifetime };
     state.access_tokens.insert(access_token, access);
-    if state.settings.refresh_tokens {
-        let token = jwt::random_id();
-        answer["refresh_token"] = token.as_str().into();
-        state.refresh_tokens.insert(token, grant);
+    match brought.filter(|_| !state.settings.ways.rotates) {
+        Some(token) => drop(state.refresh_tokens.insert(token.to_owned(), grant)),
+        None if state.settings.refresh_tokens && grant.refreshes => {
+            let token = jwt::random_id();
+            answer["refresh_token"] = token.as_str().into();
+            state.refresh_tokens.insert(token, grant);
+        }
+        None => {}
     }
+    (state.settings.ways.token_answer)(&mut answer);
     apply(state.faults.edit_token.as_ref(), &mut answer);
     crate::evidence::token_answer(&answer);
     answer
@@ -113,6 +136,7 @@ fn id_token(
             claims[name] = value;
         }
     }
+    (state.settings.ways.id_token)(&mut claims);
     apply(state.faults.edit_claims.as_ref(), &mut claims);
 
     let mut header = key.header();
@@ -137,4 +161,33 @@ fn id_token(
         Signature::PublicKeyAsSecret => key.public_pem().map(|pem| jwt::hmac_signed(pem.as_bytes(), header, claims)),
     }
     .expect("a key that was made here signs")
+}
+
+/// The logout token that ends a sign-in; none from a provider that makes none.
+pub(super) fn logout_token(issuer: &str, state: &State, ended: &SignedIn) -> Option<String> {
+    let ways = state.settings.ways.logout_token?;
+    let key = state.signing_key();
+    let now = jwt::now();
+    let client = state.settings.clients.first()?;
+    let mut claims = json!({
+        "iss": issuer,
+        "aud": client.id,
+        "iat": now,
+        "jti": jwt::random_id(),
+        "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+    });
+    if ways.sub {
+        claims["sub"] = ended.subject.as_str().into();
+    }
+    if ways.sid {
+        claims["sid"] = ended.session.as_str().into();
+    }
+    if let Some(lifetime) = ways.lifetime {
+        claims["exp"] = (now + lifetime).into();
+    }
+    let mut header = json!({ "alg": key.algorithm().name(), "kid": key.kid() });
+    if let Some(typ) = ways.typ {
+        header["typ"] = typ.into();
+    }
+    Some(key.sign_bytes(header.to_string().as_bytes(), claims.to_string().as_bytes()).expect("a key signs"))
 }
