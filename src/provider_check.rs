@@ -1,0 +1,58 @@
+//! What a configured provider lacks or will refuse, found before anybody signs in.
+//!
+//! It is asked what sign-ins ask: its document and its keys; for each origin the authorization request, and the sign-out, as
+//! a browser without a session brings them; the token endpoint, with a made-up code; and where `strict` asks, with a made-up
+//! token. Nobody is signed in by that, and nothing is kept here.
+
+mod document;
+mod probes;
+mod report;
+
+pub use report::{Finding, Level, Registered, Report};
+
+use crate::{
+    clock::SharedClock,
+    origin::LoginOrigin,
+    providers::{AskedOnce, ConfigError, Known, ProviderConfig},
+};
+
+/// Asks a provider on behalf of the origins that sign in at it.
+///
+/// # Errors
+/// Where its configuration cannot be used.
+pub async fn check(
+    config: &ProviderConfig,
+    origins: &[&LoginOrigin],
+    clock: &SharedClock,
+) -> Result<Report, ConfigError> {
+    let AskedOnce { http, url, published } = AskedOnce::ask(config).await?;
+    let mut report = Report::new(config, origins);
+    let published = match published {
+        Ok(published) => published,
+        Err(error) => {
+            report.fault("discovery", format!("{url}: {error}"));
+            return Ok(report);
+        }
+    };
+    document::clock(&mut report, published.date, clock.now());
+    let discovered = match published.discovered {
+        Ok(discovered) => discovered,
+        Err(error) => {
+            report.fault("discovery", format!("{url}: {error}"));
+            return Ok(report);
+        }
+    };
+    report.fine("discovery", url);
+    document::found(&mut report, config, &published.members, &discovered);
+    let known = Known::new(config, discovered, http.clone(), clock.clone());
+    let probes = probes::Probes { config, known: &known, http: &http, now: clock.now() };
+    for origin in origins {
+        probes.sign_in(&mut report, origin).await;
+        probes.sign_out(&mut report, origin).await;
+    }
+    if let Some(origin) = origins.first() {
+        probes.code(&mut report, origin).await;
+    }
+    probes.strict(&mut report).await;
+    Ok(report)
+}
