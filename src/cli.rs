@@ -4,7 +4,9 @@ mod administration;
 mod connection;
 mod explain;
 mod failure;
+mod migrate;
 mod probe;
+mod provider;
 mod revocations;
 mod table;
 #[cfg(test)]
@@ -18,7 +20,10 @@ use std::{
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
-use self::{administration::AdministrationCommand, failure::Fault, probe::Probe};
+use self::{
+    administration::AdministrationCommand, failure::Fault, migrate::MigrateCommand, probe::Probe,
+    provider::ProviderCommand,
+};
 use crate::{
     app::{self, AppError},
     config, config_file,
@@ -34,7 +39,7 @@ const EXIT_INTERNAL: u8 = 70;
 /// The authenticating gatekeeper beside an Envoy or Istio ingress gateway.
 ///
 /// Exit codes: 0 fine, 64 the configuration or the command line is wrong, 69 the running process or what it needs
-/// does not answer, 70 something else failed.
+/// does not answer or has a fault, 70 something else failed.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, about)]
 struct Arguments {
@@ -43,7 +48,6 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value is made in a process's life")]
 enum Command {
     /// Serve, until SIGTERM or SIGINT.
     Serve {
@@ -61,6 +65,17 @@ enum Command {
     Schema,
     /// Ask the process of this machine whether it is ready, for container engines that run a command to know.
     Probe(Probe),
+    /// The identity providers of a configuration.
+    Provider {
+        #[command(subcommand)]
+        command: ProviderCommand,
+    },
+    /// Make a configuration of another gatekeeper's, and tell what is carried over, changed, dropped and left to do. No
+    /// secret is written or told.
+    Migrate {
+        #[command(subcommand)]
+        command: MigrateCommand,
+    },
     #[command(flatten)]
     Administration(AdministrationCommand),
 }
@@ -92,6 +107,28 @@ fn command(command: Command) -> ExitCode {
             }
         },
         Command::CheckConfig { file } => check_config(&file, &mut io::stdout(), &mut io::stderr()),
+        Command::Provider { command } => match command.run() {
+            Ok(checked) => {
+                let printed = print(&mut io::stdout(), &checked.text);
+                if checked.has_fault { ExitCode::from(EXIT_UNAVAILABLE) } else { printed }
+            }
+            Err(error) => {
+                let _ = print(&mut io::stderr(), &error.to_string());
+                ExitCode::from(if error.is_usage() { EXIT_CONFIG } else { EXIT_INTERNAL })
+            }
+        },
+        Command::Migrate { command } => match command.run() {
+            Ok(migrated) => {
+                // The report first: who reads both on one screen ends at what is to be copied.
+                let told = migrated.report.map_or(ExitCode::SUCCESS, |report| print(&mut io::stderr(), &report));
+                let printed = migrated.configuration.map(|text| print(&mut io::stdout(), text.trim_end()));
+                printed.unwrap_or(told)
+            }
+            Err(error) => {
+                let _ = print(&mut io::stderr(), &format!("portcullis: {error}"));
+                ExitCode::from(if error.is_usage() { EXIT_CONFIG } else { EXIT_INTERNAL })
+            }
+        },
         Command::Administration(command) => match command.run() {
             Ok(text) => print(&mut io::stdout(), &text),
             Err(error) => {

@@ -31,6 +31,12 @@ impl Timestamp {
         Self(seconds.saturating_mul(1000))
     }
 
+    /// The moment that the standard library's type tells; the epoch where it is before that.
+    #[must_use]
+    pub fn from_system_time(time: SystemTime) -> Self {
+        Self(time.duration_since(UNIX_EPOCH).map_or(0, millis))
+    }
+
     /// Milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_unix_millis(self) -> u64 {
@@ -121,7 +127,7 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         // A machine whose clock stands before 1970 gets the epoch: every token and session is then refused as
         // dated in the future, which is the safe side.
-        Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis))
+        Timestamp::from_system_time(SystemTime::now())
     }
 
     fn monotonic(&self) -> Duration {

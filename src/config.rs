@@ -6,6 +6,7 @@
 //! follow from the form. What refers to a file or a variable is named in `config_file/material.rs` too.
 
 mod context;
+mod faults;
 mod identity;
 mod issuers;
 mod keys;
@@ -30,8 +31,10 @@ mod written;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use faults::faults;
 pub use listener::{Bind, Listener, Listeners, ServerTls};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use reload::of_text;
 pub use reload::{Metrics, Source, load};
 pub use settings::{Drain, KeySource, Keys, Settings};
+pub(crate) use weak_secrets::weakness;

@@ -11,11 +11,12 @@ mod parse;
 mod reading;
 mod schema;
 
+pub(crate) use error::Segment;
 pub use error::{ConfigError, FieldError, FieldPath};
 pub(crate) use material::{Material, Reference};
 #[cfg(test)]
 pub(crate) use parse::parse;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use reading::written;
-pub(crate) use reading::{Look, Written, look};
+pub(crate) use reading::{Look, Written, look, written_alone};
 pub use schema::json_schema;

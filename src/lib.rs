@@ -62,6 +62,7 @@ pub mod stores;
 
 // Floor 7.
 pub mod authn;
+pub mod provider_check;
 
 // Floor 8.
 pub mod endpoints;
@@ -82,6 +83,7 @@ pub mod assembly;
 
 // Floor 13.
 pub mod app;
+pub mod migrate;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod properties;
 

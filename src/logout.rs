@@ -5,6 +5,7 @@ mod back_channel;
 mod front_channel;
 mod logout_token;
 mod metrics;
+mod record;
 mod rp_initiated_logout;
 mod token_revocation;
 
@@ -13,6 +14,6 @@ pub use front_channel::{FrontChannel, FrontChannelError};
 pub use logout_token::BackChannelError;
 pub(crate) use logout_token::MAX_NAME_BYTES;
 pub(crate) use metrics::Metrics;
-pub(crate) use rp_initiated_logout::MAX_HINT_BYTES;
 pub use rp_initiated_logout::RpInitiatedLogout;
+pub(crate) use rp_initiated_logout::{MAX_HINT_BYTES, logout_request};
 pub use token_revocation::TokenRevocation;

@@ -19,6 +19,7 @@ mod claims;
 mod config;
 mod due;
 mod exchange;
+mod exchange_error;
 mod freshness;
 mod id_token;
 mod kept_tokens;
@@ -39,6 +40,7 @@ mod vouchers;
 pub(crate) mod tests;
 
 pub use assembly::Oidc;
+pub(crate) use authorization::authorization_url;
 pub use browser_forms::{BrowserForm, BrowserForms};
 pub use callback::{CallbackOutcome, CallbackRequest};
 pub use config::{Config, Limits};

@@ -6,4 +6,4 @@ mod public;
 
 pub use login::LoginOrigin;
 pub use origins::Origins;
-pub use public::{END_PARAMETER, Endpoint, Origin, RETURN_PARAMETER, TOKEN_PARAMETER};
+pub use public::{END_PARAMETER, Endpoint, FORMER_RETURN_PARAMETER, Origin, RETURN_PARAMETER, TOKEN_PARAMETER};

@@ -140,10 +140,11 @@ pub fn problem(problem: &Problem<'_>) -> Page {
     )
 }
 
-/// The session has ended; `sign_in` is a page that asks for sign-in, mostly the origin's start page.
+/// The session has ended; `sign_in` is a page that asks for sign-in, mostly the origin's start page. `may_be_remembered`
+/// where nobody knows that the provider's own session has ended too.
 #[must_use]
-pub fn signed_out(sign_in: &Location) -> Page {
-    page(&SignedOutPage { sign_in }, &Policy::STRICT)
+pub fn signed_out(sign_in: &Location, may_be_remembered: bool) -> Page {
+    page(&SignedOutPage { sign_in, may_be_remembered }, &Policy::STRICT)
 }
 
 /// Nobody is signed in, and the page is to show inside a frame, where sign-in cannot run: the link opens `sign_in` at
@@ -219,6 +220,7 @@ struct ProblemPage<'a> {
 #[template(config = "src/pages/askama.toml", path = "signed_out.html")]
 struct SignedOutPage<'a> {
     sign_in: &'a Location,
+    may_be_remembered: bool,
 }
 
 #[derive(Template)]

@@ -11,11 +11,14 @@ mod keys;
 mod metadata;
 mod metrics;
 mod oddities;
+mod once;
 mod outside_text;
 mod provider;
+mod refused;
 mod registry;
 mod token_endpoint;
 pub(crate) mod told_times;
+mod troubles;
 
 pub(crate) use answers::Answer;
 #[cfg(test)]
@@ -31,14 +34,19 @@ pub(crate) use endpoint::Endpoint;
 #[cfg(test)]
 pub(crate) use endpoint::tests::unusable;
 pub(crate) use http::{CallError, ProviderHttp, may_be_json, media_type};
+pub(crate) use metadata::Discovered;
 #[cfg(test)]
 pub(crate) use metadata::OptionalEndpoints;
 pub(crate) use metrics::{Metrics, Outcomes, ProviderLabels};
 pub(crate) use oddities::Oddity;
+pub(crate) use once::AskedOnce;
 pub(crate) use outside_text::for_log;
 pub(crate) use provider::Provider;
+pub(crate) use refused::Refused;
 pub(crate) use registry::PerProvider;
 pub use registry::{Providers, SharedProviders};
 pub(crate) use token_endpoint::{
-    AccessToken, Refused, TokenEndpointError, Told, ToldIdToken, ask as ask_token_endpoint,
+    AccessToken, TokenEndpointError, Told, ToldIdToken, ask as ask_token_endpoint, refusal_of,
 };
+pub use troubles::ProviderFailure;
+pub(crate) use troubles::{ProviderCall, Trouble};

@@ -24,7 +24,7 @@ mod wire;
 
 pub use config::Config;
 pub use metrics::Metrics;
-pub use provider_logout::{LogoutOf, ProviderLogout};
+pub use provider_logout::{Ended, LogoutOf, Named, ProviderLogout};
 pub use record::{AccessTokenLife, NewSession, Renewal, Session, SessionListing, Tokens};
 pub use registration::Registration;
 pub use service::{CreateError, Current, OpenError, Renewed, Sessions};

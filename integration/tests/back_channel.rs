@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use portcullis_integration::administrator::{Administrator, administered};
 use portcullis_integration::envoy::{Envoy, Variant};
 use portcullis_integration::faults::{Fault, edit};
 use portcullis_integration::gateway::Gateway;
@@ -124,6 +125,61 @@ async fn a_token_that_is_not_good_ends_nothing_and_a_good_one_works_once() {
     assert!(is_signed_in(&mut alice).await, "a replay ends no later session");
     let labels = [r#"provider="test""#, r#"outcome="replayed""#];
     assert_eq!(gateway.portcullis.metric("portcullis_oidc_back_channel_logouts_total", &labels).await.unwrap(), 2);
+}
+
+/// What the log says of a logout names the sessions as lists of sessions do, and their person.
+#[tokio::test]
+async fn a_logout_is_told_with_its_sessions_and_their_person() {
+    let gateway = Gateway::start(Variant::NEWEST, administered).await.unwrap();
+    let (mut first, mut second) = (signed_in(&gateway, "alice").await, signed_in(&gateway, "alice").await);
+    let list = ["sessions", "list", "--user", "alice@example.com"];
+    let listed = Administrator::of(&gateway.portcullis).told_json(&list).await.unwrap();
+    let handles: Vec<String> =
+        listed["sessions"].as_array().unwrap().iter().map(|it| it["handle"].as_str().unwrap().to_owned()).collect();
+    let sessions = gateway.provider.signed_in();
+    assert_eq!(send_token(&gateway, &json!({ "sid": sessions[0].session })).await, 200);
+    assert_eq!(send_token(&gateway, &json!({ "sub": sessions[0].subject })).await, 200);
+    assert_eq!(send_token(&gateway, &json!({ "sub": sessions[0].subject })).await, 200);
+    assert!(!is_signed_in(&mut first).await && !is_signed_in(&mut second).await);
+    let records = gateway.portcullis.records().await.unwrap();
+    let told: Vec<_> = records
+        .iter()
+        .filter(|record| record["message"] == "the provider ended sessions")
+        .map(|record| json!([record["ended"], record["session"], record["principal"]]))
+        .collect();
+    let alice = "alice@example.com";
+    assert_eq!(told, [json!([1, handles[0], alice]), json!([1, handles[1], alice]), json!([0, "", null])]);
+}
+
+/// Hydra's have no `exp`; who takes such says so, and takes them for two minutes, once.
+#[tokio::test]
+async fn a_token_without_an_end_ends_a_session_only_where_that_is_written() {
+    let labels = [r#"provider="test""#, r#"outcome="refused""#];
+    let strict = gateway().await;
+    let mut alice = signed_in(&strict, "alice").await;
+    let session = strict.provider.signed_in()[0].clone();
+    let without_end = json!({ "sub": session.subject, "exp": null });
+    assert_eq!(send_token(&strict, &without_end).await, 400);
+    assert!(is_signed_in(&mut alice).await);
+    assert_eq!(strict.portcullis.metric("portcullis_oidc_back_channel_logouts_total", &labels).await.unwrap(), 1);
+    let records = strict.portcullis.records().await.unwrap();
+    let names_the_word = |record: &Value| record.to_string().contains("logout_token_without_exp");
+    assert!(records.iter().any(names_the_word), "the operator hears what would let it pass");
+
+    let word = json!({ "logout_token_without_exp": true });
+    let gateway = Gateway::start(Variant::NEWEST, |config| config.set("/providers/0/logout", word)).await.unwrap();
+    let mut alice = signed_in(&gateway, "alice").await;
+    let session = gateway.provider.signed_in()[0].clone();
+    let old = json!({ "sub": session.subject, "exp": null, "iat": jwt::now() - 200 });
+    assert_eq!(send_token(&gateway, &old).await, 400);
+    assert!(is_signed_in(&mut alice).await, "it is more than two minutes old");
+    let token = claims(&gateway, &json!({ "sid": session.session, "exp": null }));
+    let body = format!("logout_token={}", gateway.provider.sign(&token).unwrap());
+    assert_eq!(send(&gateway.portcullis, body.clone()).await, 200);
+    assert!(!is_signed_in(&mut alice).await);
+    alice.sign_in("alice", "/").await.unwrap().echo().unwrap();
+    assert_eq!(send(&gateway.portcullis, body).await, 200);
+    assert!(is_signed_in(&mut alice).await, "a replay ends no later session");
 }
 
 /// Anybody may send a token whose key nobody knows; those whose key is known do not wait behind it.

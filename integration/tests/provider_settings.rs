@@ -2,21 +2,31 @@
 #![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use portcullis_integration::administrator::{Administrator, administered};
 use portcullis_integration::check_client::{Answer, CheckClient};
 use portcullis_integration::check_visitor::{CheckVisitor, location};
 use portcullis_integration::faults::{Fault, edit};
 use portcullis_integration::jwt::{Algorithm, SigningKey};
+use portcullis_integration::pki::Authority;
 use portcullis_integration::portcullis::{Config, HOST, Portcullis};
-use portcullis_integration::provider::{Client, Provider, Settings};
+use portcullis_integration::provider::{Client, Provider, Settings, Ways};
 use portcullis_integration::visitor::{log_in, path_and_query};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use url::Url;
+
+/// Longer than anything here takes, however loaded the machine is.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Ground {
     provider: Provider,
@@ -142,8 +152,9 @@ async fn a_client_says_who_it_is_by_a_key_or_by_a_token_of_another_issuer() {
     ground.provider.change(|settings| settings.clients = vec![asserted(json!({ "number": 2 }))]);
     assert_eq!(users(&ground.sign_in().await), ["alice@example.com"]);
     fs::remove_file(&file).unwrap();
-    assert_eq!(ground.refusal().await, (503, "provider_answer_invalid".to_owned()));
-    assert_eq!(ground.told("WARN", "client_assertion_file").await.len(), 1);
+    assert_eq!(ground.refusal().await, (503, "sign_in_not_set_up".to_owned()));
+    assert_eq!(ground.refusal().await, (503, "sign_in_not_set_up".to_owned()));
+    assert_eq!(ground.told("ERROR", "client_assertion_file").await.len(), 1);
 }
 
 /// A proxy that passes on what it is asked for, and counts.
@@ -276,4 +287,198 @@ async fn the_operator_hears_the_provider_s_own_words() {
     assert_eq!(ground.refusal().await, (403, "identity_unusable".to_owned()));
     let told = ground.told("WARN", "trust_unverified_email").await;
     assert!(told.len() == 1 && told[0].contains("email_domains"), "{told:?}");
+}
+
+/// An apostrophe is a character of addresses (RFC 5322 section 3.2.3).
+#[tokio::test]
+async fn a_person_called_o_brien_signs_in_and_a_rule_names_him() {
+    let provider = honest().await;
+    provider.change(|settings| settings.users[0].email = Some("Conan.O'Brien@example.com".to_owned()));
+    let rule = json!({ "name": "his", "paths": [{ "prefix": "/his" }], "emails": ["conan.o'brien@example.com"] });
+    let ground = Ground::start(provider, |config| config.rules(json!([rule]))).await;
+    let answer = ground.visitor().sign_in("alice", "/his").await.unwrap();
+    assert_eq!(users(&answer), ["conan.o'brien@example.com"]);
+    let answer = ground.visitor().sign_in("bob", "/his").await.unwrap();
+    assert_eq!((answer.status(), answer.reason().as_deref()), (403, Some("not_permitted")));
+}
+
+/// Of a name with dots the claim that is called so comes first, then the steps through objects.
+#[tokio::test]
+async fn groups_stand_where_the_configuration_says() {
+    let url = "https://corp.example/claims/groups";
+    let rows = [
+        ("realm_access.roles", json!({ "realm_access": { "roles": ["admins"] } }), true),
+        ("realm_access.roles", json!({ "realm_access": { "roles": ["others"] }, "roles": ["admins"] }), false),
+        (
+            "realm_access.roles",
+            json!({ "realm_access.roles": ["admins"], "realm_access": { "roles": ["others"] } }),
+            true,
+        ),
+        (
+            "realm_access.roles",
+            json!({ "realm_access.roles": ["others"], "realm_access": { "roles": ["admins"] } }),
+            false,
+        ),
+        (url, json!({ url: ["admins"], "https://corp": { "example/claims/groups": ["others"] } }), true),
+        (url, json!({ url: ["others"], "https://corp": { "example/claims/groups": ["admins"] } }), false),
+        (url, json!({ "https://corp": { "example/claims/groups": ["admins"] } }), true),
+    ];
+    for (claim, claims, enters) in rows {
+        let provider = honest().await;
+        provider.change(|settings| {
+            settings.users[0].groups = None;
+            settings.users[0].claims = claims.as_object().unwrap().clone();
+        });
+        let rule = json!({ "name": "closed", "paths": [{ "prefix": "/closed" }], "groups": ["admins"] });
+        let configure = |config: Config| config.rules(json!([rule])).set("/providers/0/groups_claim", claim);
+        let answer = Ground::start(provider, configure).await.visitor().sign_in("alice", "/closed").await.unwrap();
+        assert_eq!(answer.is_allowed(), enters, "{claim} in {claims}: {:?}", answer.reason());
+        let expected: &[&str] = if enters { &["admins"] } else { &[] };
+        assert_eq!(answer.passed("kubeflow-groups"), expected, "{claim} in {claims}");
+    }
+}
+
+/// `https://idp` and `https://idp/` are two issuers, and each is somebody's.
+#[tokio::test]
+async fn an_issuer_with_a_slash_at_its_end_is_another_one() {
+    let with_slash = async || {
+        let ways = Ways { issuer_path: "/", ..Ways::default() };
+        Provider::start(Settings { ways, ..Settings::default() }).await.unwrap()
+    };
+    let ground = Ground::start(with_slash().await, |config| config).await;
+    assert!(ground.provider.issuer().ends_with('/'));
+    assert_eq!(users(&ground.sign_in().await), ["alice@example.com"]);
+
+    // Told, where the two differ by nothing else: what was found, and what is configured.
+    for provider in [with_slash().await, honest().await] {
+        let found = provider.issuer().to_owned();
+        let other = found.strip_suffix('/').map_or_else(|| format!("{found}/"), str::to_owned);
+        let ground = Ground::start(provider, |config| config.set("/providers/0/issuer", other.as_str())).await;
+        let answer = ground.visitor().navigate("/").await.unwrap();
+        assert_eq!((answer.status(), answer.reason().as_deref()), (503, Some("sign_in_not_set_up")));
+        let told = ground.told("ERROR", &format!("`{found}`")).await;
+        assert!(told.iter().any(|record| record.contains(&format!("`{other}`"))), "{told:?}");
+    }
+}
+
+/// A realm that is not there, for example: told with its URL, once, however often it is asked for.
+#[tokio::test]
+async fn a_document_that_is_not_there_is_an_error_with_its_url() {
+    let provider = honest().await;
+    provider.lie(|faults| faults.discovery = Fault::Status(404));
+    let ground = Ground::start(provider, |config| config).await;
+    let begun = Instant::now();
+    while ground.provider.calls().discovery < 3 {
+        let answer = ground.visitor().navigate("/").await.unwrap();
+        assert_eq!((answer.status(), answer.reason().as_deref()), (503, Some("sign_in_not_set_up")));
+        assert!(begun.elapsed() < PATIENCE, "the document is not asked for again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let told = ground.told("ERROR", "status 404").await;
+    let url = format!("{}/.well-known/openid-configuration", ground.provider.issuer());
+    assert!(told.len() == 1 && told[0].contains(&url) && told[0].contains("`issuer`"), "{told:?}");
+    ground.provider.be_honest();
+    while !ground.visitor().navigate("/").await.is_ok_and(|answer| answer.status() == 302) {
+        assert!(begun.elapsed() < 2 * PATIENCE, "nobody can sign in");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(ground.told("INFO", "sign-in is set up again").await.len(), 1);
+}
+
+/// A server with a certificate that nobody whom we trust has made.
+async fn of_an_unknown_authority() -> SocketAddr {
+    portcullis_integration::http::install_crypto();
+    let identity = Authority::new("nobody knows it").unwrap().server(&[]).unwrap();
+    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(acceptor.accept(stream));
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_told_with_the_setting() {
+    let issuer = format!("https://{}", of_an_unknown_authority().await);
+    let ground = Ground::start(honest().await, |config| config.set("/providers/0/issuer", issuer.as_str())).await;
+    let answer = ground.visitor().navigate("/").await.unwrap();
+    assert_eq!((answer.status(), answer.reason().as_deref()), (503, Some("provider_unavailable")));
+    let told = ground.told("WARN", "`ca_file`").await;
+    assert!(told.len() == 1 && told[0].contains(&issuer), "{told:?}");
+}
+
+/// Two people sign in without groups, and the operator hears why, once.
+#[tokio::test]
+async fn a_path_to_groups_that_leads_nowhere_is_told() {
+    for (claim, oddity) in [("realm_access.groups", "no_groups_claim"), ("realm_access", "unreadable_groups")] {
+        let provider = honest().await;
+        provider.change(|settings| {
+            for user in &mut settings.users {
+                user.groups = None;
+                user.claims.insert("realm_access".to_owned(), json!({ "roles": ["admins"] }));
+            }
+        });
+        let ground = Ground::start(provider, |config| config.set("/providers/0/groups_claim", claim)).await;
+        for person in ["alice", "bob"] {
+            assert!(ground.visitor().sign_in(person, "/").await.unwrap().is_allowed());
+        }
+        let told = ground.told("WARN", "`groups_claim`").await;
+        assert!(told.len() == 1 && told[0].contains(oddity) && told[0].contains("realm_access.roles"), "{told:?}");
+        let labels = [r#"provider="test""#, &format!("outcome=\"{oddity}\"")];
+        assert_eq!(ground.portcullis.metric("portcullis_oidc_oddities_total", &labels).await.unwrap(), 2);
+    }
+}
+
+/// What an administrator is told that a navigation would get, and what it gets.
+#[tokio::test]
+async fn an_explanation_says_where_nobody_can_sign_in() {
+    for (fault, verdict, reason) in [
+        (Fault::None, "sign_in", "not_signed_in"),
+        (Fault::Status(503), "refused", "provider_unavailable"),
+        (Fault::Status(404), "refused", "sign_in_not_set_up"),
+    ] {
+        let provider = honest().await;
+        provider.lie(|faults| faults.discovery = fault.clone());
+        let ground = Ground::start(provider, administered).await;
+        let answer = ground.visitor().navigate("/").await.unwrap();
+        let url = format!("https://{HOST}/");
+        let navigation = ["Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Sec-Fetch-Site: none"];
+        let headers = navigation.iter().chain(&["Accept: text/html"]).flat_map(|line| ["--header", line]);
+        let arguments: Vec<&str> = ["explain", &url].into_iter().chain(headers).collect();
+        let explained = Administrator::of(&ground.portcullis).told_json(&arguments).await.unwrap();
+        assert_eq!((&explained["verdict"], &explained["reason"]), (&json!(verdict), &json!(reason)), "{fault:?}");
+        let refused = answer.reason().filter(|_| answer.status() == 503);
+        assert_eq!(refused.as_deref(), Some(reason).filter(|_| verdict == "refused"), "{fault:?}: {answer:?}");
+    }
+}
+
+/// Whoever comes back from the provider's own sign-out is not told that it may remember them.
+#[tokio::test]
+async fn the_signed_out_page_says_what_is_known_of_the_provider() {
+    let remembers = |answer: &Answer| match answer {
+        Answer::Deny { status: 200, body, .. } => body.contains("may still remember you"),
+        other => panic!("{other:?}"),
+    };
+    let ground = Ground::start(honest().await, |config| config).await;
+    let mut alice = ground.visitor();
+    assert!(alice.sign_in("alice", "/").await.unwrap().is_allowed());
+    let answer = alice.fetch("POST", "/portcullis/logout").await.unwrap();
+    let Answer::Deny { status: 201, body, .. } = &answer else { panic!("{answer:?}") };
+    let body: Value = serde_json::from_str(body).unwrap();
+    let suspended = Url::parse(body["afterLogoutURL"].as_str().unwrap()).unwrap();
+    let to_provider = location(&alice.navigate(&path_and_query(&suspended)).await.unwrap()).unwrap();
+    let browser = portcullis_integration::http::plain_client().unwrap();
+    let back = browser.get(to_provider).send().await.unwrap();
+    let back = Url::parse(back.headers()["location"].to_str().unwrap()).unwrap();
+    assert!(!remembers(&alice.navigate(&path_and_query(&back)).await.unwrap()));
+    // Whoever brings no state of ours, or a made-up one, may have been anywhere.
+    for path in ["/portcullis/signed-out", "/portcullis/signed-out?state=x"] {
+        assert!(remembers(&alice.navigate(path).await.unwrap()), "{path}");
+    }
 }

@@ -10,12 +10,13 @@ use portcullis_integration::dex::Dex;
 use portcullis_integration::envoy::{Envoy, Variant};
 use portcullis_integration::faults::{Edit, Fault, edit};
 use portcullis_integration::gateway::{Gateway, HOST};
+use portcullis_integration::jwt::Algorithm;
 use portcullis_integration::oidc_provider::OidcProvider;
 use portcullis_integration::portcullis::{Config, ORIGIN, Portcullis, SESSION_COOKIE};
 use portcullis_integration::registration::Registration;
 use portcullis_integration::upstream::{Protocol, Upstream};
-use portcullis_integration::visitor::Visitor;
-use serde_json::json;
+use portcullis_integration::visitor::{Visitor, log_in, path_and_query};
+use serde_json::{Value, json};
 
 /// How long an access token is taken to be good at least, and a little more.
 const SHORTEST_LIFE: Duration = Duration::from_millis(5100);
@@ -339,4 +340,159 @@ async fn dex_refreshes_with_the_scope_for_it() {
     let callback = dex.log_in(&alice.begin("/").await.unwrap(), "alice").await.unwrap();
     alice.come_back(&callback).await.unwrap();
     door.is_refreshed(&alice, "dex", 2).await;
+}
+
+/// What `/readyz?verbose` says of the provider. The process is ready all the time.
+async fn told_of_the_provider(gateway: &Gateway) -> String {
+    let url = format!("http://{}/readyz?verbose", gateway.portcullis.operations_address());
+    let answer = portcullis_integration::http::plain_client().unwrap().get(url).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200, "readiness speaks of this process alone");
+    let text = answer.text().await.unwrap();
+    text.lines().find_map(|line| line.strip_prefix("provider test: ")).unwrap().to_owned()
+}
+
+/// The records about the provider at this level.
+async fn records_of_the_provider(gateway: &Gateway, level: &str) -> Vec<Value> {
+    let records = gateway.portcullis.records().await.unwrap();
+    records.into_iter().filter(|record| record["provider"] == "test" && record["level"] == level).collect()
+}
+
+async fn until_it_passes(visitor: &Visitor) {
+    until("the provider's return", async || {
+        let response = visitor.clone().fetch("GET", "/").await.unwrap();
+        assert!(matches!(response.status, 200 | 503), "{} {}", response.status, response.text());
+        (response.status == 200).then_some(())
+    })
+    .await;
+}
+
+/// Three sessions are used all the while, each of which asks both endpoints.
+#[tokio::test]
+async fn an_outage_is_told_once_for_all_who_meet_it_and_once_when_it_is_over() {
+    let configure = |config: Config| {
+        config
+            .set("/providers/0/refresh", json!({ "ahead": "1s" }))
+            .set("/providers/0/strict", json!({ "every": "1s", "ask": "introspection" }))
+    };
+    let gateway = Gateway::start(Variant::NEWEST, configure).await.unwrap();
+    gateway.provider.change(|settings| {
+        settings.refresh_tokens = true;
+        settings.access_token_lifetime = 300;
+    });
+    let mut people = Vec::new();
+    for person in ["alice", "alice", "bob"] {
+        let mut visitor = gateway.visitor().unwrap();
+        visitor.sign_in(person, "/").await.unwrap().echo().unwrap();
+        people.push(visitor);
+    }
+    assert_eq!(told_of_the_provider(&gateway).await, "answering");
+    // First introspection says that the tokens are not good, so that they are refreshed, in vain; then it is away too.
+    gateway.provider.lie(|faults| {
+        faults.introspection = Fault::Body("{\"active\":false}".to_owned());
+        faults.refresh = Fault::Status(503);
+    });
+    let use_all = async |until: &dyn Fn() -> bool| {
+        let began = Instant::now();
+        while !until() {
+            for person in &people {
+                let status = person.clone().fetch("GET", "/").await.unwrap().status;
+                assert!(matches!(status, 200 | 503), "{status}");
+            }
+            assert!(began.elapsed() < PATIENCE, "the provider is not asked");
+        }
+    };
+    let before = gateway.provider.calls();
+    use_all(&|| gateway.provider.calls().refresh >= before.refresh + 4).await;
+    let told = told_of_the_provider(&gateway).await;
+    assert!(told.starts_with("failing since 2"), "{told}");
+    assert!(told.ends_with(" (refresh: it does not answer: status 503)"), "{told}");
+    gateway.provider.lie(|faults| faults.introspection = Fault::Status(502));
+    let before = gateway.provider.calls();
+    use_all(&|| gateway.provider.calls().introspection >= before.introspection + 4).await;
+    let told = told_of_the_provider(&gateway).await;
+    assert!(told.ends_with(" (introspection: it does not answer: status 502)"), "{told}");
+    let warnings = records_of_the_provider(&gateway, "WARN").await;
+    let warnings: Vec<_> = warnings.iter().filter(|record| record["oddity"] != "inactive_at_once").collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0]["message"], "the provider does not answer");
+    assert_eq!((&warnings[0]["call"], &warnings[0]["error"]), (&json!("refresh"), &json!("status 503")));
+    assert!(records_of_the_provider(&gateway, "ERROR").await.is_empty());
+
+    gateway.provider.be_honest();
+    for person in &people {
+        until_it_passes(person).await;
+    }
+    assert_eq!(told_of_the_provider(&gateway).await, "answering");
+    let over = records_of_the_provider(&gateway, "INFO").await;
+    let over: Vec<_> = over.iter().filter(|record| record["message"] == "the provider answers again").collect();
+    assert_eq!(over.len(), 1, "{over:?}");
+    assert!(over[0]["lasted_s"].as_u64().unwrap() >= 5, "{over:?}");
+    let again = records_of_the_provider(&gateway, "WARN").await;
+    assert_eq!(again.iter().filter(|record| record["message"] == "the provider does not answer").count(), 1);
+}
+
+#[tokio::test]
+async fn a_secret_that_was_changed_at_the_provider_is_an_error_and_signs_nobody_out() {
+    let (gateway, alice) = gateway(1, "1s").await;
+    let secret = gateway.provider.client().secret;
+    gateway.provider.change(|settings| settings.clients[0].secret = Some("another-secret-of-the-tests".to_owned()));
+    let refused = until("the refusal", async || {
+        let response = alice.clone().fetch("GET", "/").await.unwrap();
+        (response.status != 200).then_some(response)
+    })
+    .await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.text().contains("sign_in_not_set_up"), "{}", refused.text());
+    let page = alice.clone().navigate("/").await.unwrap();
+    assert_eq!(page.status, 503, "{}", page.text());
+    assert!(page.text().contains("Sign-in is not set up") && !page.text().contains("cannot be reached"));
+    // Somebody who signs in meets the same.
+    let mut bob = gateway.visitor().unwrap();
+    let callback = log_in(&bob.begin("/").await.unwrap(), "bob").await.unwrap();
+    assert_eq!(bob.navigate(&path_and_query(&callback)).await.unwrap().status, 503);
+
+    let errors = records_of_the_provider(&gateway, "ERROR").await;
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0]["error"], "invalid_client");
+    assert!(errors[0]["setting"].as_str().unwrap().contains("`client_secret`"), "{errors:?}");
+    assert_eq!(errors[0]["url"], format!("{}/token", gateway.provider.issuer()));
+    assert!(records_of_the_provider(&gateway, "WARN").await.is_empty());
+    let told = told_of_the_provider(&gateway).await;
+    assert!(told.contains("it refuses this client: error `invalid_client`"), "{told}");
+
+    gateway.provider.change(|settings| settings.clients[0].secret = secret);
+    until_it_passes(&alice).await;
+    assert_eq!(told_of_the_provider(&gateway).await, "answering");
+    let over = records_of_the_provider(&gateway, "INFO").await;
+    let over = over.iter().filter(|record| record["message"] == "the provider takes this client again");
+    assert_eq!(over.count(), 1);
+}
+
+/// The provider's keys were asked for a moment ago, at the start.
+#[tokio::test]
+async fn neither_a_new_key_nor_a_stumble_of_userinfo_costs_a_session() {
+    let (gateway, mut alice) = gateway(1, "1s").await;
+    gateway.provider.rotate_keys(Algorithm::Es256, false).unwrap();
+    until("a refresh by the new key", async || {
+        let response = alice.clone().fetch("GET", "/").await.unwrap();
+        assert_eq!(response.status, 200, "{}", response.text());
+        (refreshes(&gateway.portcullis.metrics().await.unwrap(), "test") > 0).then_some(())
+    })
+    .await;
+
+    gateway.provider.change(|settings| settings.claims_in_id_token = false);
+    gateway.provider.lie(|faults| faults.userinfo = Fault::Status(503));
+    let before = gateway.provider.calls().userinfo;
+    until("userinfo's stumble", async || {
+        let status = alice.clone().fetch("GET", "/").await.unwrap().status;
+        assert!(matches!(status, 200 | 503), "{status}");
+        (gateway.provider.calls().userinfo > before).then_some(())
+    })
+    .await;
+    gateway.provider.be_honest();
+    until_it_passes(&alice).await;
+    assert_eq!(groups(&mut alice).await, "team-a,everyone");
+    assert_eq!(gateway.provider.refresh_tokens(), 1, "what came in the place of the token that was spent was kept");
+    let told = records_of_the_provider(&gateway, "WARN").await;
+    assert!(told.iter().all(|record| record["call"] == "userinfo") && told.len() <= 1, "{told:?}");
 }

@@ -3,18 +3,20 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis_integration::check_client::{Answer, Check};
+use portcullis_integration::check_client::{Answer, Check, CheckClient};
+use portcullis_integration::check_visitor::CheckVisitor;
 use portcullis_integration::envoy::{Envoy, Variant};
-use portcullis_integration::faults::Fault;
+use portcullis_integration::faults::{Fault, edit};
 use portcullis_integration::gateway::{Gateway, HOST};
 use portcullis_integration::lateness::Lateness;
 use portcullis_integration::movable_clock::{MovableClock, Moves};
 use portcullis_integration::oidc_provider::OidcProvider;
-use portcullis_integration::portcullis::{Config, ORIGIN, SESSION_COOKIE};
+use portcullis_integration::portcullis::{Config, ORIGIN, Portcullis, SESSION_COOKIE};
+use portcullis_integration::provider::{Provider, Settings};
 use portcullis_integration::raw_client::Response;
 use portcullis_integration::upstream::{Protocol, Upstream};
 use portcullis_integration::visitor::Visitor;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 /// Longer than anything here takes, however loaded the machine is.
@@ -160,4 +162,78 @@ async fn a_sign_out_at_the_certified_provider_reaches_us() {
         let refused = refusal(&alice).await;
         assert_eq!(refused.status, 401, "{ask}: {}", refused.text());
     }
+}
+
+/// The records at this level that hold a text.
+async fn told(portcullis: &Portcullis, level: &str, text: &str) -> Vec<Value> {
+    let records = portcullis.records().await.unwrap();
+    records.into_iter().filter(|record| record["level"] == level && record.to_string().contains(text)).collect()
+}
+
+/// Hydra, for example, publishes no introspection endpoint.
+#[tokio::test]
+async fn a_provider_that_nobody_can_ask_is_an_error_at_the_start_and_signs_nobody_in() {
+    for (ask, endpoint, settings) in [
+        ("introspection", "introspection_endpoint", ["endpoints.introspection", "strict.ask: userinfo"]),
+        ("userinfo", "userinfo_endpoint", ["endpoints.userinfo", "leave `strict` out"]),
+    ] {
+        let provider = Provider::start(Settings::default()).await.unwrap();
+        provider.lie(|faults| {
+            faults.edit_discovery = edit(move |document| drop(document.as_object_mut().unwrap().remove(endpoint)));
+        });
+        let strict = json!({ "every": "1s", "ask": ask });
+        let config = Config::new().unwrap().provider(&provider).unwrap().set("/providers/0/strict", strict);
+        let portcullis = config.start().await.unwrap();
+        let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
+        let answer = CheckVisitor::new(&client, HOST).navigate("/").await.unwrap();
+        assert_eq!((answer.status(), answer.reason().as_deref()), (503, Some("sign_in_not_set_up")), "{ask}");
+        let errors = told(&portcullis, "ERROR", "`strict`").await;
+        assert_eq!(errors.len(), 1, "{ask}: {errors:?}");
+        for setting in settings {
+            assert!(errors[0]["error"].as_str().unwrap().contains(setting), "{setting}: {errors:?}");
+        }
+        provider.be_honest();
+        let began = Instant::now();
+        while CheckVisitor::new(&client, HOST).navigate("/").await.unwrap().status() != 302 {
+            assert!(began.elapsed() < PATIENCE, "{ask}: nobody can sign in");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Keycloak calls a token inactive whose audience lacks the client.
+#[tokio::test]
+async fn a_token_that_is_inactive_from_the_first_is_told_with_what_that_may_be() {
+    let (gateway, alice) = gateway("introspection").await;
+    gateway.provider.lie(|faults| faults.introspection = Fault::Body("{\"active\":false}".to_owned()));
+    let refused = refusal(&alice).await;
+    assert_eq!(refused.status, 401, "{}", refused.text());
+    let ended = told(&gateway.portcullis, "INFO", "a session ends").await;
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    assert_eq!(ended[0]["session"].as_str().map(str::len), Some(12), "{ended:?}");
+    let question = "is this client in the token's audience?";
+    assert!(ended[0]["why"].as_str().unwrap().contains(question), "{ended:?}");
+    assert_eq!(told(&gateway.portcullis, "WARN", question).await.len(), 1);
+
+    // The one that was good before has ended at the provider.
+    let (gateway, alice) = self::gateway("introspection").await;
+    let active = "portcullis_oidc_strict_checks_total{provider=\"test\",outcome=\"active\"} ";
+    while !gateway.portcullis.metrics().await.unwrap().contains(active) {
+        assert_eq!(alice.clone().fetch("GET", "/").await.unwrap().status, 200);
+    }
+    gateway.provider.forget_tokens();
+    assert_eq!(refusal(&alice).await.status, 401);
+    assert!(told(&gateway.portcullis, "INFO", question).await.is_empty());
+}
+
+#[tokio::test]
+async fn introspection_that_refuses_this_client_is_not_told_to_be_away() {
+    let (gateway, alice) = gateway("introspection").await;
+    gateway.provider.lie(|faults| faults.introspection = Fault::Status(403));
+    let refused = refusal(&alice).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.text().contains("sign_in_not_set_up"), "{}", refused.text());
+    let errors = told(&gateway.portcullis, "ERROR", "strict.ask: userinfo").await;
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0]["error"].as_str().unwrap().contains("403"), "{errors:?}");
 }

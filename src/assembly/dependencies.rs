@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::wiring::Built;
 use crate::{
     http::{Dependency, DependencyState},
+    providers::ProviderFailure,
     store::StoreReach,
 };
 
@@ -13,8 +14,13 @@ pub(super) fn dependencies(built: &Built) -> Vec<Dependency> {
     let state = |answering| if answering { DependencyState::Answering } else { DependencyState::Failing };
     let providers = built.oidc.providers.known().map(|(name, _)| {
         let (providers, wanted) = (built.oidc.providers.clone(), name.clone());
-        let known = move || providers.known().any(|(name, known)| *name == wanted && known);
-        Dependency { name: format!("provider {}", name.as_str()), state: Arc::new(move || state(known())) }
+        let state = move || match providers.failure(&wanted) {
+            Some(ProviderFailure { since, problem }) => {
+                DependencyState::FailingSince { since, problem: problem.into() }
+            }
+            None => state(providers.known().any(|(name, known)| *name == wanted && known)),
+        };
+        Dependency { name: format!("provider {}", name.as_str()), state: Arc::new(state) }
     });
     let api_server = built.accounts.iter().map(|accounts| {
         let tokens = accounts.tokens.clone();
@@ -28,7 +34,9 @@ pub(super) fn dependencies(built: &Built) -> Vec<Dependency> {
     let store = built.sessions.store_reach().map(|_| {
         let sessions = Arc::clone(&built.sessions);
         let state = move || match sessions.store_reach() {
-            Some(StoreReach::Lost { since, problem }) => DependencyState::FailingSince { since, problem },
+            Some(StoreReach::Lost { since, problem }) => {
+                DependencyState::FailingSince { since, problem: problem.into() }
+            }
             Some(StoreReach::Reached) | None => DependencyState::Answering,
         };
         Dependency { name: "session store".to_owned(), state: Arc::new(state) }

@@ -5,7 +5,7 @@ use crate::{
     authn::{Authenticated, BrowserSession},
     principal::{Group, Method},
     reason::Reason,
-    request::{RawRequest, Request},
+    request::{Kind, RawRequest, Request},
     visit::Visit,
 };
 
@@ -63,12 +63,16 @@ impl Checker {
         let Ok(request) = Request::parse(raw) else {
             return Explanation::of_nothing(Verdict::Refused, Reason::MalformedRequest);
         };
-        let evaluation = self.evaluate(&Visit::new(&request, &self.0.origins)).await;
+        let visit = Visit::new(&request, &self.0.origins);
+        let evaluation = self.evaluate(&visit).await;
         let (rule, who) = (evaluation.rule(), evaluation.who());
         let (verdict, reason) = match &evaluation {
             Evaluation::Allow { allow, .. } => (Verdict::Allowed, allow.reason()),
             Evaluation::Endpoint { .. } => (Verdict::Answered, Reason::Page),
-            Evaluation::SignIn { reason, .. } => (Verdict::SignIn, *reason),
+            Evaluation::SignIn { reason, .. } => match self.no_login(&visit).await {
+                Some(instead) => (Verdict::Refused, instead),
+                None => (Verdict::SignIn, *reason),
+            },
             Evaluation::Refuse { refusal, .. } => (Verdict::Refused, refusal.reason()),
         };
         let browser = match &evaluation {
@@ -92,6 +96,12 @@ impl Checker {
             hints: near_misses().unwrap_or_default(),
             ..Explanation::of_nothing(verdict, reason)
         }
+    }
+
+    /// Why a navigation that is to sign in would not be sent to the provider: nothing may be known of it.
+    async fn no_login(&self, visit: &Visit<'_>) -> Option<Reason> {
+        let origin = visit.origin().filter(|_| visit.kind() == Kind::Navigation)?;
+        self.0.endpoints.login_refusal(origin).await
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Administration {
 
 /// What is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(super) enum Output {
     /// For people.
     Table,
     /// One JSON document.

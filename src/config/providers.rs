@@ -124,6 +124,7 @@ fn claims(context: &mut Context<'_>, at: &FieldPath, written: &forms::Provider) 
     }
     Some(ClaimsConfig {
         userid_claim: userid_claim?,
+        keep_case: written.userid_case == forms::UseridCase::Keep,
         userid_prefix: userid_prefix?,
         email_claim: email_claim?,
         groups_claim: Some(groups_claim?),

@@ -34,7 +34,7 @@ const PADDING: [&str; 11] =
     ["your", "my", "the", "please", "dex", "oidc", "kubeflow", "portcullis", "here", "value", "test"];
 
 /// Why `secret` cannot be used; nothing where it can.
-pub(super) fn weakness(secret: &[u8]) -> Option<&'static str> {
+pub(crate) fn weakness(secret: &[u8]) -> Option<&'static str> {
     if secret.is_empty() {
         return Some("the secret is empty");
     }

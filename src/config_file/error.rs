@@ -11,8 +11,9 @@ const SHOWN: usize = 120;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldPath(Vec<Segment>);
 
+/// A step on the way to a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Segment {
+pub(crate) enum Segment {
     Key(String),
     Index(usize),
 }
@@ -48,7 +49,8 @@ impl FieldPath {
         self.0.starts_with(&other.0)
     }
 
-    pub(super) fn segments(&self) -> &[Segment] {
+    /// The steps from the whole file to the field.
+    pub(crate) fn segments(&self) -> &[Segment] {
         &self.0
     }
 }

@@ -20,7 +20,8 @@ pub(crate) use policy::{
     ServiceAccounts,
 };
 pub(crate) use providers::{
-    Aliases, ClientAuthentication, Origin, Provider, ProviderEndpoints, ProviderLogout, StrictAsk, UserinfoUse,
+    Aliases, ClientAuthentication, Origin, Provider, ProviderEndpoints, ProviderLogout, StrictAsk, UseridCase,
+    UserinfoUse,
 };
 pub(crate) use redis::{Redis, RedisMode};
 pub(crate) use values::{DurationText, Secret};

@@ -51,6 +51,11 @@ pub(crate) fn written(text: &str) -> Result<Written, ConfigError> {
     Ok(Written { file, material })
 }
 
+/// What a text says, where nothing that it refers to is there yet.
+pub(crate) fn written_alone(text: &str) -> Result<Written, ConfigError> {
+    Ok(Written { file: parse(text)?, material: Material::default() })
+}
+
 fn read(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |problem: String| ConfigError::Unreadable { path: path.to_path_buf(), problem };
     let contents = read_file(path).map_err(unreadable)?;

@@ -6,7 +6,7 @@ use crate::{
     clock::{SharedClock, Timestamp},
     decision::{Location, Refusal, Respond},
     oidc::{LoginError, LoginStart, Oidc, ReturnTarget},
-    origin::{Origin, RETURN_PARAMETER},
+    origin::{FORMER_RETURN_PARAMETER, Origin, RETURN_PARAMETER},
     reason::{Disposition, Reason},
     request::Provenance,
     session::Sessions,
@@ -54,10 +54,13 @@ pub(super) fn back_here(origin: &Origin, visit: &Visit<'_>) -> ReturnTarget {
     ReturnTarget::parse(visit.request().target(), |path| origin.owns(path))
 }
 
-/// Back to where the query says.
+/// Back to where the query says: by our own parameter, else by the one that links of before have, whole or not.
 pub(super) fn back_where_asked(origin: &Origin, visit: &Visit<'_>) -> ReturnTarget {
-    let asked = visit.request().query().parameter(RETURN_PARAMETER).ok().flatten();
-    ReturnTarget::parse(asked.as_deref().unwrap_or("/"), |path| origin.owns(path))
+    let query = visit.request().query();
+    let mut names = [RETURN_PARAMETER, FORMER_RETURN_PARAMETER].into_iter();
+    let asked = names.find_map(|name| query.parameter(name).ok().flatten()).unwrap_or_else(|| "/".to_owned());
+    let here = asked.strip_prefix(origin.login.url.as_str()).filter(|rest| rest.starts_with('/'));
+    ReturnTarget::parse(here.unwrap_or(&asked), |path| origin.owns(path))
 }
 
 pub(super) fn get(visit: &Visit<'_>, answer: impl FnOnce() -> Respond) -> Respond {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     decision::{Refusal, Respond},
+    oidc::LoginError,
     origin::Origin,
     pages,
     reason::Reason,
@@ -16,6 +17,11 @@ impl Endpoints {
     /// Sends a browser to sign in and come back to where it wants to go.
     pub async fn start_login(&self, origin: &Origin, visit: &Visit<'_>) -> Respond {
         self.begin(origin, visit, back_here(origin, visit), 0, Reason::LoginStarted).await
+    }
+
+    /// Why [`Endpoints::start_login`] would begin no sign-in now; none where it would.
+    pub async fn login_refusal(&self, origin: &Origin) -> Option<Reason> {
+        self.oidc.sign_in.can_begin(&origin.login).await.err().map(|LoginError { reason }| reason)
     }
 
     /// What a navigation inside a frame gets: sign-in must leave the frame.

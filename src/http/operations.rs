@@ -1,6 +1,7 @@
 //! Health and metrics, for the kubelet and for Prometheus.
 
 use std::{
+    borrow::Cow,
     fmt::Write as _,
     sync::{
         Arc,
@@ -41,18 +42,18 @@ impl Readiness {
 }
 
 /// How something that this process needs elsewhere was, when it was needed last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DependencyState {
     /// It answered.
     Answering,
     /// It did not.
     Failing,
-    /// There is no connection to it.
+    /// It has failed for a while.
     FailingSince {
         /// Since when.
         since: Timestamp,
-        /// Why, in one word.
-        problem: &'static str,
+        /// Why, in a few words that are fit for a log.
+        problem: Cow<'static, str>,
     },
 }
 

@@ -121,7 +121,7 @@ fn operated(readiness: &Readiness, failing: bool) -> Router {
 }
 
 fn operated_with(readiness: &Readiness, state: DependencyState) -> Router {
-    let dependency = Dependency { name: "provider dex".to_owned(), state: Arc::new(move || state) };
+    let dependency = Dependency { name: "provider dex".to_owned(), state: Arc::new(move || state.clone()) };
     let mut registry = Registry::default();
     let counter: Counter = Counter::default();
     registry.register("portcullis_tests", "A counter", counter.clone());
@@ -141,7 +141,7 @@ async fn readiness_speaks_of_this_process_alone() {
     let (_, text) = ask(operated(&readiness, false), Method::GET, "/readyz?verbose=1").await;
     assert_eq!(text, "ready\nprovider dex: answering\n");
     let since = Timestamp::from_unix_seconds(1_800_000_000);
-    let lost = DependencyState::FailingSince { since, problem: "unreachable" };
+    let lost = DependencyState::FailingSince { since, problem: "unreachable".into() };
     let (_, text) = ask(operated_with(&readiness, lost), Method::GET, "/readyz?verbose").await;
     assert_eq!(text, "ready\nprovider dex: failing since 2027-01-15T08:00:00Z (unreachable)\n");
     let (response, _) = ask(operated(&Readiness::default(), true), Method::GET, "/healthz").await;

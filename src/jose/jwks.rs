@@ -80,6 +80,12 @@ impl Jwks {
         self.keys.is_empty()
     }
 
+    /// Whether a key may verify what is signed with this algorithm.
+    #[must_use]
+    pub fn has_for(&self, algorithm: Algorithm) -> bool {
+        self.keys.iter().any(|key| key.algorithms.contains(&algorithm))
+    }
+
     /// The one key for a token with this `kid` and algorithm. Without a `kid`, only where a single key fits the
     /// algorithm; a change of such a key shows only when the set is fetched anew with age.
     ///

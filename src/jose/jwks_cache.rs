@@ -28,7 +28,7 @@ use super::{
     verify::{Expectation, VerifiedToken, verify},
 };
 use crate::{
-    calls::{Call, Part, Pauses, RateLimit, SharedCalls},
+    calls::{Call, Failing, Part, Pauses, RateLimit, SharedCalls},
     clock::SharedClock,
     reason::Reason,
 };
@@ -96,6 +96,8 @@ struct Shared {
     /// The fetches that come sooner than the set's age allows.
     sooner: Sooner,
     failed: Mutex<Failed>,
+    /// What is told of failures.
+    failing: Failing,
 }
 
 #[derive(Debug)]
@@ -164,7 +166,8 @@ impl JwksCache {
         let pauses = Pauses::new(FIRST_RETRY, config.longest_retry);
         let failed = Mutex::new(Failed { count: 0, why: None, pauses, until: Duration::ZERO });
         let (keys, fetches, sooner) = (ArcSwapOption::empty(), SharedCalls::new(), Sooner::new(&config));
-        Self(Arc::new(Shared { fetch, clock, config, keys, fetches, sooner, failed }))
+        let failing = Failing::default();
+        Self(Arc::new(Shared { fetch, clock, config, keys, fetches, sooner, failed, failing }))
     }
 
     /// A cache of a set that was fetched just now.
@@ -239,6 +242,12 @@ impl JwksCache {
     #[must_use]
     pub fn last_failure(&self) -> Option<FetchError> {
         self.0.failed().why.clone()
+    }
+
+    /// Since when every fetch has failed (monotonic); none where the last one did not.
+    #[must_use]
+    pub fn failing_since(&self) -> Option<Duration> {
+        self.0.failing.since()
     }
 
     /// What the cache holds now.
@@ -333,12 +342,23 @@ impl Shared {
         match outcome {
             Ok(jwks) => {
                 tracing::debug!(source = self.config.source, keys = jwks.len(), "fetched signing keys");
+                if let Some(lasted) = self.failing.succeeded(now) {
+                    tracing::info!(
+                        source = self.config.source,
+                        lasted_s = lasted.as_secs(),
+                        "signing keys are fetched again"
+                    );
+                }
                 (failed.count, failed.why, failed.until) = (0, None, Duration::ZERO);
                 failed.pauses.succeeded();
                 self.keys.store(Some(Arc::new(KeySet { jwks, fetched_at: now })));
             }
             Err(error) => {
-                tracing::warn!(source = self.config.source, %error, "cannot fetch signing keys");
+                if self.failing.failed(now, ()) {
+                    tracing::warn!(source = self.config.source, %error, "cannot fetch signing keys");
+                } else {
+                    tracing::debug!(source = self.config.source, %error, "cannot fetch signing keys");
+                }
                 failed.count = failed.count.saturating_add(1);
                 failed.until = now.saturating_add(failed.pauses.failed());
                 failed.why = Some(error);

@@ -1,15 +1,22 @@
 //! Whether the API server answers.
 
+use std::sync::Arc;
+
 use super::reviews::ReviewError;
-use crate::calls::Failing;
+use crate::{calls::Failing, clock::SharedClock};
 
 /// Whether the last review brought no answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reach {
     failing: Failing,
+    clock: SharedClock,
 }
 
 impl Reach {
+    pub(super) fn new(clock: &SharedClock) -> Self {
+        Self { failing: Failing::default(), clock: Arc::clone(clock) }
+    }
+
     /// Whether the last review was answered. True before the first one.
     pub(super) fn is_answered(&self) -> bool {
         !self.failing.is_failing()
@@ -17,7 +24,7 @@ impl Reach {
 
     /// Logs the first of a row of failures; the others stand in the metrics and in the records of the checks.
     pub(super) fn note_failure(&self, error: &ReviewError) {
-        if self.failing.failed() {
+        if self.failing.failed(self.clock.monotonic(), ()) {
             tracing::warn!(%error, "token reviews fail");
         } else {
             tracing::debug!(%error, "a token review failed");
@@ -25,8 +32,8 @@ impl Reach {
     }
 
     pub(super) fn note_answer(&self) {
-        if self.failing.succeeded() {
-            tracing::info!("token reviews are answered again");
+        if let Some(lasted) = self.failing.succeeded(self.clock.monotonic()) {
+            tracing::info!(lasted_s = lasted.as_secs(), "token reviews are answered again");
         }
     }
 }

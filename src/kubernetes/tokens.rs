@@ -88,7 +88,7 @@ impl ServiceAccountTokens {
             Signatures::new(reviews, clock, config.timeout / 2, &config.issuers, &config.audiences)
         });
         let audience_field = join(&config.audiences);
-        let reach = Arc::default();
+        let reach = Arc::new(Reach::new(&clock));
         let audience_check = AudienceCheck::new(&config, &reviews, &reach, &metrics);
         Ok(Self(Arc::new(Judge {
             audience_field,

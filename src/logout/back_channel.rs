@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use super::{
     logout_token::{BackChannelError, Candidate, Known, LogoutToken, Whose},
     metrics::Metrics,
+    record::tell,
 };
 use crate::{
     calls::{Patience, Places},
@@ -22,7 +23,7 @@ use crate::{
     principal::ProviderName,
     providers::{PerProvider, Provider, Providers, for_log},
     secret::sha256,
-    session::{LogoutOf, ProviderLogout, Sessions},
+    session::{Ended, LogoutOf, ProviderLogout, Sessions},
 };
 
 /// How many logouts by one provider are carried out at once.
@@ -90,26 +91,28 @@ impl BackChannel {
         let at = at.ok_or(BackChannelError::UnknownProvider)?;
         let outcome = Inner::judge(&self.inner, at, &token).await;
         let name = at.provider.name();
-        match &outcome {
-            Ok(BackChannelLogout::Ended(ended)) => {
-                tracing::info!(provider = name.as_str(), ended, "the provider ended sessions");
+        match outcome {
+            Ok(Some(ended)) => {
+                tell(name, &ended, "by a logout token");
                 self.inner.metrics.back_channel(name, "accepted");
+                Ok(BackChannelLogout::Ended(ended.count))
             }
-            Ok(BackChannelLogout::DoneBefore) => {
+            Ok(None) => {
                 tracing::info!(provider = name.as_str(), "a logout token came again");
                 self.inner.metrics.back_channel(name, "replayed");
+                Ok(BackChannelLogout::DoneBefore)
             }
             Err(error) => {
-                tracing::warn!(provider = name.as_str(), error = for_log(error), "a logout token ended nothing");
+                tracing::warn!(provider = name.as_str(), error = for_log(&error), "a logout token ended nothing");
                 self.inner.metrics.back_channel(name, error.outcome());
+                Err(error)
             }
         }
-        outcome
     }
 }
 
 impl Inner {
-    async fn judge(self: &Arc<Self>, at: &Arc<AtProvider>, text: &str) -> Result<BackChannelLogout, BackChannelError> {
+    async fn judge(self: &Arc<Self>, at: &Arc<AtProvider>, text: &str) -> Result<Option<Ended>, BackChannelError> {
         let candidate = Candidate::read(&at.provider, text, self.clock.now())?;
         let (inner, at) = (Arc::clone(self), Arc::clone(at));
         let logout = match candidate.verify_with_known_keys(&at.provider)? {
@@ -126,7 +129,8 @@ impl Inner {
         logout.await.unwrap_or(Err(BackChannelError::Internal))
     }
 
-    async fn end_named(&self, at: &AtProvider, token: &LogoutToken) -> Result<BackChannelLogout, BackChannelError> {
+    /// Ends the sessions that the token names; nothing, where it did so before.
+    async fn end_named(&self, at: &AtProvider, token: &LogoutToken) -> Result<Option<Ended>, BackChannelError> {
         let _place = at.logouts.take_now().ok_or(BackChannelError::Busy)?;
         let provider = &at.provider;
         let issuer = provider.issuer.as_str();
@@ -139,11 +143,11 @@ impl Inner {
         let mark = sha256(format!("backchannel-logout\0{issuer}\0{}", token.id).as_bytes());
         let mark_until = token.expires_at.plus(Expectation::DEFAULT_LEEWAY);
         let logout = ProviderLogout { issuer, whose, mark: &mark, mark_until };
+        let named = self.sessions.named_by(&logout).await;
         let mut patience = Patience::new(ATTEMPTS, FIRST_PAUSE);
         loop {
-            match self.sessions.log_out_once(&logout).await {
-                Ok(Some(ended)) => return Ok(BackChannelLogout::Ended(ended)),
-                Ok(None) => return Ok(BackChannelLogout::DoneBefore),
+            match self.sessions.log_out_once(&logout, &named).await {
+                Ok(ended) => return Ok(ended),
                 Err(_) if patience.lasts().await => {}
                 Err(_) => return Err(BackChannelError::StoreUnavailable),
             }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::logout_token::MAX_NAME_BYTES;
+use super::{logout_token::MAX_NAME_BYTES, record::tell};
 #[cfg(test)]
 use crate::{calls::Place, principal::ProviderName};
 use crate::{
@@ -98,8 +98,8 @@ impl FrontChannel {
             sessions.end_known_provider_session(&iss, &sid).await
         });
         let ended = passed_on(ended.await).ok().and_then(Result::ok).ok_or(FrontChannelError::StoreUnavailable)?;
-        if ended > 0 {
-            tracing::info!(provider = origin.provider.as_str(), ended, "the provider ended sessions through a browser");
+        if ended.count > 0 {
+            tell(&origin.provider, &ended, "through a browser");
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::{
     clock::{SharedClock, Timestamp},
     decision::Location,
     origin::LoginOrigin,
-    providers::{Known, Provider, Providers},
+    providers::{Known, Provider, ProviderConfig, Providers},
     secret::{Label, SecretString, SharedRootKeyRing, decode, encode},
     session::Registration,
 };
@@ -79,16 +79,11 @@ impl RpInitiatedLogout {
     /// or the provider does not want that, or nothing is known of the provider yet.
     #[must_use]
     pub fn end_session_url(&self, origin: &LoginOrigin, id_token: Option<&SecretString>) -> Option<Location> {
-        let (provider, _, mut url) = self.end_session(origin)?;
+        let (provider, _, url) = self.end_session(origin)?;
         let config = &provider.config.logout;
         let hint = id_token.and_then(as_hint).filter(|_| config.id_token_hint);
         let state = config.state.then(|| self.seal(origin, provider, Step::Back, None));
-        url.query_pairs_mut()
-            .extend_pairs(hint.map(|hint| ("id_token_hint", hint)))
-            .append_pair("client_id", &provider.config.client_id)
-            .append_pair(&config.redirect_parameter, origin.post_logout_redirect_uri.as_str())
-            .extend_pairs(state.map(|state| ("state", state)));
-        Location::new(&url).ok()
+        Location::new(&logout_request(&provider.config, url, origin, hint, state)).ok()
     }
 
     /// A parameter with which a browser is sent to the provider later, by [`Self::resumed_logout`]: the ID token is
@@ -144,6 +139,23 @@ impl RpInitiatedLogout {
         let fresh = travelling.issued_at <= now.plus(SKEW) && now < travelling.issued_at.plus(LIFETIME);
         fresh.then_some(travelling)
     }
+}
+
+/// What a browser brings to the `end_session_endpoint` (OpenID Connect RP-Initiated Logout section 2).
+pub(crate) fn logout_request(
+    config: &ProviderConfig,
+    mut endpoint: Url,
+    origin: &LoginOrigin,
+    id_token_hint: Option<&str>,
+    state: Option<String>,
+) -> Url {
+    endpoint
+        .query_pairs_mut()
+        .extend_pairs(id_token_hint.map(|hint| ("id_token_hint", hint)))
+        .append_pair("client_id", &config.client_id)
+        .append_pair(&config.logout.redirect_parameter, origin.post_logout_redirect_uri.as_str())
+        .extend_pairs(state.map(|state| ("state", state)));
+    endpoint
 }
 
 /// The ID token as a hint, where one was kept that a URL can hold.

@@ -9,7 +9,9 @@ use crate::{
     calls::Places,
     clock::{SharedClock, Timestamp},
     principal::ProviderName,
-    providers::{self, CallError, Endpoint, Known, PerProvider, Provider, Providers, for_log},
+    providers::{
+        self, Endpoint, Known, PerProvider, Provider, ProviderCall, Providers, TokenEndpointError, for_log, refusal_of,
+    },
     secret::SecretString,
     session::Tokens,
 };
@@ -73,7 +75,8 @@ impl TokenRevocation {
             match revoke(&at.provider, &known, &endpoint, &token, kind, now).await {
                 Ok(()) => metrics.revoked(name, TokenRevocationOutcome::Success),
                 Err(error) => {
-                    tracing::warn!(provider = name.as_str(), error = for_log(&error), "a token was not revoked");
+                    // What is wrong for many is told once for all of them.
+                    tracing::debug!(provider = name.as_str(), error = for_log(&error), "a token was not revoked");
                     metrics.revoked(name, TokenRevocationOutcome::Failure);
                 }
             }
@@ -81,7 +84,7 @@ impl TokenRevocation {
     }
 }
 
-/// RFC 7009 section 2. The provider answers 200 also for a token that it does not know.
+/// RFC 7009 section 2.
 async fn revoke(
     provider: &Provider,
     known: &Known,
@@ -89,12 +92,16 @@ async fn revoke(
     token: &SecretString,
     kind: &str,
     now: Timestamp,
-) -> Result<(), CallError> {
+) -> Result<(), TokenEndpointError> {
+    let begun = provider.troubles.begun(ProviderCall::Revocation, endpoint);
     let fields = [("token", token.expose()), ("token_type_hint", kind)];
-    let request = providers::form(&provider.config, &known.method, endpoint, &fields, now)?;
-    let response = provider.discovery.http().send_plain(request).await?;
-    match response.status() {
-        StatusCode::OK => Ok(()),
-        status => Err(CallError::Unavailable(format!("status {}", status.as_u16()))),
-    }
+    let revoked = async {
+        let request = providers::form(&provider.config, &known.method, endpoint, &fields, now)?;
+        let response = provider.discovery.http().send_plain(request).await?;
+        // RFC 7009 section 2.2: also for a token that the provider does not know.
+        if response.status() == StatusCode::OK { Ok(()) } else { Err(refusal_of(&response)) }
+    };
+    let revoked = revoked.await;
+    begun.ended(revoked.as_ref().err().and_then(|error| error.trouble(ProviderCall::Revocation)).as_ref());
+    revoked
 }

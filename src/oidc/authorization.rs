@@ -8,26 +8,29 @@ use openidconnect::{
 };
 use url::Url;
 
-use super::state::LoginState;
-use crate::providers::{Known, Provider};
+use crate::{
+    providers::{Known, ProviderConfig},
+    secret::SecretString,
+};
 
 /// Where a browser goes to sign in (OpenID Connect Core section 3.1.2.1).
-pub(super) fn authorization_url(
-    provider: &Provider,
+pub(crate) fn authorization_url(
+    config: &ProviderConfig,
     known: &Known,
-    state: &LoginState,
-    sealed_state: String,
+    pkce_verifier: &SecretString,
+    nonce: &SecretString,
+    state: String,
     redirect_uri: &RedirectUrl,
 ) -> Url {
-    let verifier = PkceCodeVerifier::new(state.pkce_verifier.expose().to_owned());
-    let nonce = Nonce::new(state.nonce.expose().to_owned());
-    let scopes = provider.config.scopes.at(&known.scopes).into_iter().filter(|scope| *scope != "openid");
+    let verifier = PkceCodeVerifier::new(pkce_verifier.expose().to_owned());
+    let nonce = Nonce::new(nonce.expose().to_owned());
+    let scopes = config.scopes.at(&known.scopes).into_iter().filter(|scope| *scope != "openid");
     let scopes = scopes.map(|scope| Scope::new(scope.to_owned()));
     let mut request = known
         .client
         .authorize_url(
             AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
-            move || CsrfToken::new(sealed_state),
+            move || CsrfToken::new(state),
             move || nonce,
         )
         .add_scopes(scopes)
@@ -35,7 +38,7 @@ pub(super) fn authorization_url(
         .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
         // A check sees no body: the answer must come in the query.
         .add_extra_param("response_mode", "query");
-    for (name, value) in &provider.config.authorization_parameters {
+    for (name, value) in &config.authorization_parameters {
         request = request.add_extra_param(name, value);
     }
     request.url().0

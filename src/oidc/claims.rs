@@ -130,12 +130,14 @@ impl Identified<'_> {
         if !usable {
             return Err(IdentityError::Subject);
         }
-        let email = self.email(config);
+        let address = self.address(config);
+        let email = address.clone().map(|(email, _)| email);
         if !config.email_domains.is_empty() && !matches!(&email, Ok(email) if in_domains(email, config)) {
             return Err(email.err().unwrap_or(IdentityError::Domain));
         }
         let name = if config.userid_claim == EMAIL {
-            email.clone()?.as_str().to_owned()
+            let (email, written) = address?;
+            if config.keep_case { written.to_owned() } else { email.as_str().to_owned() }
         } else {
             self.plain_name(&config.userid_claim)?
         };
@@ -150,9 +152,9 @@ impl Identified<'_> {
         })
     }
 
-    /// The address, where the provider vouches for it. Address and voucher come from one answer: userinfo's word about
-    /// one address says nothing about the ID token's.
-    fn email(&self, config: &ClaimsConfig) -> Result<Email, IdentityError> {
+    /// The address, where the provider vouches for it, and as the provider writes it. Address and voucher come from one
+    /// answer: userinfo's word about one address says nothing about the ID token's.
+    fn address(&self, config: &ClaimsConfig) -> Result<(Email, &str), IdentityError> {
         let claim = config.email_claim.as_str();
         let with_address = |claims: &&Claims| find(claims, claim).is_some();
         let complete = |claims: &&Claims| with_address(claims) && find(claims, EMAIL_VERIFIED).is_some();
@@ -165,7 +167,7 @@ impl Identified<'_> {
         // the claim `email`, and of no other.
         let verified = claim == EMAIL && answer.get(EMAIL_VERIFIED) == Some(&Value::Bool(true));
         if verified || (config.trust_unverified_email && in_domains(&email, config)) {
-            Ok(email)
+            Ok((email, text))
         } else {
             Err(IdentityError::Unverified)
         }
@@ -213,6 +215,16 @@ impl Identified<'_> {
     pub(super) fn has_no_groups_claim(&self, config: &ClaimsConfig) -> bool {
         let is_nowhere = |claim: &str| self.answers().all(|claims| find(claims, claim).is_none());
         config.groups_claim.as_deref().is_some_and(is_nowhere)
+    }
+
+    /// Whether the claim of the groups is there, and nothing in it is a text that could name one: a path that ends too
+    /// early leads to an object.
+    pub(super) fn has_unreadable_groups(&self, config: &ClaimsConfig) -> bool {
+        let claim = config.groups_claim.as_deref();
+        let told = claim.and_then(|claim| self.answers().find_map(|claims| find_all(claims, claim)));
+        let names = told.iter().flatten().flat_map(|value| names(value, config.groups_of_objects));
+        let mut names = names.peekable();
+        names.peek().is_some() && names.all(str::is_empty)
     }
 
     /// What is known, the ID token's word first.
@@ -264,6 +276,16 @@ mod tests {
             userinfo: userinfo.as_ref(),
         }
         .user(config)
+    }
+
+    #[test]
+    fn an_address_is_the_user_id_in_lower_case_or_as_it_is_written() {
+        let claims = json!({"email": "Ada.O'Brien@Example.com", "email_verified": true});
+        for (keep_case, userid) in [(false, "ada.o'brien@example.com"), (true, "Ada.O'Brien@Example.com")] {
+            let user = user_of(&ClaimsConfig { keep_case, ..config() }, claims.clone(), None).unwrap();
+            assert_eq!(user.userid.as_str(), userid);
+            assert_eq!(user.email.unwrap().as_str(), "ada.o'brien@example.com", "rules compare it without its case");
+        }
     }
 
     #[test]
@@ -452,6 +474,33 @@ mod tests {
             [json!({"name": "a"}), json!({"name": "a", "hasgroups": "true"}), json!({"name": "a", "_claim_names": 7})]
         {
             assert!(!groups(other.clone()).is_incomplete(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_claim_without_any_text_is_told_from_one_that_is_not_there() {
+        let of = |path: &str, claims: Value| {
+            let config = ClaimsConfig { groups_claim: Some(path.to_owned()), ..ClaimsConfig::default() };
+            let (provider, claims) = (ProviderName::parse("dex").unwrap(), claims.as_object().unwrap().clone());
+            let identified = Identified {
+                provider: &provider,
+                issuer: "https://idp",
+                subject: "a",
+                id_token: &claims,
+                userinfo: None,
+            };
+            (identified.has_no_groups_claim(&config), identified.has_unreadable_groups(&config))
+        };
+        let keycloak = json!({"realm_access": {"roles": ["x"]}, "empty": [], "mixed": [7, "x"]});
+        for (path, found) in [
+            ("realm_access.roles", (false, false)),
+            ("realm_access", (false, true)),
+            ("realm_access.groups", (true, false)),
+            ("groups", (true, false)),
+            ("empty", (false, false)),
+            ("mixed", (false, false)),
+        ] {
+            assert_eq!(of(path, keycloak.clone()), found, "{path}");
         }
     }
 

@@ -2,68 +2,24 @@
 
 use openidconnect::RedirectUrl;
 use serde_json::Value;
-use thiserror::Error;
 
 use super::{
     claims::{self, Claims, Identified, IdentityError, Lacking},
-    id_token::{IdToken, IdTokenError, IdTokenRules, NonceRule},
+    exchange_error::ExchangeError,
+    id_token::{IdToken, IdTokenRules, NonceRule},
     userinfo::{Userinfo, UserinfoError},
 };
 use crate::{
-    calls::CallFailure,
     clock::Timestamp,
     logout::MAX_NAME_BYTES,
     principal::User,
     providers::{
-        AccessToken, Answer, CallError, Known, Oddity, Provider, ProviderConfig, Refused, TokenEndpointError, Told,
-        ToldIdToken, ask_token_endpoint, told_times,
+        AccessToken, Answer, Known, Oddity, Provider, ProviderCall, ProviderConfig, Told, ToldIdToken,
+        ask_token_endpoint, told_times,
     },
-    reason::Reason,
     secret::SecretString,
     session::Tokens,
 };
-
-/// Why an exchange brought nobody. The text is for the log: it holds no code, token or secret.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum ExchangeError {
-    #[error("the provider does not answer: {0}")]
-    Unavailable(String),
-    /// `invalid_grant` (RFC 6749 section 5.2): of the code at a sign-in, of the refresh token later.
-    #[error("the provider refuses the grant: {0}")]
-    GrantRefused(Refused),
-    /// It refuses us, whoever signs in.
-    #[error("the provider refuses this client: {0}")]
-    ClientRefused(Refused),
-    #[error("the provider's answer cannot be used: {0}")]
-    Answer(String),
-    #[error("the ID token is refused: {0}")]
-    IdToken(String),
-    #[error("the claims name nobody: {0}")]
-    Identity(#[from] IdentityError),
-}
-
-impl ExchangeError {
-    pub(super) const fn reason(&self) -> Reason {
-        match self {
-            Self::Unavailable(_) => Reason::ProviderUnavailable,
-            Self::GrantRefused(_) => Reason::ProviderDenied,
-            Self::ClientRefused(_) => Reason::SignInNotSetUp,
-            Self::Answer(_) => Reason::ProviderAnswerInvalid,
-            Self::IdToken(_) => Reason::IdTokenInvalid,
-            Self::Identity(_) => Reason::IdentityUnusable,
-        }
-    }
-}
-
-impl CallFailure for ExchangeError {
-    fn out_of_time() -> Self {
-        Self::Unavailable("our deadline passed".to_owned())
-    }
-
-    fn is_unanswered(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
-    }
-}
 
 /// What the browser brought, with what its state remembered.
 pub(super) struct Grant {
@@ -113,7 +69,7 @@ impl Exchange<'_> {
             ("code_verifier", pkce_verifier.expose()),
             ("redirect_uri", redirect_uri.as_str()),
         ];
-        let (told, issued) = self.ask_token_endpoint(&fields).await;
+        let (told, issued) = self.ask_token_endpoint(ProviderCall::SignIn, &fields).await;
         let access_token = issued?;
         let id_token = self
             .id_token(&told, NonceRule::Required(&nonce), &access_token, Some(&code))
@@ -140,9 +96,10 @@ impl Exchange<'_> {
 
     pub(super) async fn ask_token_endpoint(
         &self,
+        call: ProviderCall,
         fields: &[(&str, &str)],
     ) -> (Told, Result<AccessToken, ExchangeError>) {
-        let (told, issued) = ask_token_endpoint(self.provider, self.known, fields, self.now).await;
+        let (told, issued) = ask_token_endpoint(self.provider, self.known, call, fields, self.now).await;
         (told, issued.map_err(ExchangeError::from))
     }
 
@@ -174,6 +131,8 @@ impl Exchange<'_> {
             self.provider.oddities.note(Oddity::GroupsElsewhere);
         } else if identified.has_no_groups_claim(&self.config().claims) {
             self.provider.oddities.note(Oddity::NoGroupsClaim);
+        } else if identified.has_unreadable_groups(&self.config().claims) {
+            self.provider.oddities.note(Oddity::UnreadableGroups);
         }
         if user.groups.names().iter().any(|group| !group.fits_in_list()) {
             self.provider.oddities.note(Oddity::GroupWithComma);
@@ -217,14 +176,13 @@ impl Exchange<'_> {
     ) -> Result<Option<Claims>, ExchangeError> {
         let config = &self.config().claims;
         let lacking = Lacking::of(config, id_token);
-        let Some(userinfo) = self.userinfo_about(subject).filter(|_| config.userinfo) else { return Ok(None) };
-        if lacking == Lacking::Nothing {
+        if lacking == Lacking::Nothing || !config.userinfo || self.known.userinfo.is_none() {
             return Ok(None);
         }
         if !access_token.is_bearer {
             return Err(UserinfoError::NotABearerToken.into());
         }
-        match userinfo.ask(access_token.token.expose()).await {
+        match self.ask_userinfo(subject, access_token.token.expose()).await {
             Ok(claims) => {
                 Answer::Userinfo.note_odd(&claims, &self.provider.oddities);
                 Ok(Some(claims))
@@ -237,57 +195,21 @@ impl Exchange<'_> {
         }
     }
 
-    /// Userinfo, for this person; `None` where the provider has no such endpoint.
-    pub(super) fn userinfo_about<'a>(&'a self, subject: &'a str) -> Option<Userinfo<'a>> {
-        Some(Userinfo {
+    /// Userinfo's claims about this person.
+    pub(super) async fn ask_userinfo(&self, subject: &str, access_token: &str) -> Result<Claims, UserinfoError> {
+        let endpoint = self.known.userinfo.as_ref().ok_or(UserinfoError::NoEndpoint)?;
+        let userinfo = Userinfo {
             http: self.provider.discovery.http(),
-            endpoint: self.known.userinfo.as_ref()?,
+            endpoint,
             keys: &self.known.keys,
             algorithms: &self.known.algorithms,
             issuer: self.provider.issuer.as_str(),
             client_id: &self.config().client_id,
             subject,
-        })
-    }
-}
-
-impl From<CallError> for ExchangeError {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Unavailable(text) => Self::Unavailable(text),
-            CallError::Unusable(text) => Self::Answer(text.to_owned()),
-        }
-    }
-}
-
-impl From<IdTokenError> for ExchangeError {
-    fn from(error: IdTokenError) -> Self {
-        match error {
-            IdTokenError::Refused(text) => Self::IdToken(text),
-            IdTokenError::KeysUnavailable => Self::Unavailable(error.to_string()),
-            IdTokenError::KeysUnusable(_) => Self::Answer(error.to_string()),
-        }
-    }
-}
-
-impl From<TokenEndpointError> for ExchangeError {
-    fn from(error: TokenEndpointError) -> Self {
-        match error {
-            TokenEndpointError::Call(error) => error.into(),
-            TokenEndpointError::Refused(refused) if refused.error == "invalid_grant" => Self::GrantRefused(refused),
-            TokenEndpointError::Refused(refused) if refused.setting().is_some() => Self::ClientRefused(refused),
-            TokenEndpointError::Refused(refused) => Self::Answer(refused.to_string()),
-            TokenEndpointError::Answer(text) => Self::Answer(text),
-        }
-    }
-}
-
-impl From<UserinfoError> for ExchangeError {
-    fn from(error: UserinfoError) -> Self {
-        match error {
-            UserinfoError::Call(error) => error.into(),
-            UserinfoError::KeysUnavailable => Self::Unavailable(error.to_string()),
-            error => Self::Answer(error.to_string()),
-        }
+        };
+        let begun = self.provider.troubles.begun(ProviderCall::Userinfo, endpoint);
+        let claims = userinfo.ask(access_token).await;
+        begun.ended(claims.as_ref().err().and_then(UserinfoError::trouble).as_ref());
+        claims
     }
 }

@@ -10,7 +10,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     due,
-    exchange::{Exchange, ExchangeError},
+    exchange::Exchange,
+    exchange_error::ExchangeError,
     kept_tokens::kept,
     metrics::Metrics,
     refresh_grant::Brought,
@@ -21,10 +22,10 @@ use crate::{
     calls::{CallFailure as _, Closed, Lane, Patience},
     clock::SharedClock,
     logout::TokenRevocation,
-    providers::{Known, Provider, RefreshConfig, for_log},
+    providers::{Known, Provider, ProviderCall, RefreshConfig, Trouble, for_log},
     reason::Reason,
     secret::SecretString,
-    session::{Current, Renewal, Renewed, Session, Sessions, Tokens},
+    session::{Current, Handle, Renewal, Renewed, Session, Sessions, Tokens},
     store::{LeaseHolder, StoreError},
 };
 
@@ -149,14 +150,17 @@ impl Refresh {
         let brought_token = current.tokens().refresh_token.clone();
         let place = self.at.lane.enter(self.time_left()).await.map_err(|closed| match closed {
             Closed::Failing => unavailable("it did not answer just now"),
-            Closed::Full => unavailable("too many refreshes at once"),
+            Closed::Full => {
+                self.at.provider.troubles.crowded(ProviderCall::Refresh);
+                unavailable("too many refreshes at once")
+            }
         });
         let _place = match place {
             Ok(place) => place,
             Err(error) => return self.failed(&current, None, &error).await,
         };
         let Some(known) = self.at.provider.discovery.known().await else {
-            return self.failed(&current, None, &unavailable("it is not known yet")).await;
+            return self.failed(&current, None, &ExchangeError::unknown(&self.at.provider)).await;
         };
         let asked_at = self.shared.clock.monotonic();
         let answer = self.ask(&known, current.tokens()).await;
@@ -229,6 +233,7 @@ impl Refresh {
         loop {
             match self.shared.sessions.renew(&current, &renewal).await {
                 Ok(Renewed::Done(session)) => {
+                    self.at.provider.troubles.succeeded(ProviderCall::RefreshAnswer);
                     self.shared.vouchers.vouched(&self.at.provider.config, session.handle(), asked_at);
                     return (Ok(session), "success");
                 }
@@ -255,26 +260,39 @@ impl Refresh {
         brought: Option<&SecretString>,
         error: &ExchangeError,
     ) -> (Outcome, &'static str) {
-        let (provider, session) = (self.at.provider.config.name.as_str(), current.session().handle());
-        tracing::warn!(provider, %session, error = for_log(error), "a session was not refreshed");
-        match error {
-            ExchangeError::GrantRefused(_) => match self.read().await {
+        self.tell(current.session().handle(), error);
+        if let Some(refused) = error.refuses_the_token() {
+            return match self.read().await {
                 // Another replica whose lease was thought lost may have brought the token first.
                 Ok(now) if now.tokens().refresh_token.as_ref() != brought => {
                     (self.as_another_left_it().await, "superseded")
                 }
                 Ok(now) if !self.is_due(now.session()) => (self.reopen().await, "superseded"),
-                Ok(_) => self.end("the provider has ended the grant").await,
+                Ok(_) => self.end(&format!("the provider has ended the grant: {refused}")).await,
                 Err(error) => (Err(error), "failure"),
-            },
-            ExchangeError::ClientRefused(_) => (Err(Reason::SignInNotSetUp), "failure"),
-            ExchangeError::Identity(_) => self.end("the person has no usable name any more").await,
-            _ => (Err(Reason::ProviderUnavailable), "failure"),
+            };
+        }
+        match error {
+            ExchangeError::Identity(why) => self.end(&format!("the person has no usable name any more: {why}")).await,
+            error => (Err(error.reason_of_session()), "failure"),
+        }
+    }
+
+    /// Tells why a session is not refreshed. What is wrong for many is told once for all of them: by the call that met it,
+    /// or here, where the answer came and is none that can be used.
+    fn tell(&self, session: &Handle, error: &ExchangeError) {
+        let provider = &self.at.provider;
+        tracing::debug!(provider = provider.name().as_str(), %session, error = for_log(error), "a session is not refreshed");
+        if let Some(Trouble::Unusable(text)) = error.trouble() {
+            let url = provider.known_now().map(|known| known.token.url().to_string()).unwrap_or_default();
+            let trouble = Trouble::Unusable(format!("{text} (session {session})"));
+            provider.troubles.failed(ProviderCall::RefreshAnswer, &url, &trouble);
         }
     }
 
     async fn end(&self, why: &str) -> (Outcome, &'static str) {
-        tracing::info!(session = %self.session.handle(), why, "a session ends");
+        let (provider, session) = (self.at.provider.name().as_str(), self.session.handle());
+        tracing::info!(provider, %session, why = for_log(&why), "a session ends");
         match self.shared.sessions.end(self.ticket.expose()).await {
             Ok(_) => (Err(Reason::SessionEnded), "ended"),
             Err(

@@ -3,12 +3,13 @@
 
 use super::{
     claims::Claims,
-    exchange::{Exchange, ExchangeError},
+    exchange::Exchange,
+    exchange_error::ExchangeError,
     id_token::{IdToken, NonceRule},
 };
 use crate::{
     principal::User,
-    providers::{AccessToken, Refused, Told, told_times},
+    providers::{AccessToken, ProviderCall, Refused, Told, told_times},
     secret::SecretString,
     session::{Renewal, Tokens},
 };
@@ -41,7 +42,7 @@ impl Exchange<'_> {
             )));
         };
         let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
-        let (told, issued) = self.ask_token_endpoint(&fields).await;
+        let (told, issued) = self.ask_token_endpoint(ProviderCall::Refresh, &fields).await;
         Brought { issued, told }
     }
 

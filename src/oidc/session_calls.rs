@@ -41,7 +41,8 @@ pub(super) const fn lapsed(error: OpenError) -> Reason {
 
 /// What a call about a session makes of it: the session, or why it does not count. [`Reason::SessionEnded`] where it ended
 /// now or meanwhile; [`Reason::ProviderUnavailable`] and [`Reason::StoreUnavailable`] where nobody can tell at present;
-/// [`Reason::SignInNotSetUp`] where the provider answers, and refuses us.
+/// [`Reason::SignInNotSetUp`] where the provider answers, and refuses us, and [`Reason::ProviderAnswerInvalid`] where nothing
+/// can be made of its answer.
 pub(super) type Outcome = Result<Arc<Session>, Reason>;
 
 /// The calls of one kind about sessions that are running, or failed a moment ago, by the session's handle. Both are
@@ -58,10 +59,8 @@ pub(super) struct Answer(Result<Call<Outcome>, TooMany>);
 impl SessionCalls {
     pub(super) fn new() -> Self {
         let is_failure = |outcome: Option<&Outcome>| {
-            let failed = matches!(
-                outcome,
-                None | Some(Err(Reason::ProviderUnavailable | Reason::SignInNotSetUp | Reason::StoreUnavailable))
-            );
+            // Which is all but that the session ended.
+            let failed = !matches!(outcome, Some(Ok(_) | Err(Reason::SessionEnded)));
             failed.then_some(1)
         };
         // One of the room is one outcome.

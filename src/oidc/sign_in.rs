@@ -4,14 +4,14 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use openidconnect::RedirectUrl;
 use thiserror::Error;
-use url::Url;
 
 use super::{
     authorization::authorization_url,
     callback::{CallbackOutcome, CallbackRequest, Callbacks, callbacks},
     callback_query::CallbackQuery,
     config::Limits,
-    exchange::{Exchange, ExchangeError, Grant, SignedInUser},
+    exchange::{Exchange, Grant, SignedInUser},
+    exchange_error::ExchangeError,
     kept_tokens::kept,
     login_cookie::{self, LoginCookie},
     metrics::Metrics,
@@ -24,7 +24,7 @@ use crate::{
     clock::{SharedClock, Timestamp},
     decision::{Location, SetCookie},
     origin::LoginOrigin,
-    providers::{Known, PerProvider, Provider, ProviderConfig, Providers, Refused, for_log},
+    providers::{Known, PerProvider, Provider, ProviderCall, ProviderConfig, Providers, Refused, Trouble, for_log},
     reason::Reason,
     secret::{SecretString, SharedRootKeyRing, constant_time_eq, sha256},
     session::{CreateError, NewSession, Session, Sessions},
@@ -141,6 +141,14 @@ impl SignIn {
         outcome
     }
 
+    /// Whether a login could begin at the origin now. None is begun, and nothing is counted.
+    ///
+    /// # Errors
+    /// As [`SignIn::begin`].
+    pub async fn can_begin(&self, origin: &LoginOrigin) -> Result<(), LoginError> {
+        self.inner.known(origin).await.map(drop)
+    }
+
     /// Takes the provider's answer. Whoever calls may give up: a sign-in that has begun is completed, and an equal
     /// callback shortly after gets the same answer.
     pub async fn callback(&self, request: CallbackRequest<'_>) -> CallbackOutcome {
@@ -170,9 +178,7 @@ impl Inner {
         if attempts > MAX_ATTEMPTS {
             return Err(failed(Reason::LoginLoop));
         }
-        let at = self.at.get(&origin.provider).ok_or(failed(Reason::Internal))?;
-        let provider = &at.provider;
-        let known = provider.discovery.known().await.ok_or_else(|| failed(not_known(provider)))?;
+        let (provider, known) = self.known(origin).await?;
 
         let now = self.clock.now();
         let keys = self.keys.load();
@@ -186,9 +192,18 @@ impl Inner {
         };
         let state = LoginState::begin(&provider.registration, target, attempts, cookie.binding(), now);
         let sealed = state.seal(&keys, &origin.url);
-        let url = authorization_url(provider, &known, &state, sealed, &redirect_url(origin));
+        let (verifier, nonce) = (&state.pkce_verifier, &state.nonce);
+        let url = authorization_url(&provider.config, &known, verifier, nonce, sealed, &redirect_url(origin));
         let location = Location::new(&url).map_err(|_| failed(Reason::Internal))?;
         Ok(LoginStart { location, set_cookie })
+    }
+
+    /// The provider of an origin, and what is known of it.
+    async fn known(&self, origin: &LoginOrigin) -> Result<(&Arc<Provider>, Arc<Known>), LoginError> {
+        let failed = |reason| LoginError { reason };
+        let provider = &self.at.get(&origin.provider).ok_or(failed(Reason::Internal))?.provider;
+        let known = provider.discovery.known().await.ok_or_else(|| failed(unknown(provider)))?;
+        Ok((provider, known))
     }
 
     /// Everything that is checked before anything is exchanged or written.
@@ -214,7 +229,7 @@ impl Inner {
 
         let provider = &at.provider;
         let failed = |reason| CallbackOutcome::Failed { reason, target: Some(state.target.clone()) };
-        let known = provider.discovery.known().await.ok_or_else(|| failed(not_known(provider)))?;
+        let known = provider.discovery.known().await.ok_or_else(|| failed(unknown(provider)))?;
         let from_provider = match &query.issuer {
             Some(issuer) => issuer.as_bytes() == provider.issuer.as_bytes(),
             None => !known.names_issuer_in_answers,
@@ -224,7 +239,7 @@ impl Inner {
         }
         if let Some(error) = &query.error {
             let refused = Refused::new(error, query.error_description.as_deref());
-            return Err(failed(denial(provider, &known, &refused)));
+            return Err(failed(denial(provider, &known, refused)));
         }
         let code = query.usable_code().ok_or_else(|| failed(Reason::ProviderAnswerInvalid))?.to_owned();
         Ok(Fresh {
@@ -293,20 +308,9 @@ impl Inner {
         let deadline = self.callback_deadline.saturating_sub(self.clock.monotonic().saturating_sub(came_at));
         let provider = &at.provider;
         let exchange = Exchange::at(provider, &known, self.clock.now());
-        let signed_in = at.exchanges.call(deadline, exchange.run(grant)).await.map_err(|error| {
-            let (provider, reason) = (provider.name().as_str(), error.reason());
-            match &error {
-                ExchangeError::ClientRefused(refused) => {
-                    not_set_up(provider, known.token.url(), refused);
-                }
-                ExchangeError::GrantRefused(refused) => {
-                    let Refused { error, description } = refused;
-                    tracing::warn!(provider, %reason, error, description, "sign-in failed: the provider refuses the code");
-                }
-                error => tracing::warn!(provider, %reason, error = for_log(error), "sign-in failed"),
-            }
-            reason
-        })?;
+        let signed_in = at.exchanges.call(deadline, exchange.run(grant)).await;
+        let signed_in = signed_in.map_err(|error| failed(provider, &error))?;
+        provider.troubles.succeeded(ProviderCall::Authorization);
         let dropped = signed_in.user.groups.dropped();
         if dropped > 0 {
             self.metrics.groups_dropped(provider.name(), dropped);
@@ -362,15 +366,31 @@ fn new_session(
 }
 
 /// Why nothing is known of a provider.
-fn not_known(provider: &Provider) -> Reason {
-    if provider.discovery.is_not_set_up() { Reason::SignInNotSetUp } else { Reason::ProviderUnavailable }
+fn unknown(provider: &Provider) -> Reason {
+    ExchangeError::unknown(provider).reason()
+}
+
+/// The reason of a sign-in that failed, which is told. What is wrong for everybody, the call that met it tells once.
+fn failed(provider: &Provider, error: &ExchangeError) -> Reason {
+    let (provider, reason) = (provider.name().as_str(), error.reason());
+    match error {
+        error if error.is_told_by_its_call() => {
+            tracing::debug!(provider, %reason, error = for_log(error), "sign-in failed");
+        }
+        ExchangeError::GrantRefused(Refused { error, description }) => {
+            tracing::warn!(provider, %reason, error, description, "sign-in failed: the provider refuses the code");
+        }
+        error => tracing::warn!(provider, %reason, error = for_log(error), "sign-in failed"),
+    }
+    reason
 }
 
 /// What the provider's error means (RFC 6749 section 4.1.2.1). Its words are for the log: no page shows them, since anybody
 /// may have written them.
-fn denial(provider: &Provider, known: &Known, refused: &Refused) -> Reason {
+fn denial(provider: &Provider, known: &Known, refused: Refused) -> Reason {
     if refused.setting().is_some() {
-        not_set_up(provider.name().as_str(), known.client.auth_uri().url(), refused);
+        let url = known.client.auth_uri().url().as_str();
+        provider.troubles.failed(ProviderCall::Authorization, url, &Trouble::Refused(refused));
         return Reason::SignInNotSetUp;
     }
     let Refused { error, description } = refused;
@@ -379,17 +399,4 @@ fn denial(provider: &Provider, known: &Known, refused: &Refused) -> Reason {
         "server_error" | "temporarily_unavailable" => Reason::ProviderUnavailable,
         _ => Reason::ProviderDenied,
     }
-}
-
-/// What is wrong for everybody who signs in.
-fn not_set_up(provider: &str, url: &Url, refused: &Refused) {
-    let (Refused { error, description }, setting) = (refused, refused.setting());
-    tracing::error!(
-        provider,
-        url = url.as_str(),
-        error,
-        description,
-        setting,
-        "sign-in is not set up: the provider refuses this client"
-    );
 }

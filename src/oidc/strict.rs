@@ -1,13 +1,21 @@
 //! The strict mode: the provider is asked again and again whether a session's access token is still good, so that what
 //! it ended there ends here soon. No answer is no "yes". When it was asked is told by the clock that never steps back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Response, StatusCode};
 use serde_json::Value;
 
 use super::{
-    exchange::{Exchange, ExchangeError},
+    exchange::Exchange,
+    exchange_error::ExchangeError,
     metrics::Metrics,
     refreshes::Refreshes,
     session_calls::{Outcome, Presented, SessionCalls, lapsed},
@@ -18,15 +26,18 @@ use crate::{
     calls::{Breaker, Closed, Lane},
     clock::SharedClock,
     jose,
-    providers::{Oddity, PerProvider, Provider, Providers, StrictAsk, StrictConfig, for_log, form, may_be_json},
+    providers::{
+        Endpoint, Known, Oddity, PerProvider, Provider, ProviderCall, Providers, StrictAsk, StrictConfig,
+        TokenEndpointError, for_log, form, may_be_json, refusal_of,
+    },
     reason::Reason,
     secret::SecretString,
-    session::{Session, Sessions},
+    session::{Session, Sessions, Tokens},
 };
 
 /// How long the provider may take altogether: shorter than the gateway waits.
 const DEADLINE: Duration = Duration::from_secs(8);
-/// How long after its issue a token can hardly have ended.
+/// How long after its issue, and after the first question, a token can hardly have ended.
 const JUST_ISSUED: Duration = Duration::from_mins(1);
 /// How many questions to one provider run at once; more wait. With refreshes and revocations there is room for sign-ins
 /// among the calls that the outbound client makes at once.
@@ -47,6 +58,8 @@ struct AtProvider {
     config: StrictConfig,
     /// With a breaker of its own: its endpoint may fail where others do not.
     lane: Lane,
+    /// Whether it ever said yes to us: so it can.
+    has_said_yes: AtomicBool,
 }
 
 /// What every question needs.
@@ -71,7 +84,8 @@ impl StrictChecks {
         let at = providers.each(|provider| {
             let lane = Lane::new(AT_ONCE, &Arc::new(Breaker::new()), clock);
             let config = provider.config.strict?;
-            Some(Arc::new(AtProvider { provider: Arc::clone(provider), config, lane }))
+            let has_said_yes = AtomicBool::new(false);
+            Some(Arc::new(AtProvider { provider: Arc::clone(provider), config, lane, has_said_yes }))
         });
         let shared = Shared {
             sessions: Arc::clone(sessions),
@@ -129,25 +143,25 @@ impl Question {
         let provider = &self.at.provider;
         let current = self.shared.sessions.current(self.ticket.expose(), &self.origin, &provider.registration);
         let current = current.await.map_err(lapsed)?;
-        // A session from before the strict mode has none: nobody can ask about it.
-        let Some(access_token) = current.tokens().access_token.clone() else { return self.not_good().await };
         let asked_at = self.shared.clock.monotonic();
-        let (outcome, told) = match self.ask(&access_token).await {
+        let tokens = current.tokens();
+        let answer = match &tokens.access_token {
+            Some(access_token) => self.ask(access_token).await,
+            // A session from before the strict mode has none: nobody can ask about it.
+            None => self.known().await.map(|_| false),
+        };
+        let (outcome, told) = match answer {
             Ok(true) => {
+                self.at.has_said_yes.store(true, Ordering::Relaxed);
                 self.shared.vouchers.vouched(&provider.config, self.session.handle(), asked_at);
                 (Ok(Arc::clone(&self.session)), "active")
             }
-            Ok(false) => {
-                let life = current.tokens().access_token_life;
-                if life.is_some_and(|life| self.shared.clock.now().since(life.issued_at) < JUST_ISSUED) {
-                    provider.oddities.note(Oddity::InactiveAtOnce);
-                }
-                (self.not_good().await, "inactive")
-            }
+            Ok(false) => (self.not_good(self.why_not_good(tokens)).await, "inactive"),
             Err(error) => {
+                // What is wrong for many is told by the call that met it.
                 let (provider, session) = (provider.name().as_str(), self.session.handle());
-                tracing::warn!(provider, %session, error = for_log(&error), "no strict check");
-                (Err(Reason::ProviderUnavailable), "failure")
+                tracing::debug!(provider, %session, error = for_log(&error), "no strict check");
+                (Err(error.reason_of_session()), "failure")
             }
         };
         self.shared.metrics.strictly_checked(provider.name(), told);
@@ -155,29 +169,55 @@ impl Question {
     }
 
     async fn ask(&self, access_token: &SecretString) -> Result<bool, ExchangeError> {
-        let AtProvider { provider, config, lane } = &*self.at;
+        let AtProvider { provider, config, lane, .. } = &*self.at;
         let unavailable = |text: &str| ExchangeError::Unavailable(text.to_owned());
         let _place = lane.enter(DEADLINE).await.map_err(|closed| match closed {
             Closed::Failing => unavailable("it did not answer just now"),
-            Closed::Full => unavailable("too many questions at once"),
+            Closed::Full => {
+                provider.troubles.crowded(match config.ask {
+                    StrictAsk::Introspection => ProviderCall::Introspection,
+                    StrictAsk::Userinfo => ProviderCall::Userinfo,
+                });
+                unavailable("too many questions at once")
+            }
         })?;
-        let known = provider.discovery.known().await.ok_or_else(|| unavailable("it is not known yet"))?;
+        let known = self.known().await?;
         let exchange = Exchange::at(provider, &known, self.shared.clock.now());
         lane.call(DEADLINE, exchange.is_good(config.ask, access_token, &self.session.user().subject)).await
     }
 
+    async fn known(&self) -> Result<Arc<Known>, ExchangeError> {
+        let provider = &self.at.provider;
+        provider.discovery.known().await.ok_or_else(|| ExchangeError::unknown(provider))
+    }
+
+    fn why_not_good(&self, tokens: &Tokens) -> &'static str {
+        if tokens.access_token.is_none() {
+            return "it began before `strict`, and kept no access token";
+        }
+        let StrictConfig { every, ask } = self.at.config;
+        let age = tokens.access_token_life.map(|life| self.shared.clock.now().since(life.issued_at));
+        // As long as that the question after its issue may come.
+        let is_new = age.is_some_and(|age| age < every.saturating_add(JUST_ISSUED));
+        if !is_new || ask != StrictAsk::Introspection || self.at.has_said_yes.load(Ordering::Relaxed) {
+            return "the provider does not vouch for it any more";
+        }
+        self.at.provider.oddities.note(Oddity::InactiveAtOnce);
+        "introspection calls its token inactive, right after it was issued: is this client in the token's audience?"
+    }
+
     /// The provider does not accept the access token. Where there is a refresh token that says more, that one is brought;
     /// else the session ends.
-    async fn not_good(&self) -> Outcome {
-        let presented =
-            Presented { ticket: self.ticket.expose(), origin: &self.origin, provider: self.at.provider.name() };
+    async fn not_good(&self, why: &str) -> Outcome {
+        let (ticket, provider) = (self.ticket.expose(), self.at.provider.name());
+        let presented = Presented { ticket, origin: &self.origin, provider };
         if self.session.renewable().is_some()
             && let Some(outcome) = self.shared.refreshes.at_once(presented, &self.session).await
         {
             return outcome;
         }
-        tracing::info!(session = %self.session.handle(), "a session ends: the provider does not vouch for it any more");
-        match self.shared.sessions.end(self.ticket.expose()).await {
+        tracing::info!(provider = provider.as_str(), session = %self.session.handle(), why, "a session ends");
+        match self.shared.sessions.end(ticket).await {
             Ok(_) => Err(Reason::SessionEnded),
             Err(_) => Err(Reason::StoreUnavailable),
         }
@@ -198,35 +238,66 @@ impl Exchange<'_> {
         }
     }
 
-    /// RFC 7662 section 2.
     async fn is_active(&self, access_token: &SecretString, subject: &str) -> Result<bool, ExchangeError> {
+        let missing = "there is no introspection endpoint; `strict.ask: userinfo` needs none";
+        let endpoint = self.known.endpoints.introspection.as_ref();
+        let endpoint = endpoint.ok_or_else(|| ExchangeError::NotSetUp(missing.to_owned()))?;
+        let begun = self.provider.troubles.begun(ProviderCall::Introspection, endpoint);
+        let active = self.introspect(endpoint, access_token, subject).await;
+        begun.ended(active.as_ref().err().and_then(ExchangeError::trouble).as_ref());
+        active
+    }
+
+    /// RFC 7662 section 2.
+    async fn introspect(
+        &self,
+        endpoint: &Endpoint,
+        access_token: &SecretString,
+        subject: &str,
+    ) -> Result<bool, ExchangeError> {
         let answer = |text: &str| ExchangeError::Answer(text.to_owned());
-        let missing = || answer("it has no introspection endpoint that can be used; `strict.ask: userinfo` needs none");
-        let endpoint = self.known.endpoints.introspection.as_ref().ok_or_else(missing)?;
         let fields = [("token", access_token.expose()), ("token_type_hint", "access_token")];
         let request = form(self.config(), &self.known.method, endpoint, &fields, self.now)?;
         let response = self.provider.discovery.http().send_plain(request).await?;
         if response.status() != StatusCode::OK {
-            return Err(answer(&format!("introspection: status {}", response.status().as_u16())));
+            return Err(not_introspected(&response));
         }
         let told = jose::parse_object(response.body()).filter(|_| may_be_json(&response));
         let told = told.ok_or_else(|| answer("introspection is no strict JSON object"))?;
         let active = told.get("active").and_then(Value::as_bool);
         let active = active.ok_or_else(|| answer("introspection cannot be read at `active`"))?;
+        // Okta's `sub` is the login here, and its `uid` what other answers call `sub`.
+        let is_uid = || told.get("uid").and_then(Value::as_str) == Some(subject);
         match told.get("sub") {
             None | Some(Value::Null) => Ok(active),
-            Some(Value::String(found)) => Ok(active && found == subject),
+            Some(Value::String(found)) => Ok(active && (found == subject || is_uid())),
             Some(_) => Err(answer("introspection cannot be read at `sub`")),
         }
     }
 
     async fn is_accepted_by_userinfo(&self, access_token: &SecretString, subject: &str) -> Result<bool, ExchangeError> {
-        let missing = || ExchangeError::Answer("it has no userinfo endpoint".to_owned());
-        match self.userinfo_about(subject).ok_or_else(missing)?.ask(access_token.expose()).await {
+        match self.ask_userinfo(subject, access_token.expose()).await {
             Ok(_) => Ok(true),
             // RFC 6750 section 3.1: the token, or what it may.
             Err(UserinfoError::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Introspection answers, and not with what is asked for. RFC 7662 section 2.3: 401 is about us, whoever's token it is; so
+/// is 403.
+fn not_introspected(response: &Response<Bytes>) -> ExchangeError {
+    let status = response.status();
+    match refusal_of(response) {
+        TokenEndpointError::Refused(refused) if refused.setting().is_some() => ExchangeError::ClientRefused(refused),
+        refusal if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            ExchangeError::NotSetUp(format!(
+                "introspection refuses this client with status {}: see `client_secret` and what this client may do at the \
+                 provider, or write `strict.ask: userinfo`; it says {refusal}",
+                status.as_u16()
+            ))
+        }
+        refusal => ExchangeError::Answer(format!("introspection: {refusal}")),
     }
 }

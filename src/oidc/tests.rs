@@ -13,6 +13,7 @@ mod secrets;
 mod shared_calls;
 mod strict;
 pub(crate) mod support;
+mod troubles;
 
 use super::CallbackOutcome;
 use crate::reason::Reason;

@@ -9,12 +9,14 @@ use thiserror::Error;
 use super::claims::Claims;
 use crate::{
     jose::{self, Algorithm, Expectation, JwksCache, Sender, TokenError, TokenType, VerifyError},
-    providers::{CallError, Endpoint, ProviderHttp, media_type},
+    providers::{CallError, Endpoint, ProviderHttp, Trouble, media_type},
 };
 
 /// Why userinfo told nothing. The text is for the log: it holds nothing of what was told.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum UserinfoError {
+    #[error("there is no userinfo endpoint; `endpoints.userinfo` can name one")]
+    NoEndpoint,
     /// What stands in no header, or holds what would part it.
     #[error("the access token is no bearer token")]
     NotABearerToken,
@@ -40,6 +42,16 @@ impl UserinfoError {
     /// Whether the provider does not tell us, by this access token or at all (RFC 6750 section 3.1).
     pub(super) fn is_a_refusal(&self) -> bool {
         matches!(self, Self::Status(status) if status.is_client_error())
+    }
+
+    /// What is wrong for everybody. What is said of one access token is not; and keys are told of by themselves.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Call(error) => Some(error.trouble()),
+            Self::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) | Self::KeysUnavailable => None,
+            Self::NoEndpoint => Some(Trouble::NotSetUp(self.to_string())),
+            error => Some(Trouble::Unusable(error.to_string())),
+        }
     }
 }
 

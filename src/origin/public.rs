@@ -8,6 +8,8 @@ use crate::{
 
 /// The query parameter of the login address that says where to come back to.
 pub const RETURN_PARAMETER: &str = "return";
+/// The same of oauth2-proxy, whose address an alias of ours may be.
+pub const FORMER_RETURN_PARAMETER: &str = "rd";
 /// The query parameters of the forms that end sessions: which session ends, and the token that says that the form is
 /// ours.
 pub const END_PARAMETER: &str = "end";

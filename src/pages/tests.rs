@@ -41,7 +41,7 @@ fn every_page(outside: &str) -> Vec<(&'static str, Page)> {
     vec![
         ("problem", problem(&refusal)),
         ("problem-bare", problem(&Problem::new(Disposition::Unavailable, Reason::StoreUnavailable))),
-        ("signed-out", signed_out(&home())),
+        ("signed-out", signed_out(&home(), true)),
         ("sign-in-in-frame", sign_in_in_frame(&action)),
         ("who-am-i", who_am_i(&who)),
         ("own-sessions", own_sessions(&own)),
@@ -50,6 +50,7 @@ fn every_page(outside: &str) -> Vec<(&'static str, Page)> {
         ("service-worker-between", service_worker_between(&action, &home())),
         ("site-data-cleared", site_data_cleared(&home())),
         ("go-on", go_on(&home())),
+        ("signed-out-at-the-provider", signed_out(&home(), false)),
         (
             "signed-out-by-provider",
             signed_out_by_provider(&[HostSource::of(&Url::parse("https://idp.example.com/x").unwrap()).unwrap()]),

@@ -148,8 +148,8 @@ const fn words(reason: Reason) -> Words {
              below.",
         ),
         Reason::SignInNotSetUp => Words::NotSetUp(
-            "Nobody can sign in here at present, whatever their account: this site and its sign-in service do not fit \
-             together. Tell the people who run this site, and give them the details below.",
+            "This site and its sign-in service do not fit together at present. It is not about your account, nor about how \
+             you sign in. Tell the people who run this site, and give them the details below.",
         ),
         Reason::Public
         | Reason::Anonymous

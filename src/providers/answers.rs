@@ -136,14 +136,20 @@ impl Answer {
     /// Counts the members of an answer that decide nothing and are of another type than they should be; the first of each
     /// is told.
     pub(crate) fn note_odd(self, members: &Map<String, Value>, oddities: &Oddities) {
-        for member in TABLE.iter().filter(|member| member.answer == self) {
-            if let (Lenient(kind), Some(value)) = (member.reading, members.get(member.name))
-                && !value.is_null()
-                && !kind.holds(value)
-            {
-                oddities.note_type(self.name(), member.name);
-            }
+        for member in self.odd(members) {
+            oddities.note_type(self.name(), member);
         }
+    }
+
+    /// The members that decide nothing and are of another type than they should be.
+    pub(crate) fn odd(self, members: &Map<String, Value>) -> impl Iterator<Item = &'static str> {
+        TABLE.iter().filter(move |member| member.answer == self).filter_map(|member| match member.reading {
+            Lenient(kind) => {
+                let value = members.get(member.name).filter(|value| !value.is_null())?;
+                (!kind.holds(value)).then_some(member.name)
+            }
+            Decides | ListDecides => None,
+        })
     }
 }
 

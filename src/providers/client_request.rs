@@ -66,7 +66,7 @@ pub(crate) fn form(
             let (client, now) = (config.client_id.as_str(), now.as_unix_seconds());
             let (exp, jti) = (now.saturating_add(ASSERTION_LIFETIME), random_id());
             let claims = Assertion { iss: client, sub: client, aud: &by.audience, iat: now, exp, jti };
-            let assertion = key.sign(&claims).map_err(|_| CallError::Unusable("our `client_key` cannot sign"))?;
+            let assertion = key.sign(&claims).map_err(|_| CallError::NotSetUp("our `client_key` cannot sign"))?;
             append_assertion(&mut body, client, &assertion);
         }
         ClientAuthentication::AssertionFile(path) => {
@@ -95,7 +95,7 @@ fn append_assertion(body: &mut form_urlencoded::Serializer<'_, String>, client_i
 
 /// A token that is replaced from time to time, as it is now.
 fn read_assertion(path: &Path) -> Result<SecretString, CallError> {
-    let unusable = CallError::Unusable("the file of `client_assertion_file` holds no token that can be read");
+    let unusable = CallError::NotSetUp("the file of `client_assertion_file` holds no token that can be read");
     let text = std::fs::read_to_string(path).map_err(|_| unusable.clone())?;
     let text = text.trim_ascii();
     let is_token = (1..=MAX_TOKEN_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());

@@ -172,9 +172,12 @@ impl Default for LogoutConfig {
 
 /// How a provider's claims become a person's names. See [`crate::principal`] for what names must keep.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct ClaimsConfig {
     /// The claim that holds the user id; usually `email`, which stands for the address.
     pub userid_claim: String,
+    /// Whether an address is the user id in the case in which the provider writes it; else in lower case.
+    pub keep_case: bool,
     /// What stands before every user id of this provider.
     pub userid_prefix: String,
     /// The claim that is the address. Another one than `email` only together with `trust_unverified_email`.
@@ -198,6 +201,7 @@ impl Default for ClaimsConfig {
     fn default() -> Self {
         Self {
             userid_claim: "email".to_owned(),
+            keep_case: false,
             userid_prefix: String::new(),
             email_claim: "email".to_owned(),
             groups_claim: None,
@@ -248,7 +252,7 @@ pub enum ConfigError {
         provider: String,
     },
     /// There is no client to call it with.
-    #[error("`{provider}`: {source}")]
+    #[error("provider `{provider}`: {source}{}", setting_of(.source))]
     Outbound {
         /// The provider's name.
         provider: String,
@@ -261,6 +265,15 @@ pub enum ConfigError {
         /// The provider's name.
         provider: String,
     },
+}
+
+/// Which setting would help.
+const fn setting_of(error: &HttpClientError) -> &'static str {
+    match error {
+        HttpClientError::ExtraRoot { .. } | HttpClientError::NoRoots => "; see `ca_file`",
+        HttpClientError::Proxy => "; see `proxy`",
+        HttpClientError::Setup(_) => "",
+    }
 }
 
 impl ProviderConfig {

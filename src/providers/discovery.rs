@@ -17,14 +17,14 @@ use tokio::{
 
 use super::{
     authentication::KnownMethod,
-    config::{ProviderConfig, StrictAsk},
+    config::ProviderConfig,
     endpoint::Endpoint,
-    http::ProviderHttp,
+    http::{CallError, ProviderHttp},
     keys,
     metadata::{self, Client, Discovered, MetadataError, OptionalEndpoints},
     metrics::Metrics,
-    oddities::{Oddities, Oddity},
-    outside_text::for_log,
+    oddities::Oddities,
+    troubles::{ProviderCall, Trouble, Troubles},
 };
 use crate::{
     calls::Pauses,
@@ -58,6 +58,36 @@ pub(crate) struct Known {
     pub(crate) keys: JwksCache,
 }
 
+impl Known {
+    /// What was discovered, with keys that are asked for anew where they must be.
+    pub(crate) fn new(config: &ProviderConfig, discovered: Discovered, http: ProviderHttp, clock: SharedClock) -> Self {
+        Self {
+            keys: keys::cache(config, discovered.jwks_uri, discovered.keys, http, clock),
+            client: discovered.client,
+            method: discovered.method,
+            token: discovered.token,
+            endpoints: discovered.endpoints,
+            names_issuer_in_answers: discovered.names_issuer_in_answers,
+            algorithms: discovered.algorithms,
+            scopes: discovered.scopes,
+            userinfo: discovered.userinfo,
+        }
+    }
+
+    /// Whether `strict` has whom to ask, where it is configured.
+    pub(super) fn can_be_asked(&self, config: &ProviderConfig) -> bool {
+        metadata::must_be_askable(config, &self.endpoints, self.userinfo.as_ref()).is_ok()
+    }
+}
+
+/// Where it is told what becomes of discovery.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    pub(super) metrics: Metrics,
+    pub(super) oddities: Arc<Oddities>,
+    pub(super) troubles: Arc<Troubles>,
+}
+
 /// One provider's discovery: one task asks, everybody reads.
 #[derive(Debug)]
 pub(crate) struct Discovery {
@@ -71,8 +101,7 @@ struct Shared {
     issuer: IssuerUrl,
     http: ProviderHttp,
     clock: SharedClock,
-    metrics: Metrics,
-    oddities: Arc<Oddities>,
+    telling: Telling,
     known: ArcSwapOption<Known>,
     /// When the last attempt failed (monotonic), if it did.
     failed_at: Mutex<Option<Duration>>,
@@ -94,8 +123,7 @@ impl Discovery {
         issuer: IssuerUrl,
         http: ProviderHttp,
         clock: SharedClock,
-        metrics: Metrics,
-        oddities: Arc<Oddities>,
+        telling: Telling,
         known: Option<Arc<Known>>,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -103,8 +131,7 @@ impl Discovery {
             issuer,
             http,
             clock,
-            metrics,
-            oddities,
+            telling,
             known: ArcSwapOption::new(known),
             failed_at: Mutex::default(),
             not_set_up: AtomicBool::new(false),
@@ -159,7 +186,7 @@ impl Shared {
     async fn run(self: Arc<Self>) {
         let mut pauses = Pauses::new(RETRY_FIRST, RETRY_LONGEST);
         loop {
-            match caught(Discovered::fetch(&self.config, &self.issuer, &self.http, &self.oddities)).await {
+            match caught(Discovered::fetch(&self.config, &self.issuer, &self.http, &self.telling.oddities)).await {
                 Ok(Ok(discovered)) => {
                     self.learned(discovered);
                     pauses.succeeded();
@@ -175,45 +202,30 @@ impl Shared {
     }
 
     fn learned(&self, discovered: Discovered) {
-        let has_whom_to_ask = self.config.strict.is_none_or(|strict| match strict.ask {
-            StrictAsk::Introspection => discovered.endpoints.introspection.is_some(),
-            StrictAsk::Userinfo => discovered.userinfo.is_some(),
-        });
-        if !has_whom_to_ask {
-            self.oddities.note(Oddity::NobodyToAsk);
-        }
-        let (http, clock) = (self.http.clone(), self.clock.clone());
-        let keys = keys::cache(&self.config, discovered.jwks_uri, discovered.keys, http, clock);
-        let known = Known {
-            client: discovered.client,
-            method: discovered.method,
-            token: discovered.token,
-            endpoints: discovered.endpoints,
-            names_issuer_in_answers: discovered.names_issuer_in_answers,
-            algorithms: discovered.algorithms,
-            scopes: discovered.scopes,
-            userinfo: discovered.userinfo,
-            keys,
-        };
+        let known = Known::new(&self.config, discovered, self.http.clone(), self.clock.clone());
         if self.known.swap(Some(Arc::new(known))).is_none() {
             tracing::info!(provider = self.config.name.as_str(), "discovered the identity provider");
         }
         *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.not_set_up.store(false, Ordering::Relaxed);
+        self.telling.troubles.succeeded(ProviderCall::Discovery);
         self.finished(true);
     }
 
     fn failed(&self, error: &MetadataError) {
-        // What was known before stays in use.
-        let known = self.known.load().is_some();
-        let (provider, url) = (self.config.name.as_str(), metadata::document_url(&self.config));
         self.not_set_up.store(error.is_of_the_set_up(), Ordering::Relaxed);
-        if error.is_of_the_set_up() {
-            tracing::error!(provider, url, known, error = for_log(error), "discovery failed: sign-in is not set up");
-        } else {
-            tracing::warn!(provider, url, known, error = for_log(error), "discovery failed");
-        }
+        let url = metadata::document_url(&self.config);
+        self.telling.troubles.failed(ProviderCall::Discovery, &url, &self.trouble(error));
         self.failed_now();
+    }
+
+    fn trouble(&self, error: &MetadataError) -> Trouble {
+        // What was known before stays in use.
+        let known = if self.known.load().is_some() { "; what was known before stays in use" } else { "" };
+        match error {
+            MetadataError::Call(CallError::Unavailable(text)) => Trouble::Unanswered(format!("{text}{known}")),
+            error => Trouble::NotSetUp(format!("{error}{known}")),
+        }
     }
 
     fn failed_now(&self) {
@@ -222,7 +234,7 @@ impl Shared {
     }
 
     fn finished(&self, success: bool) {
-        self.metrics.discovered(&self.config.name, success, self.known.load().is_some());
+        self.telling.metrics.discovered(&self.config.name, success, self.known.load().is_some());
         self.attempts.send_modify(|attempts| *attempts += 1);
     }
 

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::{
     config::{ConfigError, ProviderConfig},
     endpoint::Endpoint,
+    troubles::Trouble,
 };
 use crate::http_client::{HttpError, SharedHttp};
 
@@ -24,6 +25,20 @@ pub(crate) enum CallError {
     /// An answer, or a URL, that must not be used: trying again will not help.
     #[error("the provider's answer cannot be used: {0}")]
     Unusable(&'static str),
+    /// Nothing was asked: something is missing here. The text names the setting.
+    #[error("sign-in is not set up: {0}")]
+    NotSetUp(&'static str),
+}
+
+impl CallError {
+    /// What it means for everybody.
+    pub(crate) fn trouble(&self) -> Trouble {
+        match self {
+            Self::Unavailable(text) => Trouble::Unanswered(text.clone()),
+            Self::Unusable(text) => Trouble::Unusable((*text).to_owned()),
+            Self::NotSetUp(text) => Trouble::NotSetUp((*text).to_owned()),
+        }
+    }
 }
 
 /// [`crate::http_client::OutboundHttp`], bound to one provider's rules.

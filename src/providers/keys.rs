@@ -66,7 +66,7 @@ impl From<CallError> for FetchError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Unavailable(text) => Self::Unavailable(text),
-            CallError::Unusable(text) => Self::Unusable(text.to_owned()),
+            CallError::Unusable(text) | CallError::NotSetUp(text) => Self::Unusable(text.to_owned()),
         }
     }
 }

@@ -4,7 +4,8 @@
 //! unreadable: of another type than it should be, it counts as not told: see
 //! [`super::answers`].
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Response, StatusCode, header::DATE};
 use openidconnect::{AuthUrl, ClientId, EndpointNotSet, EndpointSet, IssuerUrl, JsonWebKeySet, core::CoreClient};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -12,17 +13,22 @@ use thiserror::Error;
 use super::{
     answers::Answer,
     authentication::{ClientAuthentication, KnownMethod, SecretMethod},
-    config::ProviderConfig,
+    config::{ProviderConfig, StrictAsk},
     endpoint::{Endpoint, EndpointError},
     http::{CallError, ProviderHttp},
     keys,
     oddities::Oddities,
     outside_text::for_log,
 };
-use crate::jose::{self, Algorithm, Jwks};
+use crate::{
+    clock::Timestamp,
+    jose::{self, Algorithm, Jwks},
+};
 
 /// Where a document lies below its issuer (OpenID Connect Discovery section 4).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+/// The most of another issuer that is told, in characters.
+const MAX_FOUND: usize = 100;
 /// The most scopes that are looked at.
 const MAX_SCOPES: usize = 1024;
 
@@ -68,6 +74,11 @@ pub(crate) enum MetadataError {
     ClientAuthentication(String),
     #[error("id_token_signing_alg_values_supported holds none that can be verified, but {0}")]
     Algorithms(String),
+    #[error(
+        "`strict` asks where there is no endpoint that can be used: write `{0}`, or leave `strict` out; otherwise nobody \
+         would stay signed in"
+    )]
+    NobodyToAsk(&'static str),
 }
 
 impl MetadataError {
@@ -110,13 +121,50 @@ impl Discovered {
         http: &ProviderHttp,
         oddities: &Oddities,
     ) -> Result<Self, MetadataError> {
-        let document = Document::fetch(config, http).await?;
-        Answer::Discovery.note_odd(&document.members, oddities);
-        let mut discovered = document.check(issuer)?;
-        let keys = keys::fetch(http, &discovered.jwks_uri).await.map_err(MetadataError::from)?;
-        let keys = Jwks::parse(&keys, keys::MAX_BYTES);
-        discovered.keys = keys.map_err(|error| MetadataError::Keys(error.to_string()))?;
+        let published = Published::fetch(config, issuer, http).await?;
+        Answer::Discovery.note_odd(&published.members, oddities);
+        let discovered = published.discovered?;
+        must_be_askable(config, &discovered.endpoints, discovered.userinfo.as_ref())?;
         Ok(discovered)
+    }
+}
+
+/// What a provider publishes, and what there is to be made of it.
+#[derive(Debug)]
+pub(crate) struct Published {
+    /// The members of its document.
+    pub(crate) members: Map<String, Value>,
+    /// When its document was sent, by its own clock (RFC 9110 section 6.6.1), where it tells that.
+    pub(crate) date: Option<Timestamp>,
+    /// What passed every check.
+    pub(crate) discovered: Result<Discovered, MetadataError>,
+}
+
+impl Published {
+    /// Asks the provider (OpenID Connect Discovery section 4).
+    pub(super) async fn fetch(
+        config: &ProviderConfig,
+        issuer: &IssuerUrl,
+        http: &ProviderHttp,
+    ) -> Result<Self, MetadataError> {
+        let (document, date) = Document::fetch(config, http).await?;
+        let discovered = document.with_keys(issuer, http).await;
+        Ok(Self { members: document.members, date, discovered })
+    }
+}
+
+/// Whether `strict`, where it is configured, has whom to ask: a session of which nobody can ask would not pass.
+pub(super) fn must_be_askable(
+    config: &ProviderConfig,
+    endpoints: &OptionalEndpoints,
+    userinfo: Option<&Endpoint>,
+) -> Result<(), MetadataError> {
+    match config.strict.map(|strict| strict.ask) {
+        Some(StrictAsk::Introspection) if endpoints.introspection.is_none() => {
+            Err(MetadataError::NobodyToAsk("endpoints.introspection` or `strict.ask: userinfo"))
+        }
+        Some(StrictAsk::Userinfo) if userinfo.is_none() => Err(MetadataError::NobodyToAsk("endpoints.userinfo")),
+        _ => Ok(()),
     }
 }
 
@@ -133,7 +181,11 @@ struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    async fn fetch(config: &'a ProviderConfig, http: &ProviderHttp) -> Result<Self, MetadataError> {
+    /// The document, and when it was sent.
+    async fn fetch(
+        config: &'a ProviderConfig,
+        http: &ProviderHttp,
+    ) -> Result<(Self, Option<Timestamp>), MetadataError> {
         let url = document_url(config);
         let endpoint = Endpoint::parse(&url, config.allow_http);
         let endpoint = endpoint.map_err(|error| MetadataError::Endpoint("issuer", error))?;
@@ -142,7 +194,15 @@ impl<'a> Document<'a> {
             return Err(MetadataError::Status { url: for_log(&url), status: response.status() });
         }
         let members = jose::parse_object(response.body()).ok_or_else(|| MetadataError::Unreadable(for_log(&url)))?;
-        Ok(Self { members, config })
+        Ok((Self { members, config }, date_of(&response)))
+    }
+
+    async fn with_keys(&self, issuer: &IssuerUrl, http: &ProviderHttp) -> Result<Discovered, MetadataError> {
+        let mut discovered = self.check(issuer)?;
+        let keys = keys::fetch(http, &discovered.jwks_uri).await.map_err(MetadataError::from)?;
+        let keys = Jwks::parse(&keys, keys::MAX_BYTES);
+        discovered.keys = keys.map_err(|error| MetadataError::Keys(error.to_string()))?;
+        Ok(discovered)
     }
 
     fn check(&self, issuer: &IssuerUrl) -> Result<Discovered, MetadataError> {
@@ -150,6 +210,8 @@ impl<'a> Document<'a> {
         let found = self.members.get("issuer").unwrap_or(&Value::Null);
         if found.as_str() != Some(issuer.as_str()) {
             let found = found.as_str().map_or_else(|| for_log(found), |text| for_log(&text));
+            // Cut, so that there is room for both.
+            let found = found.chars().take(MAX_FOUND).collect();
             return Err(MetadataError::Issuer { found, wanted: issuer.as_str().to_owned() });
         }
         let places = &self.config.endpoints;
@@ -254,6 +316,11 @@ impl<'a> Document<'a> {
         let values = self.members.get(name)?.as_array()?;
         Some(values.iter().filter_map(Value::as_str).take(MAX_SCOPES).collect())
     }
+}
+
+fn date_of(response: &Response<Bytes>) -> Option<Timestamp> {
+    let date = response.headers().get(DATE)?.to_str().ok()?;
+    Some(Timestamp::from_system_time(httpdate::parse_http_date(date).ok()?))
 }
 
 impl From<jose::FetchError> for MetadataError {

@@ -23,10 +23,10 @@ pub(crate) enum Oddity {
     GroupWithComma,
     /// No answer has the claim of the groups.
     NoGroupsClaim,
+    /// The claim of the groups holds no text.
+    UnreadableGroups,
     /// Introspection calls an access token inactive that was issued a moment ago.
     InactiveAtOnce,
-    /// `strict` is to ask where the provider has no such endpoint.
-    NobodyToAsk,
 }
 
 impl Oddity {
@@ -37,8 +37,8 @@ impl Oddity {
         Self::GroupsElsewhere,
         Self::GroupWithComma,
         Self::NoGroupsClaim,
+        Self::UnreadableGroups,
         Self::InactiveAtOnce,
-        Self::NobodyToAsk,
     ];
 
     /// Its name, as the metric says it.
@@ -48,8 +48,8 @@ impl Oddity {
             Self::GroupsElsewhere => "groups_elsewhere",
             Self::GroupWithComma => "group_with_comma",
             Self::NoGroupsClaim => "no_groups_claim",
+            Self::UnreadableGroups => "unreadable_groups",
             Self::InactiveAtOnce => "inactive_at_once",
-            Self::NobodyToAsk => "nobody_to_ask",
         }
     }
 
@@ -71,13 +71,13 @@ impl Oddity {
                 "no answer has the claim that `groups_claim` names: people are signed in without groups; it may be \
                  nested (`realm_access.roles`), or want a scope"
             }
+            Self::UnreadableGroups => {
+                "the claim that `groups_claim` names holds no text: people are signed in without groups; write the path to the \
+                 list (`realm_access.roles`), or `groups_of_objects: true` where the names of an object's members are groups"
+            }
             Self::InactiveAtOnce => {
                 "introspection calls a token inactive right after it was issued, so that each session ends or is refreshed \
                  at each question: is this client in the token's audience? `strict.ask: userinfo` needs no audience"
-            }
-            Self::NobodyToAsk => {
-                "`strict` is to ask where this provider has no endpoint: sessions get 503 after `every`; write \
-                 `endpoints.introspection`, `strict.ask: userinfo`, or leave `strict` out"
             }
         }
     }

@@ -6,10 +6,12 @@ use openidconnect::IssuerUrl;
 
 use super::{
     config::{ConfigError, ProviderConfig},
-    discovery::{Discovery, Known},
+    discovery::{Discovery, Known, Telling},
     http::ProviderHttp,
     metrics::Metrics,
     oddities::Oddities,
+    outside_text::for_log,
+    troubles::{ProviderFailure, Troubles},
 };
 use crate::{calls::Breaker, clock::SharedClock, principal::ProviderName, session::Registration};
 
@@ -25,6 +27,8 @@ pub(crate) struct Provider {
     pub(crate) token_endpoint: Arc<Breaker>,
     /// What of its answers is passed over.
     pub(crate) oddities: Arc<Oddities>,
+    /// What goes wrong with it.
+    pub(crate) troubles: Arc<Troubles>,
 }
 
 impl Provider {
@@ -50,12 +54,19 @@ impl Provider {
                  provider gets another name"
             );
         }
-        let known = previous.filter(|previous| previous.serves(&config)).and_then(Self::known_now);
+        let same = previous.filter(|previous| previous.serves(&config));
+        let known = same.and_then(Self::known_now).filter(|known| known.can_be_asked(&config));
+        let troubles = match same {
+            Some(previous) => Arc::clone(&previous.troubles),
+            None => Arc::new(Troubles::new(&config.name, clock)),
+        };
+        troubles.tell_again();
         let oddities = Arc::new(Oddities::new(&config.name, metrics));
-        let told = Arc::clone(&oddities);
-        let discovery =
-            Discovery::start(config.clone(), issuer.clone(), http, clock.clone(), metrics.clone(), told, known);
-        Ok(Self { config, issuer, discovery, registration, token_endpoint: Arc::new(Breaker::new()), oddities })
+        let telling =
+            Telling { metrics: metrics.clone(), oddities: Arc::clone(&oddities), troubles: Arc::clone(&troubles) };
+        let discovery = Discovery::start(config.clone(), issuer.clone(), http, clock.clone(), telling, known);
+        let token_endpoint = Arc::new(Breaker::new());
+        Ok(Self { config, issuer, discovery, registration, token_endpoint, oddities, troubles })
     }
 
     /// Its name with us.
@@ -66,6 +77,17 @@ impl Provider {
     /// What is known of it, without waiting.
     pub(crate) fn known_now(&self) -> Option<Arc<Known>> {
         self.discovery.known_now()
+    }
+
+    /// What fails of it, as it was when it was needed last.
+    pub(super) fn failure(&self) -> Option<ProviderFailure> {
+        let by_calls = self.troubles.failure();
+        let by_keys = self.known_now().and_then(|known| {
+            let (since, error) = (known.keys.failing_since()?, known.keys.last_failure()?);
+            let problem = format!("keys: {}", for_log(&error));
+            Some(ProviderFailure { since: self.troubles.moment(since), problem })
+        });
+        [by_calls, by_keys].into_iter().flatten().min_by_key(|failure| failure.since)
     }
 
     /// Whether what is known of this provider holds for another configuration.

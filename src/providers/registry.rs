@@ -8,6 +8,7 @@ use super::{
     config::{ConfigError, ProviderConfig},
     metrics::Metrics,
     provider::Provider,
+    troubles::ProviderFailure,
 };
 use crate::{clock::SharedClock, principal::ProviderName, session::Registration};
 
@@ -71,5 +72,11 @@ impl Providers {
     /// Every provider, and whether people can sign in there: whether its metadata is known.
     pub fn known(&self) -> impl Iterator<Item = (&ProviderName, bool)> {
         self.0.iter().map(|(name, provider)| (name, provider.known_now().is_some()))
+    }
+
+    /// What fails of a provider, as it was when it was needed last.
+    #[must_use]
+    pub fn failure(&self, name: &ProviderName) -> Option<ProviderFailure> {
+        self.get(name).and_then(|provider| provider.failure())
     }
 }

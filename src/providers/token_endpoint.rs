@@ -14,9 +14,10 @@ use super::{
     discovery::Known,
     http::{CallError, ProviderHttp, may_be_json},
     oddities::Oddities,
-    outside_text::for_log,
     provider::Provider,
+    refused::Refused,
     told_times,
+    troubles::{ProviderCall, Trouble},
 };
 use crate::{clock::Timestamp, jose, secret::SecretString};
 
@@ -51,15 +52,6 @@ pub(crate) struct AccessToken {
     pub(crate) is_bearer: bool,
 }
 
-/// The provider's refusal (RFC 6749 section 5.2), in its own words, fit for a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
-    /// `error`.
-    pub(crate) error: String,
-    /// `error_description`.
-    pub(crate) description: Option<String>,
-}
-
 /// Why the token endpoint issued nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum TokenEndpointError {
@@ -71,31 +63,21 @@ pub(crate) enum TokenEndpointError {
     Answer(String),
 }
 
-impl std::fmt::Display for Refused {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "error `{}`", self.error)?;
-        match &self.description {
-            Some(description) => write!(formatter, ": {description}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Refused {
-    /// Of what the provider says.
-    pub(crate) fn new(error: &str, description: Option<&str>) -> Self {
-        Self { error: for_log(&error), description: description.map(|text| for_log(&text)) }
-    }
-
-    /// The setting that this is about, where trying again changes nothing for anybody.
-    pub(crate) fn setting(&self) -> Option<&'static str> {
-        match self.error.as_str() {
-            "invalid_client" => Some("`client_secret` or `client_authentication`"),
-            "unauthorized_client" => Some("`client_id`, or what this client may do at the provider"),
-            "invalid_scope" => Some("`scopes`"),
-            "unsupported_response_type" | "unsupported_grant_type" => Some("what this client may do at the provider"),
-            "invalid_target" => Some("`authorization_parameters`"),
-            _ => None,
+impl TokenEndpointError {
+    /// What is wrong for everybody. A grant that is refused is an answer about one person; and what else is said of a
+    /// code, which anybody may have made up, its own sign-in tells.
+    pub(crate) fn trouble(&self, call: ProviderCall) -> Option<Trouble> {
+        match self {
+            Self::Call(error) => Some(error.trouble()),
+            Self::Refused(refused) if refused.error == "invalid_grant" => None,
+            // Some clients may sign people in and revoke nothing.
+            Self::Refused(refused) if call == ProviderCall::Revocation && refused.error != "invalid_client" => {
+                Some(Trouble::Unusable(refused.to_string()))
+            }
+            Self::Refused(refused) if refused.setting().is_some() => Some(Trouble::Refused(refused.clone())),
+            Self::Refused(_) | Self::Answer(_) if call == ProviderCall::SignIn => None,
+            Self::Refused(refused) => Some(Trouble::Unusable(refused.to_string())),
+            Self::Answer(text) => Some(Trouble::Unusable(text.clone())),
         }
     }
 }
@@ -104,13 +86,17 @@ impl Refused {
 pub(crate) async fn ask(
     provider: &Provider,
     known: &Known,
+    call: ProviderCall,
     fields: &[(&str, &str)],
     now: Timestamp,
 ) -> (Told, Result<AccessToken, TokenEndpointError>) {
-    match send(provider, known, fields, now).await {
+    let begun = provider.troubles.begun(call, &known.token);
+    let (told, issued) = match send(provider, known, fields, now).await {
         Ok(response) => (Told::read(&response), read(&response, &provider.oddities)),
         Err(error) => (Told::default(), Err(error.into())),
-    }
+    };
+    begun.ended(issued.as_ref().err().and_then(|error| error.trouble(call)).as_ref());
+    (told, issued)
 }
 
 async fn send(
@@ -145,7 +131,7 @@ impl Told {
 fn read(response: &Response<Bytes>, oddities: &Oddities) -> Result<AccessToken, TokenEndpointError> {
     let answer = |text: &str| TokenEndpointError::Answer(text.to_owned());
     if response.status() != StatusCode::OK {
-        return Err(refusal(response));
+        return Err(refusal_of(response));
     }
     if !may_be_json(response) {
         return Err(answer("it is not said to be JSON"));
@@ -163,8 +149,8 @@ fn read(response: &Response<Bytes>, oddities: &Oddities) -> Result<AccessToken, 
     Ok(AccessToken { token: SecretString::new(token.to_owned()), is_bearer: kind.eq_ignore_ascii_case("bearer") })
 }
 
-/// RFC 6749 section 5.2.
-fn refusal(response: &Response<Bytes>) -> TokenEndpointError {
+/// What an answer that issues nothing says (RFC 6749 section 5.2).
+pub(crate) fn refusal_of(response: &Response<Bytes>) -> TokenEndpointError {
     let object: Map<String, Value> = serde_json::from_slice(response.body()).unwrap_or_default();
     match text(&object, "error") {
         Some(error) => TokenEndpointError::Refused(Refused::new(error, text(&object, "error_description"))),

@@ -211,10 +211,15 @@ impl Revocations {
     }
 
     pub(super) async fn refresh(&self) {
-        match self.settle(&mut *self.held.lock().await).await {
-            Ok(()) if self.failing.succeeded() => info!("the list of revocations is read again"),
-            Ok(()) => {}
-            Err(failure) if self.failing.failed() => {
+        let settled = self.settle(&mut *self.held.lock().await).await;
+        let now = self.clock.monotonic();
+        match settled {
+            Ok(()) => {
+                if let Some(lasted) = self.failing.succeeded(now) {
+                    info!(lasted_s = lasted.as_secs(), "the list of revocations is read again");
+                }
+            }
+            Err(failure) if self.failing.failed(now, ()) => {
                 warn!(error = %failure, "the list of revocations cannot be read");
             }
             Err(failure) => debug!(error = %failure, "the list of revocations cannot be read"),

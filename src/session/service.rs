@@ -421,17 +421,6 @@ impl Sessions {
         self.end_all(&index).await
     }
 
-    /// Like [`Sessions::end_provider_session`], but writes nothing where there is no such session: for what anybody may
-    /// ask. A login that has begun goes on.
-    ///
-    /// # Errors
-    /// Where the store did not: some may live.
-    pub async fn end_known_provider_session(&self, issuer: &str, session: &str) -> Result<usize, StoreError> {
-        let index = index::provider_session(&self.ring.load(), issuer, session);
-        let known = self.store.list(&index).await.inspect_err(|error| self.note_failure(error))?;
-        if known.is_empty() { Ok(0) } else { self.end_all(&index).await }
-    }
-
     /// Ends every session of whoever services know by this name, of whatever provider, and refuses those whose login has
     /// begun; how many ended.
     ///
@@ -481,7 +470,7 @@ impl Sessions {
         Ok(listings.into_iter().map(|(_, listing)| listing).filter(|listing| listing.userid == *userid).collect())
     }
 
-    async fn list(
+    pub(super) async fn list(
         &self,
         ring: &RootKeyRing,
         index: &IndexKeys,

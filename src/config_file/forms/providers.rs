@@ -67,6 +67,10 @@ pub(crate) struct Provider {
     /// verified.
     #[serde(default = "default_userid_claim")]
     pub(crate) userid_claim: String,
+    /// In which case an address is the user id: in lower case, or as the provider writes it. Rules compare addresses without
+    /// their case all the same.
+    #[serde(default)]
+    pub(crate) userid_case: UseridCase,
     /// What is put in front of every user id of this provider.
     #[serde(default)]
     pub(crate) userid_prefix: String,
@@ -121,6 +125,17 @@ pub(crate) struct ProviderEndpoints {
     pub(crate) revocation: Option<String>,
     /// Where the state of a token is asked for.
     pub(crate) introspection: Option<String>,
+}
+
+/// In which case an address is the user id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UseridCase {
+    /// In lower case: one person has one name, however the provider writes it.
+    #[default]
+    Lower,
+    /// As the provider writes it, for services that compare names to the byte (Kubeflow's profiles).
+    Keep,
 }
 
 /// How the client says who it is.

@@ -1,15 +1,23 @@
 //! What decides of an answer is refused where it is another, and what does not decide is whatever it likes.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
-use super::support::{Lies, World};
+use super::{
+    back_channel::{ended, send, sign_in},
+    refresh::Person,
+    support::{Lies, World},
+};
 use crate::{
     jose::testing::merged,
     oidc::CallbackOutcome,
-    providers::{Answer, Reading, TABLE},
+    providers::{Answer, Reading, StrictAsk, StrictConfig, TABLE},
 };
+
+const EVERY: Duration = Duration::from_secs(30);
 
 /// An answer of which this member is `value`.
 fn lie(answer: Answer, name: &str, value: &Value) -> Lies {
@@ -111,5 +119,36 @@ proptest! {
         lies.claims = merged(&lies.claims, &json!({"x_unread": unread, "preferred_username": unread}));
         let signed_in = Builder::new_current_thread().enable_all().build().unwrap().block_on(who(lies));
         prop_assert_eq!(signed_in, Some(alice()), "{:?}: {} is {}", answer, name, value);
+    }
+
+    #[test]
+    fn introspection_that_differs_only_in_what_does_not_decide_keeps_the_session(
+        name in prop::sample::select(&["x_unread", "scope", "exp", "iat", "aud", "username", "client_id", "iss"][..]),
+        value in any_json(),
+    ) {
+        let answer = json!({"active": true, "sub": "subject-1", name: value}).to_string();
+        let kept = Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let strict = StrictConfig { every: EVERY, ask: StrictAsk::Introspection };
+            let person = Person::with(Lies::default(), |provider| provider.strict = Some(strict)).await;
+            person.world.provider.tell(Lies { bodies: [("/introspect", answer.clone())].into(), ..Lies::default() });
+            let kept = person.after(EVERY).await;
+            (person.world.provider.calls("/introspect"), kept.is_ok())
+        });
+        prop_assert_eq!(kept, (1, true), "{}", answer);
+    }
+
+    #[test]
+    fn a_logout_token_that_differs_only_in_what_does_not_decide_ends_the_session(
+        name in prop::sample::select(&["x_unread", "auth_time", "name", "trace", "azp", "email", "groups"][..]),
+        // A token has 16 KiB at most.
+        value in any_json().prop_filter("too long", |value| value.to_string().len() < 10_000),
+    ) {
+        let claims = json!({ name: value });
+        let outcome = Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let world = World::new();
+            sign_in(&world.browser(), &world).await;
+            send(&world, json!({}), claims.clone()).await
+        });
+        prop_assert_eq!(outcome, ended(1), "{}", claims);
     }
 }

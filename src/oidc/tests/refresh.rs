@@ -163,14 +163,16 @@ async fn no_groups_in_the_answer_means_none() {
 }
 
 #[tokio::test]
-async fn invalid_grant_ends_the_session_and_nothing_else_does() {
+async fn a_refused_refresh_token_ends_the_session_and_nothing_else_does() {
     let person = Person::new().await;
-    for (status, body) in [
-        (StatusCode::INTERNAL_SERVER_ERROR, "{}"),
-        (StatusCode::TOO_MANY_REQUESTS, "{}"),
-        (StatusCode::UNAUTHORIZED, r#"{"error":"invalid_client"}"#),
-        (StatusCode::BAD_REQUEST, r#"{"error":"invalid_request"}"#),
-        (StatusCode::OK, "{}"),
+    // Whether it answers, and what it answers, is told to whoever is signed in.
+    for (status, body, reason) in [
+        (StatusCode::INTERNAL_SERVER_ERROR, "{}", Reason::ProviderUnavailable),
+        (StatusCode::TOO_MANY_REQUESTS, "{}", Reason::ProviderUnavailable),
+        (StatusCode::UNAUTHORIZED, r#"{"error":"invalid_client"}"#, Reason::SignInNotSetUp),
+        (StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized_client"}"#, Reason::SignInNotSetUp),
+        (StatusCode::BAD_REQUEST, r#"{"error":"temporarily_unavailable"}"#, Reason::ProviderAnswerInvalid),
+        (StatusCode::OK, "{}", Reason::ProviderAnswerInvalid),
     ] {
         let person = Person::new().await;
         let lies = Lies {
@@ -185,15 +187,24 @@ async fn invalid_grant_ends_the_session_and_nothing_else_does() {
             tokio::task::yield_now().await;
         }
         person.after(Duration::from_secs(29)).await.unwrap();
-        // It answers and refuses us: who is signed in hears that, and not that it cannot be reached.
-        let refuses_us = body.contains("invalid_client");
-        let expected = if refuses_us { Reason::SignInNotSetUp } else { Reason::ProviderUnavailable };
-        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), expected, "{body}");
+        assert_eq!(person.after(Duration::from_secs(1)).await.unwrap_err(), reason, "{body}");
         assert!(person.is_there().await);
     }
     *person.world.provider.refresh_token.lock().unwrap() = Some(77);
     assert_eq!(person.after(LIFE).await.unwrap_err(), Reason::SessionEnded);
     assert!(!person.is_there().await);
+    // Dex and Zitadel, and Entra ID, have words of their own for it.
+    for error in ["invalid_request", "access_denied", "interaction_required", "login_required", "consent_required"] {
+        let person = Person::new().await;
+        let (status, body) = (StatusCode::BAD_REQUEST, json!({"error": error}).to_string());
+        person.world.provider.tell(Lies {
+            statuses: [("/token", status)].into(),
+            bodies: [("/token", body)].into(),
+            ..Lies::default()
+        });
+        assert_eq!(person.after(LIFE).await.unwrap_err(), Reason::SessionEnded, "{error}");
+        assert!(!person.is_there().await, "{error}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,7 +259,8 @@ async fn a_new_refresh_token_outlives_whatever_is_wrong_with_the_rest_of_the_ans
     for (what, lies) in unusable_answers() {
         let person = Person::new().await;
         person.world.provider.tell(lies);
-        assert_eq!(person.after(LIFE).await.unwrap_err(), Reason::ProviderUnavailable, "{what}");
+        let reason = if what == "no userinfo" { Reason::ProviderUnavailable } else { Reason::ProviderAnswerInvalid };
+        assert_eq!(person.after(LIFE).await.unwrap_err(), reason, "{what}");
         assert!(person.is_there().await, "{what}: the session lives on");
         // Another process does not know more than the store.
         let (sessions, oidc) = person.world.another_replica();
@@ -377,7 +389,7 @@ async fn the_new_id_token_speaks_of_the_same_sign_in() {
         let person = Person::new().await;
         person.world.provider.tell(Lies::claims(claims.clone()));
         let outcome = person.after(Duration::from_mins(30)).await;
-        assert_eq!(outcome.unwrap_err(), Reason::ProviderUnavailable, "{claims}");
+        assert_eq!(outcome.unwrap_err(), Reason::ProviderAnswerInvalid, "{claims}");
     }
     // A sibling client that is added to the audience ends nobody's session.
     for claims in [json!({"azp": "portcullis"}), json!({"aud": ["portcullis", "another"], "azp": "portcullis"})] {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::Clock as _,
     memory,
-    oidc::Presented,
+    oidc::{Limits, Presented, ReturnTarget},
     providers::{RefreshConfig, StrictAsk, StrictConfig},
     reason::Reason,
 };
@@ -95,6 +95,20 @@ async fn a_token_that_is_not_good_ends_the_session() {
     assert_eq!(person.after(EVERY).await.unwrap_err(), Reason::SessionEnded);
 }
 
+/// Okta tells the login as `sub`, and the subject as `uid`.
+#[tokio::test]
+async fn introspection_may_name_the_person_by_uid() {
+    let person = person(StrictAsk::Introspection, false).await;
+    let answer = json!({"active": true, "sub": "ada@example.com", "uid": "subject-1"}).to_string();
+    person.world.provider.tell(Lies { bodies: [("/introspect", answer)].into(), ..Lies::default() });
+    person.after(EVERY).await.unwrap();
+    assert_eq!(person.world.provider.calls("/introspect"), 1);
+    // The attack beside it: somebody else by both names.
+    let other = json!({"active": true, "sub": "ada@example.com", "uid": "subject-2"}).to_string();
+    person.world.provider.tell(Lies { bodies: [("/introspect", other)].into(), ..Lies::default() });
+    assert_eq!(person.after(EVERY).await.unwrap_err(), Reason::SessionEnded);
+}
+
 #[tokio::test]
 async fn a_refresh_token_has_the_last_word() {
     let person = person(StrictAsk::Introspection, true).await;
@@ -107,21 +121,53 @@ async fn a_refresh_token_has_the_last_word() {
 
 #[tokio::test]
 async fn no_answer_is_no_yes_and_ends_nothing() {
-    for (ask, status, body) in [
-        (StrictAsk::Introspection, StatusCode::BAD_GATEWAY, "{}"),
-        (StrictAsk::Introspection, StatusCode::UNAUTHORIZED, r#"{"error":"invalid_client"}"#),
-        (StrictAsk::Introspection, StatusCode::OK, r#"{"active":false,"active":true}"#),
-        (StrictAsk::Introspection, StatusCode::OK, "{}"),
-        (StrictAsk::Userinfo, StatusCode::TOO_MANY_REQUESTS, "{}"),
-        (StrictAsk::Userinfo, StatusCode::NOT_FOUND, "{}"),
-        (StrictAsk::Userinfo, StatusCode::OK, r#"{"sub":"subject-2"}"#),
+    use StrictAsk::{Introspection, Userinfo};
+
+    for (ask, status, body, reason) in [
+        (Introspection, StatusCode::BAD_GATEWAY, "{}", Reason::ProviderUnavailable),
+        (Introspection, StatusCode::UNAUTHORIZED, r#"{"error":"invalid_client"}"#, Reason::SignInNotSetUp),
+        (Introspection, StatusCode::FORBIDDEN, r#"{"error":"invalid_request"}"#, Reason::SignInNotSetUp),
+        (Introspection, StatusCode::FORBIDDEN, "no", Reason::SignInNotSetUp),
+        (Introspection, StatusCode::NOT_FOUND, "{}", Reason::ProviderAnswerInvalid),
+        (Introspection, StatusCode::OK, r#"{"active":false,"active":true}"#, Reason::ProviderAnswerInvalid),
+        (Introspection, StatusCode::OK, "{}", Reason::ProviderAnswerInvalid),
+        (Userinfo, StatusCode::TOO_MANY_REQUESTS, "{}", Reason::ProviderUnavailable),
+        (Userinfo, StatusCode::NOT_FOUND, "{}", Reason::ProviderAnswerInvalid),
+        (Userinfo, StatusCode::OK, r#"{"sub":"subject-2"}"#, Reason::ProviderAnswerInvalid),
     ] {
         let person = person(ask, false).await;
         let (bodies, statuses) = ([(path(ask), body.to_owned())].into(), [(path(ask), status)].into());
         person.world.provider.tell(Lies { bodies, statuses, ..Lies::default() });
         let outcome = person.after(EVERY).await;
-        assert_eq!(outcome.unwrap_err(), Reason::ProviderUnavailable, "{status} {body}");
+        assert_eq!(outcome.unwrap_err(), reason, "{status} {body}");
         assert!(person.is_there().await, "{status} {body}: the session lives for when the provider is back");
+    }
+}
+
+/// Nobody would stay signed in: so nobody signs in, and what was known before such a word was written does not do.
+#[tokio::test]
+async fn a_provider_that_nobody_can_ask_signs_nobody_in() {
+    for (ask, endpoint) in
+        [(StrictAsk::Introspection, "introspection_endpoint"), (StrictAsk::Userinfo, "userinfo_endpoint")]
+    {
+        let strict = Some(StrictConfig { every: EVERY, ask });
+        let lies = || Lies::discovery(json!({endpoint: null}));
+        let world = World::with(|provider| provider.strict = strict, Limits::default());
+        world.provider.tell(lies());
+        assert_eq!(world.browser().begin("/").await.unwrap_err().reason, Reason::SignInNotSetUp, "{endpoint}");
+        let problem = world.oidc.providers.failure(&world.origin.provider).unwrap().problem;
+        assert!(problem.contains("`strict`") && problem.contains("endpoints."), "{problem}");
+
+        // Without that word all is well; with it, whoever is signed in hears why not.
+        let person = Person::with(lies(), |_| {}).await;
+        let world = &person.world;
+        let oidc = world.reconfigured(|provider| provider.strict = strict);
+        let session = world.sessions.open(person.ticket(), &world.origin.url, world.registration()).await.unwrap();
+        let outcome = oidc.freshness.keep_fresh(person.presented(), session).await;
+        assert_eq!(outcome.unwrap_err(), Reason::SignInNotSetUp, "{endpoint}");
+        assert!(person.is_there().await, "{endpoint}: nobody is signed out by a word that is wrong");
+        let begun = oidc.sign_in.begin(&world.origin, ReturnTarget::root(), &[], 0).await;
+        assert_eq!(begun.unwrap_err().reason, Reason::SignInNotSetUp, "{endpoint}");
     }
 }
 
