@@ -5,14 +5,17 @@
 //! else.
 
 mod addresses;
+mod before;
+mod configuration;
 mod identity;
 mod istiod;
+mod local_gateway;
 mod manifests;
 mod names;
 mod pod;
 mod proxy;
+mod sign_in;
 
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -25,18 +28,21 @@ use crate::browser::Browser;
 use crate::cluster::Cluster;
 use crate::dex::Dex;
 use crate::pki::{Authority, Identity};
-use crate::portcullis::{Config, HOST, ORIGIN, Portcullis};
+use crate::portcullis::{HOST, ORIGIN, Portcullis};
 use crate::provider::{Provider, Settings, User};
 use crate::raw_client::{Response, Target, http1};
 use crate::upstream::{Protocol, Upstream};
 use crate::visitor::Visitor;
 
 use addresses::Block;
+pub use before::Before;
+use configuration::{configure, processes};
 use istiod::Istiod;
 pub use istiod::NAMESPACE as ISTIO_NAMESPACE;
+pub use local_gateway::{LOCAL_GATEWAY_ACCOUNT, LocalGateway, MODEL};
 pub use manifests::{Manifests, folder as manifests_folder};
-use names::ISTIO_AUDIENCE;
-pub use names::NAMESPACE;
+use names::{CHECK_PORT, ISTIO_AUDIENCE, KEYS_PORT};
+pub use names::{NAMESPACE, OTHER_SERVICE, SECOND_HOST, SECOND_PROVIDER};
 use pod::Pod;
 use proxy::{Membership, Proxy, Role};
 
@@ -49,12 +55,6 @@ pub const NEIGHBOUR: &str = "neighbour";
 
 /// The ServiceAccount of the workload.
 pub const WORKLOAD: &str = "echo";
-/// Requests below this path get an assertion that is not for the workload.
-pub const OTHER_SERVICE: &str = "/other-service";
-/// The host of another origin, where people sign in at a provider that sends logout tokens; Dex sends none.
-pub const SECOND_HOST: &str = "second.test";
-/// The name of that provider.
-pub const SECOND_PROVIDER: &str = "second";
 /// The audience of scripts' tokens, as the manifests say.
 pub const TOKEN_AUDIENCE: &str = "portcullis";
 
@@ -68,10 +68,6 @@ const GATEWAY_PORT: u16 = 10080;
 const GATEWAY_TLS_PORT: u16 = 10443;
 /// Where the workload's sidecar listens, as the Service of the workload says.
 const WORKLOAD_PORT: u16 = 10080;
-/// The check port, as the manifests say.
-const CHECK_PORT: u16 = 9001;
-/// The port of the assertion's keys, as the manifests say.
-const KEYS_PORT: u16 = 9002;
 
 /// A running mesh. All of it stops when it is dropped.
 #[derive(Debug)]
@@ -113,24 +109,24 @@ struct Pods {
 impl Mesh {
     /// Starts all parts and waits until requests pass through all of them.
     pub async fn start() -> Result<Self> {
-        let base = Manifests::build(&here().join("portcullis")).await?;
-        let pods = Pods::new(&base)?;
+        let product = Manifests::build(&of_an_operator("portcullis")).await?;
+        let pods = Pods::new(&product)?;
         let (cluster, dex, workload) =
-            tokio::try_join!(Cluster::start(), Dex::start(), Upstream::start(Protocol::Http1))?;
+            tokio::try_join!(Cluster::start(), Dex::start_inside(), Upstream::start(Protocol::Http1))?;
         let users = vec![User { email: Some(format!("alice@{SECOND_HOST}")), ..User::new("alice", &[]) }];
         let provider = Provider::start(Settings { users, ..Settings::default() }).await?;
         let certificate = Authority::new("the public's authority")?.server(&[HOST])?;
-        for namespace in [ISTIO_NAMESPACE, GATEWAYS, TEAM] {
+        for namespace in [ISTIO_NAMESPACE, GATEWAYS, "auth", TEAM] {
             cluster.create_namespace(namespace).await?;
         }
         let mut istiod = Istiod::start(&cluster, pods.block.address(1), pods.keys_address())?;
 
-        let config = configure(&base, &dex, &provider)?;
+        let config = configure(&product, &dex, &provider)?;
         cluster.install_istio_crds().await?;
         cluster.apply(&manifests::mesh_config(&[])?.to_string()).await?;
-        cluster.apply(&base.adapt(pods.portcullis.address, &processes(&config)?)?.to_list()).await?;
+        cluster.apply(&product.adapt(pods.portcullis.address, &processes(&config)?)?.to_list()).await?;
         for manifest in [include_str!("mesh/mesh.yaml"), include_str!("mesh/loopback.yaml")] {
-            cluster.apply(&pods.fill_in(manifest, workload.address())).await?;
+            cluster.apply(&pods.fill_in(manifest, workload.address(), dex.address())).await?;
         }
         cluster.apply(&gateway_secret(&certificate).to_string()).await?;
         for pod in [&pods.gateway, &pods.portcullis, &pods.workload] {
@@ -159,7 +155,7 @@ impl Mesh {
         }
     }
 
-    /// Waits for the proxies, gives the workload its policies, and waits until they are enforced.
+    /// Waits for the proxies, lets the gateway ask, gives the workload its policies, and waits until all of it is enforced.
     async fn settle(&mut self) -> Result<()> {
         tokio::try_join!(
             self.proxies.gateway.ready(GATEWAY_TLS_PORT),
@@ -172,6 +168,7 @@ impl Mesh {
         let keys = Url::parse(keys.as_str().context("no jwksUri")?)?;
         let url = format!("http://{}{}", self.pods.keys_address(), keys.path());
         self.proxies.beside_portcullis.wait_for_ok(&url).await?;
+        self.cluster.apply(&Self::policies_of_the_gateway().await?.to_list()).await?;
         self.cluster.apply(&policies.to_list()).await?;
 
         let gateway = self.gateway();
@@ -193,9 +190,14 @@ impl Mesh {
         }
     }
 
+    /// What makes the gateway ask.
+    pub async fn policies_of_the_gateway() -> Result<Manifests> {
+        Manifests::build(&of_an_operator("gateway")).await
+    }
+
     /// What the owner of [`TEAM`] has applied there.
     pub async fn policies_of_the_team() -> Result<Manifests> {
-        Manifests::build(&here().join("team-a")).await
+        Manifests::build(&of_an_operator("team-a")).await
     }
 
     /// Applies what a kustomization of `manifests/` tells the mesh.
@@ -232,19 +234,10 @@ impl Mesh {
         Visitor::new(self.gateway(), ORIGIN)
     }
 
-    /// Lets a visitor sign in at Dex, and gives the answer of the page that was wanted.
-    pub async fn sign_in(&self, visitor: &mut Visitor, user: &str, path: &str) -> Result<Response> {
-        let authorization = visitor.begin(path).await?;
-        let callback = self.dex.log_in(&authorization, user).await?;
-        let landing = visitor.come_back(&callback).await?;
-        visitor.navigate(&landing).await
-    }
-
     /// A browser that finds the public origin at the gateway, over TLS.
     pub async fn browser(&self) -> Result<Browser> {
         let gateway = (self.pods.gateway.address, GATEWAY_TLS_PORT).into();
-        let browser = Browser::builder().host(HOST, gateway).trust(&self.certificate)?;
-        browser.trust(self.dex.identity())?.start().await
+        Browser::builder().host(HOST, gateway).trust(&self.certificate)?.start().await
     }
 
     /// `GET` through the gateway with the given header lines.
@@ -311,10 +304,10 @@ impl Mesh {
 }
 
 impl Pods {
-    fn new(base: &Manifests) -> Result<Self> {
+    fn new(product: &Manifests) -> Result<Self> {
         let block = Block::take()?;
         let labels = [("app", "istio-ingressgateway"), ("istio", "ingressgateway")];
-        let deployment = base.only("Deployment", NAMESPACE)?;
+        let deployment = product.only("Deployment", NAMESPACE)?;
         Ok(Self {
             gateway: Pod::new(ISTIO_NAMESPACE, GATEWAY_ACCOUNT, &labels, block.address(10)),
             portcullis: Pod::of_deployment(NAMESPACE, deployment, block.address(20))?,
@@ -328,17 +321,20 @@ impl Pods {
         (self.portcullis.address, KEYS_PORT).into()
     }
 
-    fn fill_in(&self, manifest: &str, workload: SocketAddr) -> String {
+    fn fill_in(&self, manifest: &str, workload: SocketAddr, dex: SocketAddr) -> String {
         manifest
             .replace("${GATEWAY}", &self.gateway.address.to_string())
             .replace("${ECHO}", &self.workload.address.to_string())
             .replace("${ECHO_PROCESS}", &workload.to_string())
+            .replace("${DEX}", &dex.ip().to_string())
+            .replace("${DEX_PORT}", &dex.port().to_string())
     }
 }
 
-/// The folder of what a mesh needs beside `manifests/`.
-fn here() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mesh")
+/// A kustomization of `manifests/` as an operator writes it.
+#[must_use]
+pub fn of_an_operator(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mesh").join(name)
 }
 
 /// The certificate that the Gateway of `mesh.yaml` names, where istiod looks for it.
@@ -350,48 +346,4 @@ fn gateway_secret(certificate: &Identity) -> Value {
         "metadata": { "name": "kubeflow-gateway-cert", "namespace": ISTIO_NAMESPACE },
         "stringData": { "tls.crt": certificate.certificate, "tls.key": certificate.key },
     })
-}
-
-/// The configuration of the manifests, with what a pod has and this process has not: the provider,
-/// its ports, and its folders; with a second origin, and with rules for [`OTHER_SERVICE`] and logout tokens.
-fn configure(base: &Manifests, dex: &Dex, second: &Provider) -> Result<Config> {
-    let mut config = Config::new()?;
-    let mut tree: Value = serde_saphyr::from_str(base.config()?)?;
-    for key in ["listeners", "keys", "drain", "logging"] {
-        tree[key] = config.tree()[key].take();
-    }
-    *config.tree() = tree;
-    let rules = json!([
-        { "name": "other-service", "paths": [{ "prefix": OTHER_SERVICE }], "access": "authenticated", "audience": "other" },
-        { "name": "logout-tokens", "paths": [{ "prefix": "/backchannel-logout" }], "methods": ["POST"], "access": "public" },
-    ]);
-    let config = config.rules(rules).embedded_store().sign_in_at(dex.registration())?;
-    // No user id of the one provider can be one of the other.
-    let mut config = config.set("/providers/0/email_domains", json!(["example.com"]));
-    let client = second.client();
-    let secret = config.folder().join("client-secret-second");
-    fs::write(&secret, client.secret.context("the client has a secret")?)?;
-    let provider = json!({
-        "name": SECOND_PROVIDER,
-        "issuer": second.issuer(),
-        "client_id": client.id,
-        "client_secret": { "file": secret },
-        "scopes": ["openid", "email"],
-        "allow_http": true,
-        "email_domains": [SECOND_HOST],
-    });
-    let origin = json!({ "url": format!("https://{SECOND_HOST}"), "provider": SECOND_PROVIDER });
-    for (list, entry) in [("providers", provider), ("origins", origin)] {
-        config.tree()[list].as_array_mut().with_context(|| format!("no {list}"))?.push(entry);
-    }
-    Ok(config)
-}
-
-/// Where the process listens, by the ports of the manifests.
-fn processes(config: &Config) -> Result<[(u16, SocketAddr); 2]> {
-    let address = |listener: &str| -> Result<SocketAddr> {
-        let bind = config.get(&format!("/listeners/{listener}/bind")).and_then(Value::as_str);
-        Ok(bind.with_context(|| format!("listeners.{listener}.bind"))?.parse()?)
-    };
-    Ok([(CHECK_PORT, address("check")?), (KEYS_PORT, address("http")?)])
 }

@@ -18,6 +18,18 @@ pub fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The commands that a document shows below a comment, as somebody copies them.
+///
+/// # Panics
+/// Where there are none.
+#[must_use]
+pub fn commands(document: &str, comment: &str) -> String {
+    let text = read(document);
+    let block = text.split("```sh\n").find(|block| block.starts_with(&format!("# {comment}\n")));
+    let block = block.unwrap_or_else(|| panic!("{document}: no commands below `# {comment}`"));
+    block.split("```").next().unwrap_or_default().to_owned()
+}
+
 /// The files below a folder whose names end so.
 #[must_use]
 pub fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {

@@ -1,6 +1,13 @@
 //! The manifests: a real API server takes every one of them, and they fit each other and the configuration.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "manifests/analyzer.rs"]
+mod analyzer;
+#[path = "manifests/kubeflow.rs"]
+mod kubeflow;
+#[path = "manifests/manual.rs"]
+mod manual;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -90,27 +97,30 @@ fn manifests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests").canonicalize().unwrap()
 }
 
-/// The folders that are whole installations.
+/// The kustomizations that install Portcullis.
 fn installations() -> Vec<PathBuf> {
-    let overlays = fs::read_dir(manifests().join("overlays")).unwrap().map(|entry| entry.unwrap().path());
-    let all: Vec<_> = [manifests().join("base")].into_iter().chain(overlays).collect();
-    assert!(all.len() >= 2, "{all:?}");
-    all
+    let all = ["base", "overlays/redis", "overlays/kubeflow/portcullis", "overlays/kubeflow/portcullis-redis"];
+    all.iter().map(|name| manifests().join(name)).collect()
+}
+
+/// The kustomizations that make a gateway ask.
+fn gates() -> Vec<PathBuf> {
+    ["base", "overlays/kubeflow/gateway"].iter().map(|name| manifests().join(name)).collect()
+}
+
+#[test]
+fn every_overlay_is_known_to_these_tests() {
+    let known: BTreeSet<_> = installations().into_iter().chain(gates()).collect();
+    let written = portcullis_integration::project::files(&manifests().join("overlays"), "yaml");
+    let folders = written.iter().filter(|path| path.ends_with("kustomization.yaml")).map(|path| path.parent().unwrap());
+    let found: BTreeSet<_> = folders.map(Path::to_owned).chain([manifests().join("base")]).collect();
+    assert_eq!(found, known);
 }
 
 /// A kustomization that puts a component into a namespace, as its comment tells people to write.
 async fn component_in(namespace: &str, component: &str) -> String {
     built(|manifests| json!({ "namespace": namespace, "components": [manifests.join("components").join(component)] }))
         .await
-}
-
-/// The base with both components.
-async fn kubeflow_with_redis() -> String {
-    let kustomization = |manifests: &Path| {
-        let components = ["kubeflow", "redis"].map(|name| manifests.join("components").join(name));
-        json!({ "resources": [manifests.join("base")], "components": components })
-    };
-    built(kustomization).await
 }
 
 /// What becomes of a kustomization that is told where the manifests are.
@@ -141,23 +151,23 @@ async fn a_real_api_server_takes_every_manifest_and_holds_the_pod_to_them() {
     cluster.apply(&fs::read_to_string(crds).unwrap()).await.unwrap();
     let established = ["wait", "--for=condition=Established", "--timeout=60s", "customresourcedefinitions", "--all"];
     cluster.kubectl(&established).await.unwrap();
-    cluster.create_namespace("istio-system").await.unwrap();
-    cluster.create_namespace("team-a").await.unwrap();
+    for namespace in ["istio-system", "auth", "kubeflow", "team-a"] {
+        cluster.create_namespace(namespace).await.unwrap();
+    }
 
     for folder in installations() {
         let text = kustomize(&folder).await.unwrap();
         cluster.apply(&text).await.unwrap_or_else(|error| panic!("{}: {error:#}", folder.display()));
         the_pod_is_admitted_and_a_bolder_one_is_not(&cluster).await;
     }
-    let together = kubeflow_with_redis().await;
-    cluster.apply(&together).await.unwrap();
-    the_pod_is_admitted_and_a_bolder_one_is_not(&cluster).await;
+    kubeflow::the_api_server_takes_what_is_for_kubeflow(&cluster).await;
     let verify = component_in("team-a", "verify-assertion").await;
     assert!(Objects::parse(&verify).0.iter().all(|object| object["metadata"]["namespace"] == "team-a"));
     an_allow_policy_of_before_becomes_the_deny_policy(&cluster, &verify).await;
     cluster.apply(&component_in("portcullis", "back-channel-logout").await).await.unwrap();
 
     the_account_may_review_tokens_and_nothing_else(&cluster).await;
+    kubeflow::a_team_s_editors_may_ask_for_tokens_of_their_own_namespace(&cluster).await;
 }
 
 /// As people apply it, over what an earlier version of the component was.
@@ -208,20 +218,25 @@ async fn the_account_may_review_tokens_and_nothing_else(cluster: &Cluster) {
     let refusal = secrets.list(&ListParams::default()).await.unwrap_err().to_string();
     assert!(refusal.contains("forbidden"), "{refusal}");
 
-    let kubeconfig = cluster.kubeconfig_of("portcullis", "portcullis").await.unwrap();
-    let list = ["auth", "can-i", "--list", "--no-headers", "-n", "portcullis"];
-    let own = cluster.kubectl_with(&kubeconfig, &list, "").await.unwrap();
-    cluster.create_service_account("portcullis", "nobody").await.unwrap();
-    let kubeconfig = cluster.kubeconfig_of("portcullis", "nobody").await.unwrap();
-    let everybodys = cluster.kubectl_with(&kubeconfig, &list, "").await.unwrap();
-    let rows = |text: &str| text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    let (own, everybodys): (BTreeSet<String>, BTreeSet<String>) = (rows(&own), rows(&everybodys));
-    let granted: Vec<_> = own.difference(&everybodys).collect();
+    let granted = granted(cluster, "portcullis", "portcullis").await;
     assert_eq!(granted.len(), 1, "{granted:?}");
     assert!(
         granted[0].starts_with("tokenreviews.authentication.k8s.io") && granted[0].ends_with("[create]"),
         "{granted:?}"
     );
+}
+
+/// What an account may do in its namespace, and not everybody.
+async fn granted(cluster: &Cluster, namespace: &str, account: &str) -> Vec<String> {
+    cluster.create_service_account(namespace, "nobody").await.unwrap();
+    let rows = async |account: &str| -> BTreeSet<String> {
+        let kubeconfig = cluster.kubeconfig_of(namespace, account).await.unwrap();
+        let list = ["auth", "can-i", "--list", "--no-headers", "-n", namespace];
+        let text = cluster.kubectl_with(&kubeconfig, &list, "").await.unwrap();
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let (own, everybodys) = (rows(account).await, rows("nobody").await);
+    own.difference(&everybodys).cloned().collect()
 }
 
 #[tokio::test]
@@ -315,23 +330,23 @@ async fn every_request_at_the_gateways_is_checked_and_a_lost_check_is_refused() 
     assert_eq!(authorizer["failOpen"], false);
     assert_eq!(authorizer["statusOnError"], "503");
     let timeout = seconds(authorizer, "/timeout");
+    assert_eq!(authorizer["service"], "portcullis/portcullis.portcullis.svc.cluster.local");
     for folder in installations() {
-        let objects = Objects::of(&folder).await;
-        assert_eq!(authorizer["service"], "portcullis/portcullis.portcullis.svc.cluster.local");
-        assert_eq!(authorizer["port"], port(&objects.configuration(), "check"));
+        let configuration = Objects::of(&folder).await.configuration();
+        assert_eq!(authorizer["port"], port(&configuration, "check"));
         // Our own calls end before the gateway's patience.
-        for provider in objects.configuration()["providers"].as_array().unwrap() {
+        for provider in configuration["providers"].as_array().unwrap() {
             assert!(provider.get("timeout").is_none_or(|_| seconds(provider, "/timeout") < timeout));
         }
+    }
+    for folder in gates() {
+        let objects = Objects::of(&folder).await;
         let custom: Vec<_> =
             objects.all("AuthorizationPolicy").filter(|policy| policy["spec"]["action"] == "CUSTOM").collect();
-        let gateways: BTreeSet<_> = custom.iter().map(|policy| policy["spec"]["selector"].to_string()).collect();
-        assert_eq!(gateways.len(), custom.len(), "one CUSTOM policy for each gateway");
-        assert!(gateways.contains(&json!({ "matchLabels": { "istio": "ingressgateway" } }).to_string()));
-        for policy in custom {
-            assert_eq!(policy["spec"]["provider"]["name"], provider["name"]);
-            assert_eq!(policy["spec"]["rules"], json!([{}]), "nothing is excepted");
-        }
+        let [policy] = custom[..] else { panic!("{}: one CUSTOM policy, not {}", folder.display(), custom.len()) };
+        assert_eq!(policy["spec"]["selector"], json!({ "matchLabels": { "istio": "ingressgateway" } }));
+        assert_eq!(policy["spec"]["provider"]["name"], provider["name"]);
+        assert_eq!(policy["spec"]["rules"], json!([{}]), "nothing is excepted");
     }
 }
 
@@ -359,7 +374,7 @@ async fn a_pod_drains_before_it_is_killed() {
 
 #[tokio::test]
 async fn an_embedded_store_has_one_writer_and_a_claim() {
-    for folder in [manifests().join("base"), manifests().join("overlays/kubeflow")] {
+    for folder in [manifests().join("base"), manifests().join("overlays/kubeflow/portcullis")] {
         let objects = Objects::of(&folder).await;
         let configuration = objects.configuration();
         let deployment = &objects.get("Deployment", "portcullis")["spec"];
@@ -379,8 +394,8 @@ async fn an_embedded_store_has_one_writer_and_a_claim() {
 #[tokio::test]
 async fn with_redis_several_replicas_share_their_keys_and_no_disk() {
     let alone = Objects::of(&manifests().join("overlays/redis")).await;
-    let with_kubeflow = Objects::parse(&kubeflow_with_redis().await);
-    for objects in [&alone, &with_kubeflow] {
+    let before_kubeflow = Objects::of(&manifests().join("overlays/kubeflow/portcullis-redis")).await;
+    for objects in [&alone, &before_kubeflow] {
         let deployment = &objects.get("Deployment", "portcullis")["spec"];
         assert!(deployment["replicas"].as_u64().unwrap() >= 2);
         let rolling = json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } });
@@ -431,26 +446,45 @@ async fn the_image_is_of_this_version_and_no_secret_is_delivered() {
 
 #[tokio::test]
 async fn verifiers_expect_what_portcullis_signs() {
-    let kubeflow = Objects::of(&manifests().join("overlays/kubeflow")).await;
-    let configuration = kubeflow.configuration();
+    let configuration = Objects::of(&manifests().join("overlays/kubeflow/portcullis")).await.configuration();
     let workloads = Objects::parse(&component_in("team-a", "verify-assertion").await);
+    let gateway = Objects::of(&manifests().join("overlays/kubeflow/gateway")).await;
     let issuer = configuration["assertion"]["issuer"].as_str().unwrap();
-    for objects in [&kubeflow, &workloads] {
+    for objects in [&gateway, &workloads] {
         let rule = &objects.get("RequestAuthentication", "portcullis")["spec"]["jwtRules"][0];
         assert_eq!(rule["issuer"], issuer);
-        assert_eq!(rule["audiences"], json!([configuration["assertion"]["audience"]]));
         let header = configuration["identity"]["headers"]["assertion"].as_str().unwrap();
         assert_eq!(rule["fromHeaders"], json!([{ "name": header }]));
+        assert_eq!(rule["forwardOriginalToken"], true, "the next one verifies it, too");
         let keys = format!("http://portcullis.portcullis.svc.cluster.local:{}/", port(&configuration, "http"));
         assert!(rule["jwksUri"].as_str().unwrap().starts_with(&keys));
     }
+    // The gateway passes on what is for any service, and the mesh is all of it: no selector.
+    let everywhere = gateway.get("RequestAuthentication", "portcullis");
+    assert_eq!(everywhere["metadata"]["namespace"], "istio-system");
+    assert_eq!(everywhere["spec"].as_object().unwrap().keys().collect::<Vec<_>>(), ["jwtRules"]);
+    assert_eq!(everywhere["spec"]["jwtRules"][0].get("audiences"), None);
+
     // Of what the gateway brings, all that has no assertion is refused. An ALLOW policy would open what an owner's closes.
+    let audience = configuration["assertion"]["audience"].as_str().unwrap();
     let policy = &workloads.get("AuthorizationPolicy", "portcullis")["spec"];
     let gateways = gateways(&Objects::of(&manifests().join("base")).await);
     let source = json!({ "principals": gateways, "notRequestPrincipals": [format!("{issuer}/*")] });
-    assert_eq!(*policy, json!({ "action": "DENY", "rules": [{ "from": [{ "source": source }] }] }));
+    let others = json!({ "key": "request.auth.audiences", "notValues": [audience] });
+    let rules = json!([
+        { "from": [{ "source": source }] },
+        { "from": [{ "source": { "principals": gateways } }], "when": [others] },
+    ]);
+    assert_eq!(*policy, json!({ "action": "DENY", "rules": rules }));
+    let rule = &workloads.get("RequestAuthentication", "portcullis")["spec"]["jwtRules"][0];
+    assert_eq!(rule["audiences"], json!([audience]));
     // Without mutual TLS nobody has a principal.
     assert_eq!(workloads.get("PeerAuthentication", "portcullis")["spec"], json!({ "mtls": { "mode": "STRICT" } }));
+
+    let mesh = Objects::parse(&component_in("istio-system", "verify-assertion-everywhere").await);
+    let policy = &mesh.get("AuthorizationPolicy", "portcullis-assertion")["spec"];
+    assert_eq!((&policy["action"], policy.get("selector")), (&json!("DENY"), None));
+    assert_eq!(policy["rules"][0]["from"], json!([{ "source": source }]));
 }
 
 /// The identities that may call the check port.

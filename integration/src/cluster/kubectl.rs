@@ -43,6 +43,17 @@ impl Cluster {
         Ok(())
     }
 
+    /// Runs commands in a folder as an operator does who pastes them, with all rights; fails where one of them fails.
+    pub async fn paste(&self, folder: &Path, commands: &str) -> Result<String> {
+        let kubectl = crate::parts::path("kubectl")?;
+        let own = kubectl.parent().context("kubectl lies in a folder")?.to_owned();
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&others)))?;
+        let mut command = Command::new("bash");
+        command.current_dir(folder).env("PATH", path).env("KUBECONFIG", self.admin_kubeconfig());
+        run(command, &["-euo", "pipefail", "-c", commands], "").await
+    }
+
     async fn apply_with(&self, manifests: &str, more: &[&str]) -> Result<String> {
         let mut arguments = vec!["apply", "--server-side", "--force-conflicts", "-f", "-"];
         arguments.extend(more);

@@ -87,18 +87,18 @@ impl Manifests {
     }
 }
 
-/// The mesh's configuration (the object `istio`): Istio's defaults, and our provider merged in, with these behind it.
+/// The mesh's configuration (the object `istio`) as the component for Kubeflow writes it, with these providers behind its own.
 pub(super) fn mesh_config(further: &[Value]) -> Result<Value> {
-    let file = folder().join("base/mesh-config-provider.yaml");
-    let provider = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let mut mesh: Value = serde_saphyr::from_str(&provider).with_context(|| file.display().to_string())?;
+    let file = folder().join("components/kubeflow-mesh/mesh.yaml");
+    let object = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut object: Value = serde_saphyr::from_str(&object).with_context(|| file.display().to_string())?;
+    let mesh = object["data"]["mesh"].as_str().context("no configuration of the mesh")?;
+    let mut mesh: Value = serde_saphyr::from_str(mesh).with_context(|| file.display().to_string())?;
     let providers = mesh["extensionProviders"].as_array_mut().context("no extensionProviders")?;
     providers.extend_from_slice(further);
-    Ok(json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": { "name": "istio", "namespace": super::istiod::NAMESPACE },
-        // JSON is YAML.
-        "data": { "mesh": mesh.to_string(), "meshNetworks": "networks: {}" },
-    }))
+    // The proxies' logs are what a failure shows.
+    mesh["accessLogFile"].take();
+    // JSON is YAML.
+    object["data"] = json!({ "mesh": mesh.to_string(), "meshNetworks": "networks: {}" });
+    Ok(object)
 }

@@ -1,19 +1,14 @@
 //! A provider's logout tokens, from outside of the cluster to Portcullis (OpenID Connect Back-Channel Logout 1.0).
 
-use portcullis_integration::cluster::Cluster;
 use portcullis_integration::jwt;
-use portcullis_integration::mesh::{
-    ISTIO_NAMESPACE, Manifests, Mesh, NAMESPACE, SECOND_HOST, SECOND_PROVIDER, manifests_folder,
-};
+use portcullis_integration::mesh::{Manifests, Mesh, NAMESPACE, SECOND_HOST, SECOND_PROVIDER, manifests_folder};
 use portcullis_integration::raw_client::{Response, Target, http1};
 use portcullis_integration::visitor::Visitor;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{assert_untouched, call_check, eventually};
+use super::{assert_untouched, eventually};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-/// The gateway that the overlay for Kubeflow lets call the check port as well.
-const LOCAL_GATEWAY: &str = "cluster-local-gateway-service-account";
 
 fn uri() -> String {
     format!("/backchannel-logout/{SECOND_PROVIDER}")
@@ -53,6 +48,13 @@ async fn a_session_ends(mesh: &Mesh) {
     assert_eq!(other.fetch("GET", "/second").await.unwrap().status, 200);
 }
 
+/// Whether what is sent to the gateway as a logout token comes to Portcullis, which refuses what is none.
+pub(crate) async fn is_answered_by_portcullis(mesh: &Mesh) -> bool {
+    let answer = post(&mesh.gateway(), &uri(), "logout_token=none").await;
+    assert!(matches!(answer.status, 400 | 403), "{} {}", answer.status, answer.text());
+    answer.status == 400
+}
+
 pub(crate) async fn a_logout_token_reaches_portcullis_through_the_gateway(mesh: &Mesh) {
     a_session_ends(mesh).await;
     // Portcullis itself refuses what is no logout token: nobody in between does.
@@ -76,69 +78,24 @@ pub(crate) async fn a_logout_token_reaches_portcullis_through_the_gateway(mesh: 
 }
 
 pub(crate) async fn logout_tokens_pass_in_every_overlay(mesh: &mut Mesh) {
-    let overlays = manifests_folder().join("overlays");
+    // What each installation tells the mesh is what the other tests run on.
     let told = async |folder: &str| {
         let manifests = Manifests::build(&manifests_folder().join(folder)).await.unwrap();
-        manifests.of_the_mesh().objects().to_vec()
+        let mut objects = manifests.of_the_mesh().objects().to_vec();
+        // Where the gateway's own policy is the other step.
+        objects.retain(|object| object["metadata"]["namespace"] == NAMESPACE);
+        objects
     };
-    // What this one tells the mesh is what the base does, which the other tests run on.
-    assert_eq!(told("overlays/redis").await, told("base").await);
-    let mut names: Vec<_> = std::fs::read_dir(&overlays).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    names.sort();
-    assert_eq!(names, ["kubeflow", "redis"], "another overlay needs its part of this test");
-
-    mesh.cluster.create_service_account(ISTIO_NAMESPACE, LOCAL_GATEWAY).await.unwrap();
-    mesh.apply(&overlays.join("kubeflow")).await.unwrap();
-    // Told by what this overlay alone allows.
-    let local = mesh.check_port_from(ISTIO_NAMESPACE, LOCAL_GATEWAY).await.unwrap();
-    eventually("the overlay is in force", async || {
-        let answer = call_check(&local, "/checked-by-the-local-gateway").await;
-        answer.is_ok_and(|answer| answer.trailers.only("grpc-status") == Some("0"))
-    })
-    .await;
-    a_session_ends(mesh).await;
-
-    // Kubeflow's own policy denies what has no assertion, so it needs the path among its exceptions.
-    let answered = async || post(&mesh.gateway(), &uri(), "logout_token=none").await.status;
-    assert_eq!(answered().await, 400);
-    mesh.cluster.apply(&kubeflows_deny(&["/dex/*"]).to_string()).await.unwrap();
-    eventually("Kubeflow's policy is in force", async || answered().await == 403).await;
-    mesh.cluster.apply(&kubeflows_deny(&["/dex/*", "/backchannel-logout/*"]).to_string()).await.unwrap();
-    eventually("the exception is in force", async || answered().await == 400).await;
-    a_session_ends(mesh).await;
-    take_back(mesh).await;
-}
-
-/// `istio-ingressgateway-require-jwt` of Kubeflow's manifests.
-fn kubeflows_deny(but: &[&str]) -> Value {
-    json!({
-        "apiVersion": "security.istio.io/v1",
-        "kind": "AuthorizationPolicy",
-        "metadata": { "name": "istio-ingressgateway-require-jwt", "namespace": ISTIO_NAMESPACE },
-        "spec": {
-            "action": "DENY",
-            "selector": { "matchLabels": { "app": "istio-ingressgateway" } },
-            "rules": [{
-                "from": [{ "source": { "notRequestPrincipals": ["*"] } }],
-                "to": [{ "operation": { "notPaths": but } }],
-            }],
-        },
-    })
-}
-
-async fn take_back(mesh: &Mesh) {
-    let delete = async |cluster: &Cluster, kind: &str, name: &str| {
-        cluster.kubectl(&["delete", kind, name, "--namespace", ISTIO_NAMESPACE]).await.unwrap();
-    };
-    for name in ["istio-ingressgateway-require-jwt", "portcullis-cluster-local"] {
-        delete(&mesh.cluster, "authorizationpolicy", name).await;
+    let kubeflow = told("overlays/kubeflow/portcullis").await;
+    for folder in ["base", "overlays/redis", "overlays/kubeflow/portcullis-redis"] {
+        assert_eq!(told(folder).await, kubeflow, "{folder}");
     }
-    delete(&mesh.cluster, "requestauthentication", "portcullis").await;
-    mesh.apply(&manifests_folder().join("base")).await.unwrap();
-    let local = mesh.check_port_from(ISTIO_NAMESPACE, LOCAL_GATEWAY).await.unwrap();
-    eventually(&format!("{NAMESPACE} is as the base has it"), async || {
-        let answer = call_check(&local, "/checked-by-the-local-gateway").await;
-        answer.is_ok_and(|answer| answer.headers.only("grpc-status") == Some("7"))
-    })
-    .await;
+
+    // The second lock denies what has no assertion, so it needs the path among its exceptions.
+    assert!(is_answered_by_portcullis(mesh).await);
+    mesh.apply(&manifests_folder().join("overlays/kubeflow/gateway")).await.unwrap();
+    eventually("the lock is as it is delivered", async || !is_answered_by_portcullis(mesh).await).await;
+    mesh.cluster.apply(&Mesh::policies_of_the_gateway().await.unwrap().to_list()).await.unwrap();
+    eventually("the exception is in force", async || is_answered_by_portcullis(mesh).await).await;
+    a_session_ends(mesh).await;
 }

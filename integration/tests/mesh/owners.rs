@@ -2,68 +2,52 @@
 
 use portcullis_integration::mesh::{GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Manifests, Mesh, NAMESPACE, NEIGHBOUR, TEAM};
 use portcullis_integration::portcullis::HOST;
-use portcullis_integration::raw_client::{Response, Target, http1};
+use portcullis_integration::raw_client::http1;
 use portcullis_integration::visitor::Visitor;
 
+use super::policies::{HER_NAME, OWNER, get, put_back, take_away};
 use super::{assert_untouched, at_workload, eventually, is_unanswered};
-
-const OWNER: &str = include_str!("../../src/mesh/owner.yaml");
-
-async fn get(target: &Target, path: &str, lines: &[(&str, &str)]) -> Response {
-    http1::get(target, HOST, path, lines).await.unwrap()
-}
 
 pub(crate) async fn the_component_only_narrows_what_a_namespace_s_owner_allows(mesh: &mut Mesh) {
     let component = Mesh::policies_of_the_team().await.unwrap();
-    let mut people = Vec::new();
-    for user in ["alice", "bob"] {
-        let mut visitor = mesh.visitor().unwrap();
-        mesh.sign_in(&mut visitor, user, &format!("/owners?{user}")).await.unwrap().echo().unwrap();
-        people.push(visitor);
-    }
-    let [owner, stranger] = &mut people[..] else { panic!("two signed in") };
+    let [mut owner, mut stranger] = [signed_in(mesh, "alice").await, signed_in(mesh, "bob").await];
 
     // Before the component: the owner's policy alone.
     let gateway = mesh.workload_from(ISTIO_NAMESPACE, GATEWAY_ACCOUNT).await.unwrap();
     let neighbour = mesh.workload_from(TEAM, NEIGHBOUR).await.unwrap();
     let elsewhere = mesh.workload_from(NAMESPACE, "portcullis").await.unwrap();
-    let her_name = [("kubeflow-userid", "alice@example.com")];
-    for kind in ["authorizationpolicy", "requestauthentication", "peerauthentication"] {
-        mesh.cluster.kubectl(&["delete", kind, "--all", "--namespace", TEAM]).await.unwrap();
-    }
+    take_away(mesh).await;
     mesh.cluster.apply(OWNER).await.unwrap();
     eventually("the owner's policy is alone", async || {
-        let (bare, nameless) = (get(&gateway, "/owners?bare", &her_name).await, get(&gateway, "/owners", &[]).await);
+        let (bare, nameless) = (get(&gateway, "/owners?bare", &HER_NAME).await, get(&gateway, "/owners", &[]).await);
         // A connection that the gateway has kept goes by what was in force when it was opened.
         let kept = stranger.navigate("/owners?kept").await.unwrap();
         bare.is_from_upstream() && nameless.status == 403 && kept.status == 403
     })
     .await;
-    the_owner_passes_and_a_stranger_does_not(mesh, owner, stranger, "before").await;
+    the_owner_passes_and_a_stranger_does_not(mesh, &mut owner, &mut stranger, "before").await;
 
     // With it: what the gateway brings needs an assertion, and nobody passes who did not before.
     mesh.cluster.apply(&verifying(&component)).await.unwrap();
     eventually("a name without an assertion is refused", async || {
-        get(&gateway, "/owners?unasserted", &her_name).await.status == 403
+        get(&gateway, "/owners?unasserted", &HER_NAME).await.status == 403
     })
     .await;
-    the_owner_passes_and_a_stranger_does_not(mesh, owner, stranger, "with").await;
+    the_owner_passes_and_a_stranger_does_not(mesh, &mut owner, &mut stranger, "with").await;
     assert!(get(&neighbour, "/owners?neighbour", &[]).await.is_from_upstream(), "her own workloads reach each other");
-    assert_eq!(get(&elsewhere, "/owners?elsewhere", &her_name).await.status, 403);
-    let clear = http1::get(&mesh.workload_in_clear_text(), HOST, "/owners?clear-text", &her_name).await;
+    assert_eq!(get(&elsewhere, "/owners?elsewhere", &HER_NAME).await.status, 403);
+    let clear = http1::get(&mesh.workload_in_clear_text(), HOST, "/owners?clear-text", &HER_NAME).await;
     assert!(is_unanswered(&clear), "{clear:?}");
     for path in ["/owners?elsewhere", "/owners?clear-text"] {
         assert_untouched(mesh, path);
     }
+    put_back(mesh).await;
+}
 
-    mesh.cluster.kubectl(&["delete", "authorizationpolicy", "ns-owner-access-istio", "-n", TEAM]).await.unwrap();
-    mesh.cluster.apply(&component.to_list()).await.unwrap();
-    eventually("strangers pass again", async || {
-        stranger.navigate("/owners?again").await.unwrap().is_from_upstream()
-            && get(&neighbour, "/owners?neighbour-again", &[]).await.status == 403
-            && get(&gateway, "/owners?unasserted-again", &her_name).await.status == 403
-    })
-    .await;
+async fn signed_in(mesh: &Mesh, user: &str) -> Visitor {
+    let mut visitor = mesh.visitor().unwrap();
+    mesh.sign_in(&mut visitor, user, &format!("/owners?{user}")).await.unwrap().echo().unwrap();
+    visitor
 }
 
 /// The component alone, as kubectl takes it.

@@ -1,0 +1,57 @@
+//! Istio's own analyzer has nothing to say about the manifests.
+
+use std::path::PathBuf;
+
+use tokio::process::Command;
+
+use super::kubeflow::{over_the_distribution, with_both_gateways};
+use super::{component_in, fs, gates, installations, kustomize, manifests};
+
+/// What the analyzer says about objects that are installed together; none where it has no complaint, not even a remark.
+async fn complaint(texts: &[String]) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<PathBuf> = (0..texts.len()).map(|number| folder.path().join(format!("{number}.yaml"))).collect();
+    for (file, text) in files.iter().zip(texts) {
+        fs::write(file, text).unwrap();
+    }
+    let output = Command::new(portcullis_integration::parts::path("istioctl").unwrap())
+        .args([
+            "analyze",
+            "--use-kube=false",
+            "--all-namespaces",
+            "--failure-threshold=Info",
+            "--output-threshold=Info",
+        ])
+        .args(&files)
+        .env("HOME", folder.path())
+        .output()
+        .await
+        .unwrap();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    let clean = output.status.success() && said.contains("No validation issues found");
+    (!clean).then_some(said)
+}
+
+#[tokio::test]
+async fn the_analyzer_complains_of_nothing() {
+    for folder in installations() {
+        let mut texts = vec![kustomize(&folder).await.unwrap()];
+        if !gates().contains(&folder) {
+            texts.push(kustomize(&manifests().join("overlays/kubeflow/gateway")).await.unwrap());
+        }
+        texts.push(component_in("team-a", "verify-assertion").await);
+        assert_eq!(complaint(&texts).await, None, "{}", folder.display());
+    }
+    let mut texts = Vec::from(with_both_gateways().await);
+    texts.push(over_the_distribution("kubeflow-tls").await);
+    texts.push(component_in("portcullis", "back-channel-logout").await);
+    assert_eq!(complaint(&texts).await, None);
+}
+
+#[tokio::test]
+async fn the_analyzer_is_asked_indeed() {
+    // Its gateway is Kubeflow's, which nothing here is.
+    let route = component_in("portcullis", "back-channel-logout").await;
+    let said = complaint(&[route]).await.unwrap();
+    assert!(said.contains("Referenced gateway not found") && said.contains("kubeflow-gateway"), "{said}");
+}
