@@ -40,7 +40,7 @@ pub use report::Report;
 /// # Errors
 /// Where the files hold nothing of it, or cannot be read, or sign people in without OpenID Connect.
 pub fn from_oauth2_proxy(inputs: Vec<Input>, origin: Option<&str>) -> Result<Migration, MigrateError> {
-    Ok(oauth2_proxy::migrate(inputs, origin)?)
+    Ok(outcome::migrate("oauth2-proxy", inputs, origin, oauth2_proxy::settings)?)
 }
 
 /// Our configuration instead of oidc-authservice's. `origin` is the public address, where the files do not tell it.
@@ -48,5 +48,5 @@ pub fn from_oauth2_proxy(inputs: Vec<Input>, origin: Option<&str>) -> Result<Mig
 /// # Errors
 /// Where the files hold nothing of it, or cannot be read.
 pub fn from_oidc_authservice(inputs: Vec<Input>, origin: Option<&str>) -> Result<Migration, MigrateError> {
-    Ok(oidc_authservice::migrate(inputs, origin)?)
+    Ok(outcome::migrate("oidc-authservice", inputs, origin, oidc_authservice::settings)?)
 }

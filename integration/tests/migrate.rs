@@ -7,13 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 use portcullis_integration::check_client::{Answer, Check, CheckClient};
-use portcullis_integration::check_visitor::{CheckVisitor, location};
+use portcullis_integration::check_visitor::{CheckVisitor, after_logout, location};
 use portcullis_integration::portcullis::{Config, HOST, ORIGIN, Portcullis, TOKEN_AUDIENCE, binary};
 use portcullis_integration::provider::{Provider, Settings, User};
 use portcullis_integration::review_api::ReviewApi;
-use portcullis_integration::visitor::{log_in, path_and_query};
+use portcullis_integration::visitor::{log_in, path_and_query, sent_on};
 use serde_json::{Value, json};
-use url::Url;
 
 /// A product before us with its settings migrated, and the real process that serves what came out.
 struct Ground {
@@ -103,13 +102,6 @@ fn with_files(mut config: Config, migrated: Value, secret: &str, api: &ReviewApi
     }
 }
 
-/// The JSON of a sign-out that a script asked for.
-fn after_logout(answer: &Answer) -> Url {
-    let Answer::Deny { status: 201, body, .. } = answer else { panic!("{answer:?}") };
-    let body: Value = serde_json::from_str(body).unwrap();
-    Url::parse(body["afterLogoutURL"].as_str().unwrap()).unwrap()
-}
-
 /// The settings of oidc-authservice at a site with names of its own.
 fn authservice(issuer: &str, client: &str, secret: &str) -> String {
     format!(
@@ -151,14 +143,12 @@ async fn the_contract_of_oidc_authservice_is_kept() {
         .header("sec-fetch-mode", "cors")
         .header("sec-fetch-dest", "empty");
     let answer = alice.ask(button).await.unwrap();
-    let next = after_logout(&answer);
+    let next = after_logout(&answer).unwrap();
     assert!(answer.told("set-cookie").iter().any(|cookie| cookie.contains("Max-Age=0")), "the cookie is deleted");
     assert_eq!(alice.fetch("GET", "/api/namespaces").await.unwrap().status(), 401, "the session is gone");
     // Through the provider's own sign-out, and then to where it went before.
     let to_provider = location(&alice.navigate(&path_and_query(&next)).await.unwrap()).unwrap();
-    let client = portcullis_integration::http::plain_client().unwrap();
-    let back = client.get(to_provider).send().await.unwrap();
-    let back = Url::parse(back.headers()["location"].to_str().unwrap()).unwrap();
+    let back = sent_on(&to_provider).await.unwrap();
     let end = location(&alice.navigate(&path_and_query(&back)).await.unwrap()).unwrap();
     assert_eq!(end.as_str(), format!("{ORIGIN}/goodbye"));
 
@@ -249,12 +239,7 @@ async fn the_contract_of_oauth2_proxy_is_kept() {
     }
 
     // The dashboard's link to sign out: a click on the same origin, with no page in between.
-    let click = Check::get(HOST, "/oauth2/sign_out")
-        .header("accept", "text/html")
-        .header("sec-fetch-site", "same-origin")
-        .header("sec-fetch-mode", "navigate")
-        .header("sec-fetch-dest", "document");
-    location(&alice.ask(click).await.unwrap()).unwrap();
+    location(&alice.follow("/oauth2/sign_out").await.unwrap()).unwrap();
     assert_eq!(alice.fetch("GET", "/").await.unwrap().status(), 401, "the session is gone");
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value as Tree;
 
 use super::{
+    error::Cause,
     found::Value,
     manifests::{Object, Objects, text_of},
 };
@@ -31,8 +32,22 @@ pub(super) struct Mounted {
 }
 
 impl<'a> Container<'a> {
+    /// The container that runs a product; none where there is none.
+    pub(super) fn of_product(
+        objects: &'a Objects,
+        product: &'static str,
+        wanted: impl Fn(&Container<'_>) -> bool,
+    ) -> Result<Option<Self>, Cause> {
+        let mut found = Self::all(objects, wanted);
+        if found.len() > 1 {
+            let names = found.iter().map(Self::told).collect::<Vec<_>>().join(", ");
+            return Err(Cause::Several { product, names });
+        }
+        Ok(found.pop())
+    }
+
     /// The containers that are `wanted`, each once: what an object makes of itself, such as its pods, is the same again.
-    pub(super) fn all(objects: &'a Objects, wanted: impl Fn(&Container<'_>) -> bool) -> Vec<Self> {
+    fn all(objects: &'a Objects, wanted: impl Fn(&Container<'_>) -> bool) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
         for owner in objects.iter() {
             let Some(pod) = owner.pod() else { continue };

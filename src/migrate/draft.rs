@@ -48,87 +48,54 @@ pub(super) struct Everybody {
 
 impl Draft {
     /// The whole file.
-    pub(super) fn tree(&self) -> Fields {
+    pub(super) fn tree(mut self) -> Fields {
+        self.store.set_unless_empty("redis", self.redis, "");
+        let aliases = "The old addresses, which dashboards and bookmarks know.";
+        self.origin.set_unless_empty("aliases", self.aliases, aliases);
+        self.provider.set_unless_empty("endpoints", self.endpoints, "Instead of what its discovery document says.");
+        self.provider.set_unless_empty("authorization_parameters", self.parameters, "");
+        let mut sessions = Fields::one("store", self.store);
+        sessions.0.extend(self.sessions.0);
+        let mut identity = Fields::default();
+        identity.set_unless_empty("headers", self.headers, "");
+        self.rules.extend(self.everybody.rule());
+
         let mut file = Fields::default();
         file.set("listeners", listeners(), "");
-        file.set("keys", self.keys.clone(), "");
-        file.set("sessions", self.sessions(), "");
-        file.set("origins", vec![self.origin()], "");
-        file.set("providers", vec![self.provider()], "");
-        if !self.service_accounts.is_empty() {
-            file.set("service_accounts", self.service_accounts.clone(), "");
-        }
-        if !self.headers.is_empty() {
-            file.set("identity", Fields::one("headers", self.headers.clone()), "");
-        }
+        file.set("keys", self.keys, "");
+        file.set("sessions", sessions, "");
+        file.set("origins", vec![self.origin], "");
+        file.set("providers", vec![self.provider], "");
+        file.set_unless_empty("service_accounts", self.service_accounts, "");
+        file.set_unless_empty("identity", identity, "");
         file.set("assertion", assertion(), "");
-        let mut rules = self.rules.clone();
-        rules.extend(self.everybody.rule());
-        if !rules.is_empty() {
-            file.set("rules", rules, "The first match decides.");
-        }
+        file.set_unless_empty("rules", self.rules, "The first match decides.");
         file.set("default", Fields::one("access", "authenticated"), "");
-        if !self.logging.is_empty() {
-            file.set("logging", self.logging.clone(), "");
-        }
+        file.set_unless_empty("logging", self.logging, "");
         file
-    }
-
-    fn sessions(&self) -> Fields {
-        let mut store = self.store.clone();
-        if !self.redis.is_empty() {
-            store.set("redis", self.redis.clone(), "");
-        }
-        let mut sessions = Fields::one("store", store);
-        sessions.0.extend(self.sessions.0.clone());
-        sessions
-    }
-
-    fn origin(&self) -> Fields {
-        let mut origin = self.origin.clone();
-        if !self.aliases.is_empty() {
-            origin.set("aliases", self.aliases.clone(), "The old addresses, which dashboards and bookmarks know.");
-        }
-        origin
-    }
-
-    fn provider(&self) -> Fields {
-        let mut provider = self.provider.clone();
-        if !self.endpoints.is_empty() {
-            provider.set("endpoints", self.endpoints.clone(), "Instead of what its discovery document says.");
-        }
-        if !self.parameters.is_empty() {
-            provider.set("authorization_parameters", self.parameters.clone(), "");
-        }
-        provider
     }
 }
 
 impl Everybody {
     /// The rule, where there is something to say.
-    fn rule(&self) -> Option<Fields> {
-        let says = !self.groups.is_empty() || !self.emails.is_empty() || !self.headers.is_empty() || self.preflight;
-        if self.closed.is_empty() && !says {
-            return None;
-        }
+    fn rule(self) -> Option<Fields> {
         if !self.closed.is_empty() {
             return Some(closed_rule(&self.closed));
         }
-        let mut rule = Fields::default();
-        rule.put("name", Entry { comment: self.comment.clone(), node: EVERYBODY.into() });
-        rule.set("access", "authenticated", "");
-        if !self.groups.is_empty() {
-            rule.set("groups", self.groups.clone(), "");
-        }
-        if !self.emails.is_empty() {
-            rule.set("emails", self.emails.clone(), "");
-        }
-        if !self.headers.is_empty() {
-            rule.set("headers", self.headers.clone(), "");
-        }
+        let mut says = Fields::default();
+        says.set_unless_empty("groups", self.groups, "");
+        says.set_unless_empty("emails", self.emails, "");
+        says.set_unless_empty("headers", self.headers, "");
         if self.preflight {
-            rule.set("preflight", "allow", "");
+            says.set("preflight", "allow", "");
         }
+        if says.is_empty() {
+            return None;
+        }
+        let mut rule = Fields::default();
+        rule.put("name", Entry { comment: self.comment, node: EVERYBODY.into() });
+        rule.set("access", "authenticated", "");
+        rule.0.extend(says.0);
         Some(rule)
     }
 }

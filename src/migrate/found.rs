@@ -21,8 +21,8 @@ impl Value {
         Self::Text(SecretString::new(text.into()))
     }
 
-    pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::List(items.into_iter().map(|item| SecretString::new(item.to_owned())).collect())
+    pub(super) fn list(items: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::List(items.into_iter().map(|item| SecretString::new(item.into())).collect())
     }
 
     fn is_empty(&self) -> bool {

@@ -193,12 +193,16 @@ pub(super) fn line_of(text: &str, error: &toml::de::Error) -> usize {
     before.matches('\n').count() + 1
 }
 
+/// Whether a name is written as those of variables are.
+pub(super) fn is_variable(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
 /// `NAME=VALUE`, as files of variables and shells write it.
 fn variable(line: &str) -> Option<(String, SecretString)> {
     let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
     let (name, value) = line.split_once('=')?;
-    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    if name.is_empty() || !name.bytes().all(plain) {
+    if name.is_empty() || !is_variable(name) {
         return None;
     }
     let value = value.trim();

@@ -7,26 +7,16 @@ mod identity;
 mod provider;
 mod sessions;
 
-use super::{
-    error::Cause,
-    input::{Input, Inputs},
-    outcome::{Migration, finish},
-    place,
-    work::Work,
-};
+use super::{error::Cause, input::Inputs, work::Work};
 
-/// Our configuration instead of oidc-authservice's.
-pub(super) fn migrate(inputs: Vec<Input>, asked: Option<&str>) -> Result<Migration, Cause> {
-    let asked = asked.map(place::asked_origin).transpose()?;
-    let inputs = Inputs::sort(inputs)?;
-    let files: Vec<String> = inputs.names().into_iter().map(str::to_owned).collect();
-    let mut work = Work::default();
-    gather::settings(&inputs, &mut work)?;
-    let origin = provider::origin(&mut work, asked);
-    provider::provider(&mut work, &origin)?;
-    sessions::sessions(&mut work);
-    identity::identity(&mut work);
-    access::access(&mut work);
-    dropped::dropped(&mut work);
-    Ok(finish(work, "oidc-authservice", &files))
+/// Takes its settings, wherever they are found. `asked` is the public address that the operator asked for.
+pub(super) fn settings(work: &mut Work, inputs: &Inputs, asked: Option<String>) -> Result<(), Cause> {
+    gather::settings(inputs, work)?;
+    let origin = provider::origin(work, asked);
+    provider::provider(work, &origin)?;
+    sessions::sessions(work);
+    identity::identity(work);
+    access::access(work);
+    dropped::dropped(work);
+    Ok(())
 }

@@ -8,13 +8,7 @@ use super::{
 };
 
 /// Writes a rule for what one item of a setting opens.
-pub(super) fn open(
-    work: &mut Work,
-    setting: &Setting,
-    item: &str,
-    method: Option<&str>,
-    route: Result<Opened, RouteError>,
-) {
+fn open(work: &mut Work, setting: &Setting, item: &str, method: Option<&str>, route: Result<Opened, RouteError>) {
     let told = setting.told_item(item);
     let Opened { paths, differences } = match route {
         Ok(opened) => opened,
@@ -62,14 +56,8 @@ pub(super) fn tell_of_dex(work: &mut Work) {
 
 /// Writes rules for expressions over paths, each perhaps with a method in front: `GET=^/a`, `GET!=^/a`, `^/a`.
 pub(super) fn open_routes(work: &mut Work, setting: &Setting) {
-    let Some(items) = setting.items() else {
-        work.report.by_hand(format!("{}: its value is in none of the files; write `rules` for it", setting.told()));
-        return;
-    };
-    let items: Vec<String> = items.into_iter().map(str::to_owned).collect();
-    for item in &items {
-        let (method, expression) =
-            item.split_once('=').map_or((None, item.as_str()), |(method, rest)| (Some(method), rest));
+    for item in items(work, setting) {
+        let (method, expression) = item.split_once('=').map_or((None, item), |(method, rest)| (Some(method), rest));
         if let Some(method) = method.filter(|method| method.ends_with('!')) {
             let told = setting.told_item(item);
             work.report.dropped(&told, "it opens everything but a path: nothing is opened for it");
@@ -84,8 +72,23 @@ pub(super) fn open_routes(work: &mut Work, setting: &Setting) {
     }
 }
 
+/// Writes rules for prefixes of paths: compared as texts there, by whole segments here.
+pub(super) fn open_prefixes(work: &mut Work, setting: &Setting) {
+    for item in items(work, setting) {
+        open(work, setting, item, None, prefix(item));
+    }
+}
+
+/// What a setting opens; where that is not known, rules are left to be written.
+fn items<'a>(work: &mut Work, setting: &'a Setting) -> Vec<&'a str> {
+    setting.items().unwrap_or_else(|| {
+        work.report.by_hand(format!("{}: its value is in none of the files; write `rules` for it", setting.told()));
+        Vec::new()
+    })
+}
+
 /// What a prefix of a path opens, where it was compared as a text.
-pub(super) fn prefix(text: &str) -> Result<Opened, RouteError> {
+fn prefix(text: &str) -> Result<Opened, RouteError> {
     let path = text.trim_end_matches('/');
     if path.is_empty() {
         return Err(RouteError::OpensAll);

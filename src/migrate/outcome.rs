@@ -1,11 +1,14 @@
-//! What comes out.
+//! A migration from its files to what comes out, whatever the product before us.
 
 use super::{
-    report::{Report, plain},
-    tree::Fields,
+    error::Cause,
+    input::{Input, Inputs},
+    place,
+    report::Report,
     verdict,
     work::Work,
 };
+use crate::principal::escape_unseen;
 
 const HEAD: &str = "# Comments name the setting that a value is from. The report says what was changed, what was dropped, and \
                     what is yours to do.\n";
@@ -19,15 +22,25 @@ pub struct Migration {
     pub report: Report,
 }
 
-/// Ends a migration: what nobody took is told, and our own reading has its say.
-pub(super) fn finish(mut work: Work, product: &str, files: &[String]) -> Migration {
+/// Our configuration instead of a product's, whose room takes its settings one by one. What the room leaves is told, and our
+/// own reading has its say.
+pub(super) fn migrate(
+    product: &str,
+    inputs: Vec<Input>,
+    asked: Option<&str>,
+    room: impl FnOnce(&mut Work, &Inputs, Option<String>) -> Result<(), Cause>,
+) -> Result<Migration, Cause> {
+    let asked = asked.map(place::asked_origin).transpose()?;
+    let inputs = Inputs::sort(inputs)?;
+    let mut work = Work::default();
+    room(&mut work, &inputs, asked)?;
     work.tell_rest();
-    let mut file: Fields = work.draft.tree();
+    let mut file = work.draft.tree();
     verdict::agree(&mut file, &mut work.report);
     work.report.by_hand(
         "then `portcullis check-config FILE`, `portcullis provider check FILE`, and the list of docs/migrating.md",
     );
-    let head = format!("Written by `portcullis migrate {product}` from {}.", files.join(", "));
-    let configuration = format!("# {}\n{HEAD}{}", plain(&head), file.yaml());
-    Migration { configuration, report: work.report }
+    let head = format!("Written by `portcullis migrate {product}` from {}.", inputs.names().join(", "));
+    let configuration = format!("# {}\n{HEAD}{}", escape_unseen(&head), file.yaml());
+    Ok(Migration { configuration, report: work.report })
 }

@@ -7,7 +7,7 @@ use super::{
     error::Cause,
     found::{Setting, Value},
     tree::Fields,
-    work::Work,
+    work::{Work, carry},
 };
 use crate::{config, request::Host, secret::SecretString};
 
@@ -72,9 +72,22 @@ pub(super) fn allow_http(work: &mut Work) {
     }
 }
 
-/// An endpoint as browsers reach it: one without scheme and host is on the public address.
-pub(super) fn absolute(origin: &str, endpoint: &str) -> String {
-    if endpoint.starts_with('/') { format!("{origin}{endpoint}") } else { endpoint.to_owned() }
+/// Writes the endpoint that browsers are led to. One without scheme and host is on the public address.
+pub(super) fn authorization(work: &mut Work, name: &str, origin: &str) {
+    let to = "providers[0].endpoints.authorization";
+    let Some((setting, url)) = work.text(name, to) else { return };
+    if url.starts_with('/') {
+        work.draft.endpoints.set("authorization", format!("{origin}{url}"), setting.told());
+        work.report.changed(setting.told(), to, "it is written whole, with the public address");
+    } else {
+        carry(&mut work.draft.endpoints, &mut work.report, "authorization", to, (setting, url));
+    }
+}
+
+/// Services know people by their addresses to the byte.
+pub(super) fn userid_case(work: &mut Work) {
+    let as_written = "As before: the address as the provider writes it. Rules compare it without its case.";
+    work.draft.provider.set("userid_case", "keep", as_written);
 }
 
 /// The name that the provider gets with us.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::principal::is_unseen;
+use crate::principal::escape_unseen;
 
 /// What became of each setting, for whoever migrates. No secret is in it.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +71,7 @@ impl Report {
         if !self.by_hand.is_empty() {
             text.push_str("\nTo do by hand:\n");
             for (number, todo) in (1..).zip(&self.by_hand) {
-                let _ = writeln!(text, "  {number}. {}", plain(todo));
+                let _ = writeln!(text, "  {number}. {}", escape_unseen(todo));
             }
         }
         text
@@ -81,21 +81,14 @@ impl Report {
 impl Line {
     fn text(&self) -> String {
         let to = self.to.as_ref().map(|to| format!(" -> {to}")).unwrap_or_default();
-        let why = self.why.as_ref().map(|why| format!("\n      {}", plain(why))).unwrap_or_default();
-        format!("{}{why}", plain(&format!("{}{to}", self.from)))
+        let why = self.why.as_ref().map(|why| format!("\n      {}", escape_unseen(why))).unwrap_or_default();
+        format!("{}{why}", escape_unseen(&format!("{}{to}", self.from)))
     }
 }
 
 fn capitalized(title: &str) -> String {
     let mut letters = title.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
-/// Text from outside as one line that no terminal obeys, and that ends no comment.
-pub(super) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|next| if is_unseen(next) { next.escape_default().to_string() } else { next.to_string() })
-        .collect()
 }
 
 #[cfg(test)]

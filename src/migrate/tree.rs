@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::report::plain;
+use crate::principal::escape_unseen;
 
 /// From this width on, a list has a line for each item.
 const WIDTH: usize = 100;
@@ -72,6 +72,19 @@ impl Fields {
     pub(super) fn set(&mut self, key: &str, node: impl Into<Node>, comment: impl Into<String>) {
         let comment = Some(comment.into()).filter(|comment| !comment.is_empty()).into_iter().collect();
         self.put(key, Entry { comment, node: node.into() });
+    }
+
+    /// Sets a field, unless it is a list or a map of nothing.
+    pub(super) fn set_unless_empty(&mut self, key: &str, node: impl Into<Node>, comment: &str) {
+        let node = node.into();
+        let is_empty = match &node {
+            Node::Text(_) | Node::Switch(_) => false,
+            Node::List(items) => items.is_empty(),
+            Node::Map(fields) => fields.is_empty(),
+        };
+        if !is_empty {
+            self.set(key, node, comment);
+        }
     }
 
     /// Sets a field with several lines of comment.
@@ -181,7 +194,7 @@ impl Writer {
         for line in lines {
             self.indent(indent);
             self.0.push_str("# ");
-            self.0.push_str(&plain(line));
+            self.0.push_str(&escape_unseen(line));
             self.0.push('\n');
         }
     }

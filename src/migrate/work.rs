@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
+    container::{Container, Variable},
     draft::Draft,
-    found::{Setting, Settings},
+    found::{Setting, Settings, Value},
     go,
     report::Report,
     tree::Fields,
@@ -20,6 +21,22 @@ pub(super) struct Work {
 }
 
 impl Work {
+    /// Adds a setting, which counts more than those that were added before.
+    pub(super) fn add(&mut self, name: &str, spelled: &str, value: Value, place: &str) {
+        let (name, spelled, place) = (name.to_owned(), spelled.to_owned(), place.to_owned());
+        self.settings.add(Setting { name, spelled, place, value }, &mut self.report);
+    }
+
+    /// The variables of a container. Where all of an object are among them that is not there, it is left to be given.
+    pub(super) fn environment(&mut self, container: &Container<'_>) -> Vec<Variable> {
+        let (named, missing): (Vec<Variable>, _) =
+            container.environment().into_iter().partition(|variable| !variable.name.is_empty());
+        for object in missing {
+            self.report.by_hand(format!("give {} as well: it is not among the files", object.place));
+        }
+        named
+    }
+
     /// Takes a setting whose value is known. Where the value lies elsewhere, `to` is left to be written by hand.
     pub(super) fn known(&mut self, name: &str, to: &str) -> Option<Setting> {
         let setting = self.settings.take(name)?;
@@ -48,6 +65,15 @@ impl Work {
             self.report.dropped(setting.told(), "it is neither true nor false");
         }
         switch.map(|switch| (setting, switch))
+    }
+
+    /// Takes a switch, and tells that it is off; else there is something to carry over.
+    pub(super) fn switched_on(&mut self, name: &str) -> Option<Setting> {
+        let (setting, is_on) = self.switch(name)?;
+        if !is_on {
+            self.report.dropped(setting.told(), "it is off");
+        }
+        is_on.then_some(setting)
     }
 
     /// Takes a switch that has no counterpart, with a reason for each position.
@@ -86,6 +112,13 @@ impl Work {
     }
 
     /// For how long sessions live. Before us there was no other bound, so that the idle lifetime is as long.
+    pub(super) fn set_lifetime(&mut self, lifetime: &str, comment: impl Into<String>) {
+        let sessions = &mut self.draft.sessions;
+        sessions.set("absolute_lifetime", lifetime, comment);
+        sessions.set("idle_lifetime", lifetime, "There was no other bound before. The default is 8h.");
+    }
+
+    /// For how long a setting says that sessions live.
     pub(super) fn lifetime(&mut self, setting: &Setting, lifetime: Duration) {
         const LONGEST: Duration = Duration::from_hours(30 * 24);
         let to = "sessions.absolute_lifetime";
@@ -93,10 +126,7 @@ impl Work {
             self.report.changed(setting.told(), to, "a session as long as the browser runs; now it is 24 h at most");
             return;
         }
-        let text = go::written(lifetime.min(LONGEST));
-        let sessions = &mut self.draft.sessions;
-        sessions.set("absolute_lifetime", text.as_str(), setting.told());
-        sessions.set("idle_lifetime", text.as_str(), "There was no other bound before. The default is 8h.");
+        self.set_lifetime(&go::written(lifetime.min(LONGEST)), setting.told());
         if lifetime > LONGEST {
             self.report.changed(setting.told(), to, "30 days are the longest");
         } else {

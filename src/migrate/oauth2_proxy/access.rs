@@ -12,18 +12,11 @@ pub(super) fn access(work: &mut Work, found: &Found<'_>) {
         }
     }
     openings::tell_of_dex(work);
-    if let Some((setting, is_on)) = work.switch("skip_auth_preflight") {
-        if is_on {
-            work.draft.everybody.preflight = true;
-            work.draft.everybody.comment.push(setting.told());
-            work.report.changed(
-                setting.told(),
-                "rules: signed-in: preflight",
-                "a preflight passes without any identity",
-            );
-        } else {
-            work.report.dropped(setting.told(), "it is off");
-        }
+    if let Some(setting) = work.switched_on("skip_auth_preflight") {
+        work.draft.everybody.preflight = true;
+        work.draft.everybody.comment.push(setting.told());
+        let how = "a preflight passes without any identity";
+        work.report.changed(setting.told(), "rules: signed-in: preflight", how);
     }
     if let Some(setting) = work.settings.take("trusted_ips") {
         work.report

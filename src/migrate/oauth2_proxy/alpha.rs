@@ -2,14 +2,7 @@
 
 use serde_json::{Map, Value as Tree};
 
-use crate::{
-    migrate::{
-        found::{Setting, Value},
-        manifests::text_of,
-        work::Work,
-    },
-    secret::SecretString,
-};
+use crate::migrate::{found::Value, manifests::text_of, work::Work};
 
 /// Fields of a provider, and the settings that they are.
 const PROVIDER: [(&str, &str); 45] = [
@@ -78,9 +71,9 @@ pub(super) fn add(work: &mut Work, tree: &Tree, place: &str) {
             "upstreamConfig" => upstreams(work, value, place),
             "server" | "metricsServer" => {
                 let name = if key == "server" { "http_address" } else { "metrics_address" };
-                put(work, name, key, Value::text("alpha"), place);
+                work.add(name, key, Value::text("alpha"), place);
             }
-            key => put(work, key, key, value_of(value), place),
+            key => work.add(key, key, value_of(value), place),
         }
     }
 }
@@ -103,13 +96,13 @@ fn provider_fields(work: &mut Work, fields: &Map<String, Tree>, before: &str, pl
         let path = format!("{before}{key}");
         let known = PROVIDER.iter().chain(&ALIKE).find(|(field, _)| *field == path);
         match (known, value, path.as_str()) {
-            (Some((field, name)), value, _) => put(work, name, field, value_of(value), place),
+            (Some((field, name)), value, _) => work.add(name, field, value_of(value), place),
             (None, _, "id") => {}
             (None, Tree::Array(parameters), "loginURLParameters") => login_parameters(work, parameters, place),
             (None, Tree::Object(inner), _) if before.is_empty() => {
                 provider_fields(work, inner, &format!("{path}."), place);
             }
-            (None, value, path) => put(work, &format!("providers.{path}"), path, value_of(value), place),
+            (None, value, path) => work.add(&format!("providers.{path}"), path, value_of(value), place),
         }
     }
 }
@@ -119,7 +112,7 @@ fn login_parameters(work: &mut Work, parameters: &[Tree], place: &str) {
     for parameter in parameters {
         let Some(name) = parameter.get("name").and_then(Tree::as_str) else { continue };
         let value = parameter.get("default").map_or(Value::text(""), value_of);
-        put(work, &format!("login_parameter.{name}"), &format!("loginURLParameters: {name}"), value, place);
+        work.add(&format!("login_parameter.{name}"), &format!("loginURLParameters: {name}"), value, place);
         if parameter.get("allow").is_some() {
             let told = format!("`loginURLParameters: {name}: allow` ({place})");
             work.report.dropped(told, "a browser chooses no parameters of a sign-in");
@@ -137,23 +130,18 @@ fn headers(work: &mut Work, key: &str, tree: &Tree, place: &str) {
             items.push(format!("{name}={}", claim.unwrap_or_default()));
         }
     }
-    put(work, &format!("inject.{key}"), key, Value::list(items.iter().map(String::as_str)), place);
+    work.add(&format!("inject.{key}"), key, Value::list(items), place);
 }
 
 fn upstreams(work: &mut Work, tree: &Tree, place: &str) {
     let each = tree.get("upstreams").and_then(Tree::as_array).into_iter().flatten();
     let urls = each.map(|upstream| upstream.get("uri").and_then(Tree::as_str).unwrap_or("static://"));
-    put(work, "upstreams", "upstreamConfig.upstreams", Value::list(urls), place);
+    work.add("upstreams", "upstreamConfig.upstreams", Value::list(urls), place);
 }
 
 fn value_of(tree: &Tree) -> Value {
     match tree {
-        Tree::Array(items) => Value::List(items.iter().map(|item| SecretString::new(text_of(item))).collect()),
+        Tree::Array(items) => Value::list(items.iter().map(text_of)),
         tree => Value::text(text_of(tree)),
     }
-}
-
-fn put(work: &mut Work, name: &str, spelled: &str, value: Value, place: &str) {
-    let (name, spelled, place) = (name.to_owned(), spelled.to_owned(), place.to_owned());
-    work.settings.add(Setting { name, spelled, place, value }, &mut work.report);
 }

@@ -1,16 +1,13 @@
 //! Where its settings are found: flags count more than its environment, and that more than its files.
 
 use super::{alpha, names};
-use crate::{
-    migrate::{
-        container::{Container, Mounted},
-        error::Cause,
-        found::{Setting, Value},
-        input::{InputError, Inputs, is_toml, line_of, yaml},
-        manifests::Objects,
-        work::Work,
-    },
-    secret::SecretString,
+use crate::migrate::{
+    container::{Container, Mounted},
+    error::Cause,
+    found::{Setting, Value},
+    input::{InputError, Inputs, is_toml, line_of, yaml},
+    manifests::Objects,
+    work::Work,
 };
 
 const PRODUCT: &str = "oauth2-proxy";
@@ -26,65 +23,59 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     /// A file that a setting names: as it is mounted, else one of the files that were given.
     pub(super) fn file(&self, path: &str) -> Option<Mounted> {
-        let mounted = self.container.as_ref().and_then(|container| container.file(path));
-        mounted.or_else(|| {
+        self.mounted(path).or_else(|| {
             let (name, text) = self.inputs.file(path)?;
             Some(Mounted { text: text.clone(), place: name.to_owned() })
         })
+    }
+
+    /// The file that a flag names, where it is mounted. One that was given is read by itself; one that is nowhere is left to
+    /// be given.
+    fn of_flag(&self, work: &mut Work, flag: &str, path: &str) -> Option<Mounted> {
+        let mounted = self.mounted(path);
+        if mounted.is_none() && self.inputs.file(path).is_none() {
+            work.report
+                .by_hand(format!("give the file {path} as well, which `--{flag}` names: it is not among the files"));
+        }
+        mounted
+    }
+
+    fn mounted(&self, path: &str) -> Option<Mounted> {
+        self.container.as_ref()?.file(path)
     }
 }
 
 /// Finds all settings.
 pub(super) fn settings<'a>(inputs: &'a Inputs, work: &mut Work) -> Result<Found<'a>, Cause> {
     let is_it = |container: &Container<'_>| container.is_of(PRODUCT) || container.has_variable(names::PREFIX);
-    let mut containers = Container::all(&inputs.objects, is_it);
-    if containers.len() > 1 {
-        let names = containers.iter().map(Container::told).collect::<Vec<_>>().join(", ");
-        return Err(Cause::Several { product: PRODUCT, names });
-    }
-    let container = containers.pop();
+    let container = Container::of_product(&inputs.objects, PRODUCT, is_it)?;
     let replicas = container.as_ref().and_then(Container::replicas);
     let found = Found { inputs, container, replicas };
     let flags = found.container.as_ref().map(|one| flags(&one.arguments(), &format!("arguments of {}", one.told())));
     let flags: Vec<Setting> = flags.into_iter().flatten().collect();
-    let named =
-        |name: &str| flags.iter().find(|flag| flag.name == name).and_then(|flag| flag.text().map(str::to_owned));
+    let path = |name: &str| flags.iter().find(|flag| flag.name == name)?.text();
 
     for table in &inputs.tables {
         add_table(work, &table.content, &table.name);
     }
-    if let Some(path) = named("config") {
-        match found.container.as_ref().and_then(|container| container.file(&path)) {
-            Some(file) => add_text(work, &file)?,
-            None if found.file(&path).is_none() => {
-                work.report.by_hand(format!(
-                    "give the file {path} as well, which `--config` names: it is not among the files"
-                ));
-            }
-            None => {}
-        }
+    if let Some(file) = path("config").and_then(|path| found.of_flag(work, "config", path)) {
+        add_text(work, &file)?;
     }
     for tree in &inputs.trees {
         alpha::add(work, &tree.content, &tree.name);
     }
-    if let Some(path) = named("alpha_config") {
-        match found.container.as_ref().and_then(|container| container.file(&path)) {
-            Some(file) => {
-                let documents = yaml(file.text.expose()).map_err(|line| InputError::Yaml(file.place.clone(), line))?;
-                for document in &documents {
-                    alpha::add(work, document, &file.place);
-                }
-            }
-            None if found.file(&path).is_none() => {
-                work.report.by_hand(format!(
-                    "give the file {path} as well, which `--alpha-config` names: it is not among the files"
-                ));
-            }
-            None => {}
+    if let Some(file) = path("alpha_config").and_then(|path| found.of_flag(work, "alpha-config", path)) {
+        let documents = yaml(file.text.expose()).map_err(|line| InputError::Yaml(file.place.clone(), line))?;
+        for document in &documents {
+            alpha::add(work, document, &file.place);
         }
     }
     match &found.container {
-        Some(container) => add_environment(work, container),
+        Some(container) => {
+            for variable in work.environment(container) {
+                add_variable(work, &variable.name, variable.value, &variable.place);
+            }
+        }
         None => add_loose(work, &inputs.objects)?,
     }
     for environment in &inputs.environments {
@@ -97,16 +88,6 @@ pub(super) fn settings<'a>(inputs: &'a Inputs, work: &mut Work) -> Result<Found<
         work.settings.add(flag, &mut work.report);
     }
     if work.settings.is_empty() { Err(Cause::Nothing(PRODUCT)) } else { Ok(found) }
-}
-
-fn add_environment(work: &mut Work, container: &Container<'_>) {
-    for variable in container.environment() {
-        if variable.name.is_empty() {
-            work.report.by_hand(format!("give {} as well: it is not among the files", variable.place));
-        } else {
-            add_variable(work, &variable.name, variable.value, &variable.place);
-        }
-    }
 }
 
 /// Objects without the container that they are for: files and variables by their names.
@@ -126,8 +107,7 @@ fn add_loose(work: &mut Work, objects: &Objects) -> Result<(), Cause> {
 
 fn add_variable(work: &mut Work, spelled: &str, value: Value, place: &str) {
     if spelled.starts_with(names::PREFIX) {
-        let (name, spelled, place) = (names::canonical(spelled), spelled.to_owned(), place.to_owned());
-        work.settings.add(Setting { name, spelled, place, value }, &mut work.report);
+        work.add(&names::canonical(spelled), spelled, value, place);
     }
 }
 
@@ -142,13 +122,10 @@ fn add_text(work: &mut Work, file: &Mounted) -> Result<(), Cause> {
 fn add_table(work: &mut Work, table: &toml::Table, place: &str) {
     for (spelled, value) in table {
         let value = match value {
-            toml::Value::Array(items) => {
-                Value::List(items.iter().map(|item| SecretString::new(text_of(item))).collect())
-            }
+            toml::Value::Array(items) => Value::list(items.iter().map(text_of)),
             value => Value::text(text_of(value)),
         };
-        let (name, spelled, place) = (names::canonical(spelled), spelled.clone(), place.to_owned());
-        work.settings.add(Setting { name, spelled, place, value }, &mut work.report);
+        work.add(&names::canonical(spelled), spelled, value, place);
     }
 }
 

@@ -9,22 +9,15 @@ const OF_REQUESTS: [&str; 3] = ["X-Forwarded-User", "X-Forwarded-Email", "X-Forw
 
 pub(super) fn headers(work: &mut Work) {
     let is_proxy = upstreams(work);
-    if let Some((setting, is_on)) = work.switch("set_xauthrequest") {
-        if is_on {
-            tell(work, &setting, &OF_ANSWERS);
-        } else {
-            work.report.dropped(setting.told(), "it is off");
-        }
+    if let Some(setting) = work.switched_on("set_xauthrequest") {
+        tell(work, &setting, &OF_ANSWERS);
     }
     for name in ["pass_user_headers", "pass_basic_auth"] {
-        let Some((setting, is_on)) = work.switch(name) else { continue };
-        if is_on && is_proxy {
+        let Some(setting) = work.switched_on(name) else { continue };
+        if is_proxy {
             tell(work, &setting, &OF_REQUESTS);
         } else {
-            work.report.dropped(
-                setting.told(),
-                if is_on { "nothing was passed on by it: it only answered" } else { "it is off" },
-            );
+            work.report.dropped(setting.told(), "nothing was passed on by it: it only answered");
         }
     }
     for setting in work.settings.take_all("inject.") {

@@ -119,15 +119,7 @@ fn client(work: &mut Work, found: &Found<'_>) {
 }
 
 fn endpoints(work: &mut Work, origin: &str) {
-    if let Some((setting, login)) = work.text("login_url", "providers[0].endpoints.authorization") {
-        let to = "providers[0].endpoints.authorization";
-        work.draft.endpoints.set("authorization", place::absolute(origin, &login), setting.told());
-        if login.starts_with('/') {
-            work.report.changed(setting.told(), to, "it is written whole, with the public address");
-        } else {
-            work.report.carried(setting.told(), to);
-        }
-    }
+    place::authorization(work, "login_url", origin);
     for (name, key) in [("redeem_url", "token"), ("oidc_jwks_url", "jwks"), ("profile_url", "userinfo")] {
         let to = format!("providers[0].endpoints.{key}");
         if let Some(told) = work.text(name, &to) {
@@ -211,8 +203,7 @@ fn names(work: &mut Work, kind: &str) {
         Some((setting, _)) => work.report.carried(setting.told(), "providers[0].userid_claim"),
         None => {}
     }
-    let as_written = "As before: the address as the provider writes it. Rules compare it without its case.";
-    work.draft.provider.set("userid_case", "keep", as_written);
+    place::userid_case(work);
     let to = "providers[0].groups_claim";
     if let Some(told) = work.text("oidc_groups_claim", to) {
         carry(&mut work.draft.provider, &mut work.report, "groups_claim", to, told);
@@ -241,18 +232,16 @@ fn trust(work: &mut Work) {
         "certificates are always verified; name the provider's authorities in `providers[0].ca_file`",
         "certificates are always verified",
     );
-    if let Some((setting, is_on)) = work.switch("insecure_oidc_allow_unverified_email") {
+    if let Some(setting) = work.switched_on("insecure_oidc_allow_unverified_email") {
         let has_domains = work.settings.look("email_domains").and_then(Setting::items);
         let has_domains = has_domains.is_some_and(|domains| !domains.is_empty() && !domains.contains(&"*"));
-        if is_on && has_domains {
+        if has_domains {
             work.draft.provider.set("trust_unverified_email", true, setting.told());
             work.report.carried(setting.told(), "providers[0].trust_unverified_email");
-        } else if is_on {
+        } else {
             let why = "a provider that vouches for no address could name anybody: write `trust_unverified_email: true` \
                        together with `email_domains`";
             work.report.dropped(setting.told(), why);
-        } else {
-            work.report.dropped(setting.told(), "it is off");
         }
     }
     work.drop_each(&[

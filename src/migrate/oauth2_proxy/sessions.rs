@@ -31,11 +31,7 @@ pub(super) fn sessions(work: &mut Work, replicas: Option<u64>) {
 
 fn lifetime(work: &mut Work) {
     let Some((setting, text)) = work.text("cookie_expire", "sessions.absolute_lifetime") else {
-        let text = go::written(WEEK);
-        let default = "The default of oauth2-proxy's `cookie_expire`.";
-        work.draft.sessions.set("absolute_lifetime", text.as_str(), default);
-        work.draft.sessions.set("idle_lifetime", text, "There was no other bound before. The default is 8h.");
-        return;
+        return work.set_lifetime(&go::written(WEEK), "The default of oauth2-proxy's `cookie_expire`.");
     };
     match go::duration(&text) {
         Some(lifetime) => work.lifetime(&setting, lifetime),
@@ -91,8 +87,8 @@ fn in_redis(work: &mut Work) {
     let to = "sessions.store.redis.urls";
     let (mut urls, mut told) = (Vec::new(), String::new());
     if let Some(setting) = work.known(name, to) {
-        let texts: Vec<String> = setting.items().unwrap_or_default().into_iter().map(str::to_owned).collect();
-        urls.extend(texts.iter().filter_map(|text| redis::server(work, &setting, text)));
+        let texts = setting.items().unwrap_or_default();
+        urls.extend(texts.into_iter().filter_map(|text| redis::server(work, &setting, text)));
         work.report.carried(setting.told(), to);
         told = setting.told();
     }

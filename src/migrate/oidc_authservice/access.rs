@@ -1,6 +1,6 @@
 //! Who may pass, what needs no sign-in, and which tokens count.
 
-use crate::migrate::{found::Setting, openings, work::Work};
+use crate::migrate::{openings, work::Work};
 
 /// What scripts ask the API server for where nothing is said.
 const AUDIENCE: &str = "istio-ingressgateway.istio-system.svc.cluster.local";
@@ -9,8 +9,9 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 pub(super) fn access(work: &mut Work) {
     for name in ["SKIP_AUTH_URLS", "SKIP_AUTH_URI"] {
-        let Some(setting) = work.settings.take(name) else { continue };
-        open(work, &setting);
+        if let Some(setting) = work.settings.take(name) {
+            openings::open_prefixes(work, &setting);
+        }
     }
     openings::tell_of_dex(work);
     groups(work);
@@ -20,18 +21,6 @@ pub(super) fn access(work: &mut Work) {
     }
     if let Some(setting) = work.settings.take("AUTHZ_CONFIG_PATH") {
         work.close(&setting, "write its hosts and groups as `rules`, each with `hosts` and `groups`");
-    }
-}
-
-/// Prefixes, compared as texts there, by whole segments here.
-fn open(work: &mut Work, setting: &Setting) {
-    let Some(items) = setting.items() else {
-        work.report.by_hand(format!("{}: its value is in none of the files; write `rules` for it", setting.told()));
-        return;
-    };
-    let items: Vec<String> = items.into_iter().map(str::to_owned).collect();
-    for item in items {
-        openings::open(work, setting, &item, None, openings::prefix(&item));
     }
 }
 

@@ -1,6 +1,9 @@
 //! Who somebody is, and what the services behind are told.
 
-use crate::migrate::work::{Work, carry};
+use crate::migrate::{
+    place,
+    work::{Work, carry},
+};
 
 /// The names of the headers where nothing else is said, which are ours, too.
 const USER: &str = "kubeflow-userid";
@@ -23,8 +26,7 @@ fn names(work: &mut Work) {
         Some(told) => carry(&mut work.draft.provider, &mut work.report, "userid_claim", to, told),
         None => {}
     }
-    let as_written = "As before: the address as the provider writes it. Rules compare it without its case.";
-    work.draft.provider.set("userid_case", "keep", as_written);
+    place::userid_case(work);
     let to = "providers[0].userid_prefix";
     if let Some((setting, prefix)) = work.text("USERID_PREFIX", to) {
         work.draft.provider.set("userid_prefix", prefix, setting.told());

@@ -63,15 +63,7 @@ pub(super) fn provider(work: &mut Work, origin: &str) -> Result<(), Cause> {
         file: None,
     };
     place::client(work, client);
-    let to = "providers[0].endpoints.authorization";
-    if let Some((setting, url)) = work.text("OIDC_AUTH_URL", to) {
-        work.draft.endpoints.set("authorization", place::absolute(origin, &url), setting.told());
-        if url.starts_with('/') {
-            work.report.changed(setting.told(), to, "it is written whole, with the public address");
-        } else {
-            work.report.carried(setting.told(), to);
-        }
-    }
+    place::authorization(work, "OIDC_AUTH_URL", origin);
     scopes(work);
     let to = "providers[0].ca_file";
     if let Some((setting, path)) = work.text("CA_BUNDLE", to) {
@@ -79,18 +71,14 @@ pub(super) fn provider(work: &mut Work, origin: &str) -> Result<(), Cause> {
         work.report.changed(setting.told(), to, format!("the file is {PROVIDER_CA}"));
         work.report.by_hand(format!("put the authorities that were at {path} into the file {PROVIDER_CA}"));
     }
-    if let Some((setting, is_on)) = work.switch("STRICT_SESSION_VALIDATION") {
-        if is_on {
-            let mut strict = Fields::one("every", "30s");
-            strict.set("ask", "userinfo", "");
-            work.draft.provider.set("refresh", Fields::one("ahead", "1m"), setting.told());
-            work.draft.provider.set("strict", strict, setting.told());
-            let how = "the provider is asked at most every 30 s for each session and replica, and tokens are replaced before \
-                       their end";
-            work.report.changed(setting.told(), "providers[0].strict", how);
-        } else {
-            work.report.dropped(setting.told(), "it is off");
-        }
+    if let Some(setting) = work.switched_on("STRICT_SESSION_VALIDATION") {
+        let mut strict = Fields::one("every", "30s");
+        strict.set("ask", "userinfo", "");
+        work.draft.provider.set("refresh", Fields::one("ahead", "1m"), setting.told());
+        work.draft.provider.set("strict", strict, setting.told());
+        let how = "the provider is asked at most every 30 s for each session and replica, and tokens are replaced before \
+                   their end";
+        work.report.changed(setting.told(), "providers[0].strict", how);
     }
     place::allow_http(work);
     place::register(work, origin);

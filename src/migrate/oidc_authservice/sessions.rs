@@ -23,9 +23,7 @@ pub(super) fn sessions(work: &mut Work) {
 
 fn lifetime(work: &mut Work) {
     let Some((setting, seconds)) = work.text("SESSION_MAX_AGE", "sessions.absolute_lifetime") else {
-        work.draft.sessions.set("absolute_lifetime", "24h", "The default of `SESSION_MAX_AGE`.");
-        work.draft.sessions.set("idle_lifetime", "24h", "There was no other bound before. The default is 8h.");
-        return;
+        return work.set_lifetime("24h", "The default of `SESSION_MAX_AGE`.");
     };
     let why = "it is no number of seconds; `sessions.absolute_lifetime` is 24h";
     match seconds.parse().map(Duration::from_secs) {
