@@ -168,7 +168,7 @@ impl Mesh {
         let keys = Url::parse(keys.as_str().context("no jwksUri")?)?;
         let url = format!("http://{}{}", self.pods.keys_address(), keys.path());
         self.proxies.beside_portcullis.wait_for_ok(&url).await?;
-        self.cluster.apply(&Self::policies_of_the_gateway().await?.to_list()).await?;
+        self.apply(&of_an_operator("gateway")).await?;
         self.cluster.apply(&policies.to_list()).await?;
 
         let gateway = self.gateway();
@@ -188,11 +188,6 @@ impl Mesh {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    }
-
-    /// What makes the gateway ask.
-    pub async fn policies_of_the_gateway() -> Result<Manifests> {
-        Manifests::build(&of_an_operator("gateway")).await
     }
 
     /// What the owner of [`TEAM`] has applied there.

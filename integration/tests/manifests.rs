@@ -105,7 +105,7 @@ fn installations() -> Vec<PathBuf> {
 
 /// The kustomizations that make a gateway ask.
 fn gates() -> Vec<PathBuf> {
-    ["base", "overlays/kubeflow/gateway"].iter().map(|name| manifests().join(name)).collect()
+    ["base", "overlays/redis", "overlays/kubeflow/gateway"].iter().map(|name| manifests().join(name)).collect()
 }
 
 #[test]
@@ -147,10 +147,7 @@ fn port(configuration: &Value, listener: &str) -> u64 {
 #[tokio::test]
 async fn a_real_api_server_takes_every_manifest_and_holds_the_pod_to_them() {
     let cluster = Cluster::start().await.unwrap();
-    let crds = portcullis_integration::parts::path("crd-all.gen.yaml").unwrap();
-    cluster.apply(&fs::read_to_string(crds).unwrap()).await.unwrap();
-    let established = ["wait", "--for=condition=Established", "--timeout=60s", "customresourcedefinitions", "--all"];
-    cluster.kubectl(&established).await.unwrap();
+    cluster.install_istio_crds().await.unwrap();
     for namespace in ["istio-system", "auth", "kubeflow", "team-a"] {
         cluster.create_namespace(namespace).await.unwrap();
     }

@@ -41,6 +41,7 @@ use portcullis_integration::portcullis::{HOST, ORIGIN, SESSION_COOKIE};
 use portcullis_integration::raw_client::{Closed, Response, Target, http1, http2};
 use portcullis_integration::registration::PASSWORD;
 use portcullis_integration::upstream::{Protocol, Received, Upstream};
+use portcullis_integration::visitor::Visitor;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -171,6 +172,13 @@ fn is_unanswered(outcome: &anyhow::Result<Response>) -> bool {
 
 async fn bearer(mesh: &Mesh, account: &str) -> String {
     format!("Bearer {}", mesh.script_token(TEAM, account).await.unwrap())
+}
+
+/// Somebody who has signed in, and for whom the workload has answered this path.
+async fn signed_in(mesh: &Mesh, user: &str, path: &str) -> Visitor {
+    let mut visitor = mesh.visitor().unwrap();
+    mesh.sign_in(&mut visitor, user, path).await.unwrap().echo().unwrap();
+    visitor
 }
 
 /// An assertion that Portcullis signed, caught at the workload.

@@ -1,6 +1,7 @@
 //! The gate that Kubeflow has without Portcullis: oauth2-proxy, as the distribution sets it up.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use url::Url;
 
-use super::sign_in::{redirect, walk};
+use super::sign_in::{redirect, through_dex};
 use super::{Mesh, of_an_operator};
 use crate::dex::BEFORE;
 use crate::portcullis::ORIGIN;
@@ -64,21 +65,14 @@ impl Mesh {
             .replace("${OAUTH2_PROXY}", &port.address().ip().to_string())
             .replace("${OAUTH2_PROXY_PORT}", &port.number().to_string());
         let checkout = TempDir::with_prefix("portcullis-checkout-")?;
-        kustomization(&checkout.path().join(OVERLAY), "before.yaml")?;
-        fs::write(checkout.path().join(OVERLAY).join("before.yaml"), objects)?;
-        let gateway = checkout.path().join("portcullis/site/gateway");
-        let up: String = gateway.components().skip(1).map(|_| "../").collect();
-        let ours = of_an_operator("gateway").canonicalize()?;
-        kustomization(&gateway, &format!("{up}{}", ours.strip_prefix("/")?.display()))?;
+        let [overlay, site] = [OVERLAY, "portcullis/site"].map(|name| checkout.path().join(name));
+        fs::create_dir_all(&overlay)?;
+        fs::write(overlay.join("kustomization.yaml"), json!({ "resources": ["before.yaml"] }).to_string())?;
+        fs::write(overlay.join("before.yaml"), objects)?;
+        fs::create_dir_all(&site)?;
+        symlink(of_an_operator("gateway"), site.join("gateway"))?;
         Ok(Before { process, checkout, _port: port })
     }
-}
-
-/// A kustomization of one resource.
-fn kustomization(folder: &Path, resource: &str) -> Result<()> {
-    fs::create_dir_all(folder)?;
-    fs::write(folder.join("kustomization.yaml"), json!({ "resources": [resource] }).to_string())?;
-    Ok(())
 }
 
 impl Before {
@@ -88,15 +82,19 @@ impl Before {
         self.checkout.path()
     }
 
+    /// Whether an answer is oauth2-proxy's page for whoever is not signed in.
+    #[must_use]
+    pub fn is_its_page(answer: &Response) -> bool {
+        answer.status == 403 && answer.text().contains("/oauth2/start")
+    }
+
     /// Lets a visitor sign in by oauth2-proxy's page, and gives the answer of the page that was wanted.
     pub async fn sign_in(&self, visitor: &mut Visitor, user: &str, path: &str) -> Result<Response> {
         let page = visitor.navigate(path).await?;
-        ensure!(page.status == 403 && page.text().contains("/oauth2/start"), "{} {}", page.status, page.text());
+        ensure!(Self::is_its_page(&page), "{} {}", page.status, page.text());
         let start = Url::parse_with_params(&format!("{ORIGIN}/oauth2/start"), [("rd", path)])?;
         let dex = redirect(&start, &visitor.navigate(&path_and_query(&start)).await?)?;
-        let callback = walk(visitor, dex, user).await?;
-        let landing = visitor.come_back(&callback).await?;
-        visitor.navigate(&landing).await
+        through_dex(visitor, dex, user).await
     }
 
     /// The last lines of oauth2-proxy's log.

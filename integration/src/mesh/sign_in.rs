@@ -22,14 +22,19 @@ impl Mesh {
     /// Lets a visitor sign in at Dex, and gives the answer of the page that was wanted.
     pub async fn sign_in(&self, visitor: &mut Visitor, user: &str, path: &str) -> Result<Response> {
         let authorization = self.begin(visitor, path).await?;
-        let callback = walk(visitor, authorization, user).await?;
-        let landing = visitor.come_back(&callback).await?;
-        visitor.navigate(&landing).await
+        through_dex(visitor, authorization, user).await
     }
 }
 
+/// Goes through Dex's pages as `user` and back, and gives the answer of the page that was wanted.
+pub(super) async fn through_dex(visitor: &mut Visitor, start: Url, user: &str) -> Result<Response> {
+    let callback = walk(visitor, start, user).await?;
+    let landing = visitor.come_back(&callback).await?;
+    visitor.navigate(&landing).await
+}
+
 /// Goes through Dex's pages as `user`, until they lead elsewhere: that address, which is not opened.
-pub(super) async fn walk(visitor: &mut Visitor, start: Url, user: &str) -> Result<Url> {
+async fn walk(visitor: &mut Visitor, start: Url, user: &str) -> Result<Url> {
     let mut here = start;
     for _ in 0..MOST_STEPS {
         if !here.path().starts_with("/dex/") {

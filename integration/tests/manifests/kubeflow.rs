@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::PostParams;
+use portcullis_integration::mesh::of_an_operator;
 use portcullis_integration::project;
 
 use super::manual::{Checkout, the_manual_s_commands_do_what_they_say};
-use super::{Cluster, Objects, Path, Value, built, component_in, fs, gateways, granted, json, kustomize, manifests};
+use super::{Cluster, Objects, Value, built, component_in, fs, gateways, granted, json, kustomize, manifests};
 
-/// What stands in for the distribution.
-pub(super) const DISTRIBUTION: &str = include_str!("distribution.yaml");
 const POD_DEFAULTS: &str = include_str!("pod-defaults.yaml");
 /// All that belongs to the gate of before, by its names.
 const OAUTH2_PROXY: &str = include_str!("oauth2-proxy.yaml");
@@ -22,28 +21,17 @@ async fn overlay(name: &str) -> Objects {
 
 /// A component over what the distribution has.
 pub(super) async fn over_the_distribution(component: &str) -> String {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("distribution-{component}"));
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("distribution.yaml"), DISTRIBUTION).unwrap();
-    fs::write(folder.join("kustomization.yaml"), r#"{"resources": ["distribution.yaml"]}"#).unwrap();
-    let resource = format!("../distribution-{component}");
-    built(|manifests| json!({ "resources": [resource], "components": [manifests.join("components").join(component)] }))
-        .await
+    built(|manifests| {
+        let distribution = manifests.join("../integration/tests/manifests/distribution");
+        json!({ "resources": [distribution], "components": [manifests.join("components").join(component)] })
+    })
+    .await
 }
 
-/// Both steps with the second gateway, and with all that may be asked of the mesh.
+/// Both steps as the tests of the mesh have them: with the second gateway, and all that may be asked of the mesh.
 pub(super) async fn with_both_gateways() -> [String; 2] {
-    let overlays = manifests().join("overlays/kubeflow");
-    let step = async |overlay: &str, components: &[&str]| {
-        assert!(overlays.join(overlay).is_dir());
-        built(|manifests| {
-            let components: Vec<_> = components.iter().map(|name| manifests.join("components").join(name)).collect();
-            json!({ "resources": [manifests.join("overlays/kubeflow").join(overlay)], "components": components })
-        })
-        .await
-    };
-    let gateway = ["verify-assertion-everywhere", "cluster-local-gateway/gateway"];
-    [step("portcullis", &["cluster-local-gateway/portcullis"]).await, step("gateway", &gateway).await]
+    let step = async |name: &str| kustomize(&of_an_operator("both-gateways").join(name)).await.unwrap();
+    [step("portcullis").await, step("gateway").await]
 }
 
 /// Each part applied by itself, as the manual has it.

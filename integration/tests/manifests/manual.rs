@@ -1,12 +1,15 @@
 //! The manual for Kubeflow: what it tells people to write and to run, done in a checkout.
 
+use std::os::unix::fs::symlink;
+
 use portcullis_integration::project;
 use tempfile::TempDir;
 
-use super::kubeflow::DISTRIBUTION;
-use super::{Cluster, Objects, Value, fs, json, kustomize, manifests};
+use super::{Cluster, Objects, Path, Value, fs, json, kustomize, manifests};
 
 const MANUAL: &str = "docs/kubeflow.md";
+/// What stands in for the distribution.
+const DISTRIBUTION: &str = include_str!("distribution/objects.yaml");
 /// Where the distribution has what our kustomizations are over.
 const FOLDERS: [&str; 3] = [
     "common/istio/istio-install/base",
@@ -25,10 +28,9 @@ impl Checkout {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             path
         };
-        std::os::unix::fs::symlink(manifests(), at("portcullis/manifests")).unwrap();
+        symlink(manifests(), at("portcullis/manifests")).unwrap();
         for base in FOLDERS {
-            fs::write(at(&format!("{base}/kustomization.yaml")), r#"{"resources": ["all.yaml"]}"#).unwrap();
-            fs::write(at(&format!("{base}/all.yaml")), DISTRIBUTION).unwrap();
+            symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests/distribution"), at(base)).unwrap();
         }
         let text = project::read(MANUAL);
         let written = text.split("```yaml\n# portcullis/site/").skip(1).map(|block| block.split("```").next().unwrap());

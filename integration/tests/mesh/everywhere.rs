@@ -1,12 +1,13 @@
 //! The assertion in the whole mesh: whom it speaks of can be named anywhere, and anywhere it can be asked for.
 
-use portcullis_integration::mesh::{GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Mesh, NEIGHBOUR, TEAM, manifests_folder};
+use portcullis_integration::mesh::{GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Mesh, NEIGHBOUR, TEAM};
+use portcullis_integration::project;
 use portcullis_integration::raw_client::http1;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::logout_tokens::is_answered_by_portcullis;
-use super::policies::{HER_NAME, OWNER, allow, get, put_back, take_away};
-use super::{assert_untouched, at_workload, bearer, caught_assertion, eventually};
+use super::policies::{HER_NAME, allow, get, leave_it_to_the_owner, put_back, take_away};
+use super::{assert_untouched, at_workload, bearer, caught_assertion, eventually, signed_in};
 
 /// Another team, whose name begins as this one's.
 const OTHER_TEAM: &str = "team-a-b";
@@ -17,8 +18,7 @@ pub(crate) async fn an_owner_can_name_the_accounts_of_a_namespace(mesh: &mut Mes
     let theirs = [("authorization", theirs.as_str())];
     let ours = bearer(mesh, NEIGHBOUR).await;
     let ours = [("authorization", ours.as_str())];
-    let mut person = mesh.visitor().unwrap();
-    mesh.sign_in(&mut person, "alice", "/accounts?before").await.unwrap().echo().unwrap();
+    let mut person = signed_in(mesh, "alice", "/accounts?before").await;
     let assertion = caught_assertion(mesh, "/accounts?caught").await;
 
     take_away(mesh).await;
@@ -61,19 +61,12 @@ pub(crate) async fn an_owner_can_name_the_accounts_of_a_namespace(mesh: &mut Mes
 pub(crate) async fn what_the_gateway_brings_without_an_assertion_is_refused_everywhere(mesh: &mut Mesh) {
     let gateway = mesh.workload_from(ISTIO_NAMESPACE, GATEWAY_ACCOUNT).await.unwrap();
     let neighbour = mesh.workload_from(TEAM, NEIGHBOUR).await.unwrap();
-    let mut owner = mesh.visitor().unwrap();
-    mesh.sign_in(&mut owner, "alice", "/everywhere?before").await.unwrap().echo().unwrap();
-    let mut stranger = mesh.visitor().unwrap();
-    mesh.sign_in(&mut stranger, "bob", "/everywhere?before").await.unwrap().echo().unwrap();
-    take_away(mesh).await;
-    mesh.cluster.apply(OWNER).await.unwrap();
-    eventually("the owner's policy is alone", async || {
-        let bare = get(&gateway, "/everywhere?bare", &HER_NAME).await;
-        bare.is_from_upstream() && stranger.navigate("/everywhere?kept").await.unwrap().status == 403
-    })
-    .await;
+    let mut owner = signed_in(mesh, "alice", "/everywhere?before").await;
+    let mut stranger = signed_in(mesh, "bob", "/everywhere?before").await;
+    leave_it_to_the_owner(mesh, &gateway, &mut stranger).await;
 
-    mesh.cluster.apply(&everywhere()).await.unwrap();
+    let component = project::read("manifests/components/verify-assertion-everywhere/authorization-policy.yaml");
+    mesh.cluster.apply(&component).await.unwrap();
     eventually("a name without an assertion is refused", async || {
         get(&gateway, "/everywhere?unasserted", &HER_NAME).await.status == 403
     })
@@ -92,10 +85,4 @@ pub(crate) async fn what_the_gateway_brings_without_an_assertion_is_refused_ever
         .unwrap();
     eventually("it is gone", async || get(&gateway, "/everywhere?gone", &HER_NAME).await.is_from_upstream()).await;
     put_back(mesh).await;
-}
-
-fn everywhere() -> String {
-    let component = manifests_folder().join("components/verify-assertion-everywhere/authorization-policy.yaml");
-    let policy: Value = serde_saphyr::from_str(&std::fs::read_to_string(component).unwrap()).unwrap();
-    policy.to_string()
 }

@@ -4,7 +4,7 @@ use portcullis_integration::mesh::Mesh;
 use portcullis_integration::portcullis::ORIGIN;
 use serde_json::Value;
 
-use super::{assert_untouched, at_workload};
+use super::{assert_untouched, at_workload, signed_in};
 
 pub(crate) async fn the_dashboards_buttons_are_answered_by_portcullis(mesh: &Mesh) {
     // A link of a page of this origin.
@@ -48,8 +48,7 @@ pub(crate) async fn of_dex_only_what_takes_part_in_a_sign_in_is_open(mesh: &Mesh
         assert!(matches!(answer.status, 400 | 401), "{path}: {} {}", answer.status, answer.text());
     }
     // Who is signed in reaches the rest as everything else.
-    let mut visitor = mesh.visitor().unwrap();
-    mesh.sign_in(&mut visitor, "bob", "/of-dex").await.unwrap().echo().unwrap();
+    let mut visitor = signed_in(mesh, "bob", "/of-dex").await;
     assert_eq!(at_workload(mesh, "/of-dex").headers.all("kubeflow-userid"), ["bob@example.com"]);
     assert_eq!(visitor.navigate("/dex/healthz").await.unwrap().status, 200);
 }

@@ -1,7 +1,9 @@
 //! A provider's logout tokens, from outside of the cluster to Portcullis (OpenID Connect Back-Channel Logout 1.0).
 
 use portcullis_integration::jwt;
-use portcullis_integration::mesh::{Manifests, Mesh, NAMESPACE, SECOND_HOST, SECOND_PROVIDER, manifests_folder};
+use portcullis_integration::mesh::{
+    Manifests, Mesh, NAMESPACE, SECOND_HOST, SECOND_PROVIDER, manifests_folder, of_an_operator,
+};
 use portcullis_integration::raw_client::{Response, Target, http1};
 use portcullis_integration::visitor::Visitor;
 use serde_json::json;
@@ -95,7 +97,7 @@ pub(crate) async fn logout_tokens_pass_in_every_overlay(mesh: &mut Mesh) {
     assert!(is_answered_by_portcullis(mesh).await);
     mesh.apply(&manifests_folder().join("overlays/kubeflow/gateway")).await.unwrap();
     eventually("the lock is as it is delivered", async || !is_answered_by_portcullis(mesh).await).await;
-    mesh.cluster.apply(&Mesh::policies_of_the_gateway().await.unwrap().to_list()).await.unwrap();
+    mesh.apply(&of_an_operator("gateway")).await.unwrap();
     eventually("the exception is in force", async || is_answered_by_portcullis(mesh).await).await;
     a_session_ends(mesh).await;
 }

@@ -5,26 +5,19 @@ use portcullis_integration::portcullis::HOST;
 use portcullis_integration::raw_client::http1;
 use portcullis_integration::visitor::Visitor;
 
-use super::policies::{HER_NAME, OWNER, get, put_back, take_away};
-use super::{assert_untouched, at_workload, eventually, is_unanswered};
+use super::policies::{HER_NAME, get, leave_it_to_the_owner, put_back};
+use super::{assert_untouched, at_workload, eventually, is_unanswered, signed_in};
 
 pub(crate) async fn the_component_only_narrows_what_a_namespace_s_owner_allows(mesh: &mut Mesh) {
     let component = Mesh::policies_of_the_team().await.unwrap();
-    let [mut owner, mut stranger] = [signed_in(mesh, "alice").await, signed_in(mesh, "bob").await];
+    let mut owner = signed_in(mesh, "alice", "/owners?alice").await;
+    let mut stranger = signed_in(mesh, "bob", "/owners?bob").await;
 
     // Before the component: the owner's policy alone.
     let gateway = mesh.workload_from(ISTIO_NAMESPACE, GATEWAY_ACCOUNT).await.unwrap();
     let neighbour = mesh.workload_from(TEAM, NEIGHBOUR).await.unwrap();
     let elsewhere = mesh.workload_from(NAMESPACE, "portcullis").await.unwrap();
-    take_away(mesh).await;
-    mesh.cluster.apply(OWNER).await.unwrap();
-    eventually("the owner's policy is alone", async || {
-        let (bare, nameless) = (get(&gateway, "/owners?bare", &HER_NAME).await, get(&gateway, "/owners", &[]).await);
-        // A connection that the gateway has kept goes by what was in force when it was opened.
-        let kept = stranger.navigate("/owners?kept").await.unwrap();
-        bare.is_from_upstream() && nameless.status == 403 && kept.status == 403
-    })
-    .await;
+    leave_it_to_the_owner(mesh, &gateway, &mut stranger).await;
     the_owner_passes_and_a_stranger_does_not(mesh, &mut owner, &mut stranger, "before").await;
 
     // With it: what the gateway brings needs an assertion, and nobody passes who did not before.
@@ -42,12 +35,6 @@ pub(crate) async fn the_component_only_narrows_what_a_namespace_s_owner_allows(m
         assert_untouched(mesh, path);
     }
     put_back(mesh).await;
-}
-
-async fn signed_in(mesh: &Mesh, user: &str) -> Visitor {
-    let mut visitor = mesh.visitor().unwrap();
-    mesh.sign_in(&mut visitor, user, &format!("/owners?{user}")).await.unwrap().echo().unwrap();
-    visitor
 }
 
 /// The component alone, as kubectl takes it.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use portcullis_integration::mesh::{GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Mesh, NEIGHBOUR, TEAM};
 use portcullis_integration::portcullis::HOST;
 use portcullis_integration::raw_client::{Response, Target, http1};
+use portcullis_integration::visitor::Visitor;
 use serde_json::{Value, json};
 
 use super::{SETTLED_WITHIN, eventually};
@@ -13,7 +14,7 @@ use super::{SETTLED_WITHIN, eventually};
 pub(crate) const HER_NAME: [(&str, &str); 1] = [("kubeflow-userid", "alice@example.com")];
 
 /// What Kubeflow's profile controller writes for the owner, alice.
-pub(crate) const OWNER: &str = include_str!("../../src/mesh/owner.yaml");
+const OWNER: &str = include_str!("../../src/mesh/owner.yaml");
 
 /// An answer: a sidecar that is told another mode of mutual TLS cuts off who comes at that moment, and is asked again.
 pub(crate) async fn get(target: &Target, path: &str, lines: &[(&str, &str)]) -> Response {
@@ -32,6 +33,19 @@ pub(crate) async fn take_away(mesh: &Mesh) {
     for kind in ["authorizationpolicy", "requestauthentication", "peerauthentication"] {
         mesh.cluster.kubectl(&["delete", kind, "--all", "--namespace", TEAM]).await.unwrap();
     }
+}
+
+/// Leaves the owner's policy alone there, and waits until it is in force, also for a stranger who has signed in.
+pub(crate) async fn leave_it_to_the_owner(mesh: &Mesh, gateway: &Target, stranger: &mut Visitor) {
+    take_away(mesh).await;
+    mesh.cluster.apply(OWNER).await.unwrap();
+    eventually("the owner's policy is alone", async || {
+        let (bare, nameless) = (get(gateway, "/alone?bare", &HER_NAME).await, get(gateway, "/alone", &[]).await);
+        // A connection that the gateway has kept goes by what was in force when it was opened.
+        let kept = stranger.navigate("/alone?kept").await.unwrap();
+        bare.is_from_upstream() && nameless.status == 403 && kept.status == 403
+    })
+    .await;
 }
 
 /// Puts back what the other tests run on, in the place of what is there.

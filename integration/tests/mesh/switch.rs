@@ -2,13 +2,12 @@
 
 use portcullis_integration::mesh::{Before, GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Mesh, NEIGHBOUR};
 use portcullis_integration::project;
-use portcullis_integration::raw_client::Response;
 use portcullis_integration::visitor::Visitor;
 use serde_json::{Value, json};
 
 use super::load::Load;
 use super::policies::{allow, put_back, take_away};
-use super::{at_workload, bearer, eventually};
+use super::{at_workload, bearer, eventually, signed_in};
 
 async fn paste(mesh: &Mesh, before: &Before, comment: &str) {
     mesh.cluster.paste(before.checkout(), &project::commands("docs/kubeflow.md", comment)).await.unwrap();
@@ -22,14 +21,13 @@ pub(crate) async fn the_manual_s_switch_and_way_back_let_nobody_in(mesh: &mut Me
     mesh.cluster.apply(&allow("from-the-gateway", &json!({ "principals": [gateway] }))).await.unwrap();
     let token = bearer(mesh, NEIGHBOUR).await;
     let token = [("authorization", token.as_str())];
-    let mut person = mesh.visitor().unwrap();
-    mesh.sign_in(&mut person, "alice", "/switch?at-first").await.unwrap().echo().unwrap();
+    let mut person = signed_in(mesh, "alice", "/switch?at-first").await;
 
     let load = Load::start(mesh, "back", &person).await;
     paste(mesh, &before, "the way back").await;
     eventually("oauth2-proxy is asked, and Dex's tokens are known", async || {
         let anonymous = mesh.get("/switch?page", &[("accept", "text/html")]).await.unwrap();
-        is_of_oauth2_proxy(&anonymous) && mesh.get("/switch?token", &token).await.unwrap().is_from_upstream()
+        Before::is_its_page(&anonymous) && mesh.get("/switch?token", &token).await.unwrap().is_from_upstream()
     })
     .await;
     load.stop(mesh).await;
@@ -47,16 +45,11 @@ pub(crate) async fn the_manual_s_switch_and_way_back_let_nobody_in(mesh: &mut Me
     })
     .await;
     load.stop(mesh).await;
-    let mut newcomer = mesh.visitor().unwrap();
-    mesh.sign_in(&mut newcomer, "bob", "/switch?at-last").await.unwrap().echo().unwrap();
+    signed_in(mesh, "bob", "/switch?at-last").await;
     let received = at_workload(mesh, "/switch?at-last");
     assert_eq!(received.headers.all("kubeflow-userid"), ["bob@example.com"]);
     assert!(received.headers.has("portcullis-assertion"));
     put_back(mesh).await;
-}
-
-fn is_of_oauth2_proxy(answer: &Response) -> bool {
-    answer.status == 403 && answer.text().contains("/oauth2/start")
 }
 
 async fn people_sign_in_by_oauth2_proxy(mesh: &Mesh, before: &Before, visitor: &mut Visitor) {
