@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 use url::Url;
 
 use crate::check_client::{Answer, Check, CheckClient};
@@ -33,6 +34,16 @@ impl CheckVisitor {
     /// Opens a page as a browser does when its address is typed.
     pub async fn navigate(&mut self, path: &str) -> Result<Answer> {
         self.ask(Check::get(&self.host, path).navigation()).await
+    }
+
+    /// Follows a link on a page of the same origin.
+    pub async fn follow(&mut self, path: &str) -> Result<Answer> {
+        let check = Check::get(&self.host, path)
+            .header("accept", "text/html")
+            .header("sec-fetch-site", "same-origin")
+            .header("sec-fetch-mode", "navigate")
+            .header("sec-fetch-dest", "document");
+        self.ask(check).await
     }
 
     /// Calls from a script of the same origin.
@@ -92,6 +103,14 @@ impl CheckVisitor {
 pub fn location(answer: &Answer) -> Result<Url> {
     let status = answer.status();
     ensure!(matches!(status, 302 | 303), "status {status} and no redirect: {:?}", answer.reason());
-    let [location] = answer.told("location")[..] else { anyhow::bail!("not one Location: {answer:?}") };
+    let [location] = answer.told("location")[..] else { bail!("not one Location: {answer:?}") };
     Url::parse(location).with_context(|| format!("no absolute URL: {location}"))
+}
+
+/// Where a script that has signed somebody out is to send the browser.
+pub fn after_logout(answer: &Answer) -> Result<Url> {
+    let Answer::Deny { status: 201, body, .. } = answer else { bail!("nobody was signed out: {answer:?}") };
+    let body: Value = serde_json::from_str(body)?;
+    let url = body["afterLogoutURL"].as_str().with_context(|| format!("no `afterLogoutURL`: {body}"))?;
+    Url::parse(url).with_context(|| format!("no absolute URL: {url}"))
 }

@@ -39,6 +39,7 @@ pub mod node;
 pub mod oidc_provider;
 pub mod origin;
 pub mod parts;
+pub mod patience;
 pub mod pki;
 pub mod portcullis;
 #[path = "../../src/redis_store/tests/ports.rs"]

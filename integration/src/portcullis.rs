@@ -419,6 +419,13 @@ impl Portcullis {
         let records = lines.iter().filter(|line| line.starts_with('{'));
         records.map(|line| serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))).collect()
     }
+
+    /// Those of [`Portcullis::records`] at this level that hold a text.
+    pub async fn told(&self, level: &str, text: &str) -> Result<Vec<Value>> {
+        let mut records = self.records().await?;
+        records.retain(|record| record["level"] == level && record.to_string().contains(text));
+        Ok(records)
+    }
 }
 
 impl Drop for Portcullis {

@@ -27,7 +27,7 @@ pub use self::lies::{Faults, Forge, Signature, forge};
 pub use self::settings::{Client, Settings, User};
 pub use self::state::{Calls, SignedIn};
 use self::state::{Shared, State};
-pub use self::ways::{EndSession, LogoutToken, Paths, RefreshFor, Scopes, Shape, Userinfo, Ways, unchanged};
+pub use self::ways::{EndSession, LogoutToken, Paths, RefreshFor, Scopes, Shape, Userinfo, Ways};
 use crate::jwt::{Algorithm, SigningKey};
 
 /// A running provider. It stops when it is dropped.

@@ -134,11 +134,19 @@ pub async fn log_in(authorization: &Url, user: &str) -> Result<Url> {
         .body(form)
         .send()
         .await?;
-    let status = login.status();
-    let location = login.headers().get("location").and_then(|value| value.to_str().ok());
-    let Some(location) = location else {
-        bail!("the provider does not send {user} back: {status} {}", login.text().await?);
-    };
+    sent_by(login).await.with_context(|| format!("the provider does not send {user} back"))
+}
+
+/// Opens a URL of the scripted provider that shows no page, and gives where it sends the browser.
+pub async fn sent_on(url: &Url) -> Result<Url> {
+    let answer = crate::http::plain_client()?.get(url.clone()).send().await?;
+    sent_by(answer).await.with_context(|| format!("{url} leads nowhere"))
+}
+
+async fn sent_by(answer: reqwest::Response) -> Result<Url> {
+    let status = answer.status();
+    let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
+    let Some(location) = location else { bail!("{status} {}", answer.text().await?) };
     Ok(Url::parse(location)?)
 }
 

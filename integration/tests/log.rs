@@ -15,6 +15,7 @@ use portcullis_integration::administrator::{Administrator, administered};
 use portcullis_integration::check_client::{Answer, Check, CheckClient};
 use portcullis_integration::lateness::Lateness;
 use portcullis_integration::origin::HOST;
+use portcullis_integration::patience::{PATIENCE, until};
 use portcullis_integration::portcullis::{Config, Portcullis};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -23,7 +24,6 @@ use tempfile::TempDir;
 const MANY: usize = 12_000;
 /// How many run at once.
 const AT_ONCE: usize = 32;
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A named pipe, with a reader who can be told to stop.
 struct Pipe {
@@ -119,14 +119,6 @@ async fn flood(client: &CheckClient, count: usize) -> Duration {
     slowest
 }
 
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 fn of_target<'a>(records: &'a [Value], target: &str) -> Vec<&'a Value> {
     records.iter().filter(|record| record["target"] == target).collect()
 }
@@ -152,8 +144,9 @@ async fn a_reader_who_stops_costs_no_check_its_time_and_no_act_its_record() {
     let administrator = Administrator::of(&portcullis);
     let list = ["sessions", "list", "--user", "alice@example.com"];
     let act = tokio::spawn(async move { administrator.told(&list).await });
-    until("the act is done", async || {
-        portcullis.metric("portcullis_administrative_acts_total", &["outcome=\"done\""]).await.unwrap() == 1
+    until("the act", async || {
+        let done = portcullis.metric("portcullis_administrative_acts_total", &["outcome=\"done\""]).await.unwrap();
+        (done == 1).then_some(())
     })
     .await;
     flood(&client, AT_ONCE * 4).await;

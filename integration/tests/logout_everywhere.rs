@@ -13,7 +13,7 @@ use portcullis_integration::pki::Authority;
 use portcullis_integration::portcullis::{Config, HOST, ORIGIN, SESSION_COOKIE};
 use portcullis_integration::raw_client::Response;
 use portcullis_integration::upstream::{Protocol, Upstream};
-use portcullis_integration::visitor::Visitor;
+use portcullis_integration::visitor::{Visitor, sent_on};
 use serde_json::Value;
 use url::Url;
 
@@ -70,8 +70,7 @@ async fn a_link_leads_through_the_provider_and_back() {
     let back = format!("{ORIGIN}/portcullis/signed-out");
     assert_eq!(parameter(&to_provider, "post_logout_redirect_uri"), Some(back));
 
-    let answer = portcullis_integration::http::plain_client().unwrap().get(to_provider.clone()).send().await.unwrap();
-    let back = Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
+    let back = sent_on(&to_provider).await.unwrap();
     assert_eq!(parameter(&back, "state"), parameter(&to_provider, "state"));
     assert_eq!(redirect(&alice.navigate(&path_and_query(&back)).await.unwrap()).as_str(), format!("{ORIGIN}/bye"));
     // Whoever comes with another state, or with none, stays on our page.

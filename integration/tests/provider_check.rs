@@ -19,10 +19,12 @@ struct Said {
 }
 
 impl Said {
-    fn of(config: &Config) -> Self {
-        let file = config.write().unwrap();
-        let (code, json) = run(&file, &["--output", "json"]);
-        let (again, table) = run(&file, &[]);
+    async fn of(config: Config) -> Self {
+        let ran = tokio::task::spawn_blocking(move || {
+            let file = config.write().unwrap();
+            (run(&file, &["--output", "json"]), run(&file, &[]))
+        });
+        let ((code, json), (again, table)) = ran.await.unwrap();
         assert_eq!(code, again, "{table}");
         let whole: Value = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
         Self { code, report: whole["providers"][0].clone(), table }
@@ -60,14 +62,14 @@ async fn said(change: impl FnOnce(&Provider), configure: impl FnOnce(Config) -> 
     let provider = honest().await;
     let config = configure(Config::new().unwrap().provider(&provider).unwrap());
     change(&provider);
-    tokio::task::spawn_blocking(move || Said::of(&config)).await.unwrap()
+    Said::of(config).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_honest_provider_passes_and_nobody_is_signed_in() {
     let provider = honest().await;
     let config = Config::new().unwrap().provider(&provider).unwrap();
-    let said = tokio::task::spawn_blocking(move || Said::of(&config)).await.unwrap();
+    let said = Said::of(config).await;
     assert_eq!(said.code, 0, "{}", said.table);
     for about in ["clock", "discovery", "keys", "PKCE", "scopes", "sign-in", "sign-out", "client"] {
         assert_eq!(said.texts("ok", about).len(), 1, "{about}: {}", said.table);
@@ -207,25 +209,22 @@ async fn real_providers_are_understood() {
     let dex = Dex::start().await.unwrap();
     let node = OidcProvider::start().await.unwrap();
     for registration in [dex.registration(), node.registration()] {
-        let honest = Config::new().unwrap().sign_in_at(registration).unwrap();
-        let said = tokio::task::spawn_blocking(move || Said::of(&honest)).await.unwrap();
+        let config = || Config::new().unwrap().sign_in_at(registration).unwrap();
+        let said = Said::of(config()).await;
         assert_eq!(said.code, 0, "{}", said.table);
         assert_eq!(said.texts("ok", "client").len(), 1, "{}", said.table);
         assert_eq!(said.texts("ok", "sign-in").len(), 1, "{}", said.table);
 
-        let config = || Config::new().unwrap().sign_in_at(registration).unwrap();
-        let other_origin = config().set("/origins/0/url", "https://other.test");
-        let said = tokio::task::spawn_blocking(move || Said::of(&other_origin)).await.unwrap();
+        let said = Said::of(config().set("/origins/0/url", "https://other.test")).await;
         said.assert_says("fault", "sign-in", &["redirect URI", "https://other.test/portcullis/callback"]);
 
-        let other_scope = config().set("/providers/0/scopes", json!(["openid", "made-up"]));
-        let said = tokio::task::spawn_blocking(move || Said::of(&other_scope)).await.unwrap();
+        let said = Said::of(config().set("/providers/0/scopes", json!(["openid", "made-up"]))).await;
         assert!(said.table.contains("made-up"), "{}", said.table);
 
         let other_secret = config();
         let file = other_secret.get("/providers/0/client_secret/file").unwrap().as_str().unwrap().to_owned();
         fs::write(file, "another-secret-of-the-tests-only").unwrap();
-        let said = tokio::task::spawn_blocking(move || Said::of(&other_secret)).await.unwrap();
+        let said = Said::of(other_secret).await;
         said.assert_says("fault", "client", &["invalid_client", "client_secret"]);
     }
 }

@@ -5,17 +5,17 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use portcullis_integration::administrator::{Administrator, administered};
 use portcullis_integration::check_client::{Answer, CheckClient};
-use portcullis_integration::check_visitor::{CheckVisitor, location};
+use portcullis_integration::check_visitor::{CheckVisitor, after_logout, location};
 use portcullis_integration::faults::{Fault, edit};
 use portcullis_integration::jwt::{Algorithm, SigningKey};
+use portcullis_integration::patience::until;
 use portcullis_integration::pki::Authority;
 use portcullis_integration::portcullis::{Config, HOST, Portcullis};
 use portcullis_integration::provider::{Client, Provider, Settings, Ways};
-use portcullis_integration::visitor::{log_in, path_and_query};
+use portcullis_integration::visitor::{log_in, path_and_query, sent_on};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -24,9 +24,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use url::Url;
-
-/// Longer than anything here takes, however loaded the machine is.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Ground {
     provider: Provider,
@@ -60,9 +57,16 @@ impl Ground {
 
     /// The records of this level that hold a text.
     async fn told(&self, level: &str, text: &str) -> Vec<String> {
-        let records = self.portcullis.records().await.unwrap();
-        let of_level = records.iter().filter(|record| record["level"].as_str() == Some(level));
-        of_level.map(Value::to_string).filter(|record| record.contains(text)).collect()
+        self.portcullis.told(level, text).await.unwrap().iter().map(Value::to_string).collect()
+    }
+
+    /// Somebody who has signed in and out again by a script, and the provider's URL to which that leads.
+    async fn signed_out(&self) -> (CheckVisitor, Url) {
+        let mut alice = self.visitor();
+        assert!(alice.sign_in("alice", "/").await.unwrap().is_allowed());
+        let suspended = after_logout(&alice.fetch("POST", "/portcullis/logout").await.unwrap()).unwrap();
+        let to_provider = location(&alice.navigate(&path_and_query(&suspended)).await.unwrap()).unwrap();
+        (alice, to_provider)
     }
 }
 
@@ -232,13 +236,7 @@ async fn a_sign_out_speaks_the_provider_s_words() {
             .set("/origins/0/after_logout_url", "/goodbye")
     })
     .await;
-    let mut alice = ground.visitor();
-    assert!(alice.sign_in("alice", "/").await.unwrap().is_allowed());
-    let answer = alice.fetch("POST", "/portcullis/logout").await.unwrap();
-    let Answer::Deny { status: 201, body, .. } = &answer else { panic!("{answer:?}") };
-    let body: Value = serde_json::from_str(body).unwrap();
-    let suspended = Url::parse(body["afterLogoutURL"].as_str().unwrap()).unwrap();
-    let to_provider = location(&alice.navigate(&path_and_query(&suspended)).await.unwrap()).unwrap();
+    let (mut alice, to_provider) = ground.signed_out().await;
     let mut names: Vec<_> = to_provider.query_pairs().map(|(name, _)| name.into_owned()).collect();
     names.sort();
     assert_eq!(names, ["client_id", "logout_uri"]);
@@ -367,21 +365,21 @@ async fn a_document_that_is_not_there_is_an_error_with_its_url() {
     let provider = honest().await;
     provider.lie(|faults| faults.discovery = Fault::Status(404));
     let ground = Ground::start(provider, |config| config).await;
-    let begun = Instant::now();
-    while ground.provider.calls().discovery < 3 {
+    until("the third question for the document", async || {
         let answer = ground.visitor().navigate("/").await.unwrap();
         assert_eq!((answer.status(), answer.reason().as_deref()), (503, Some("sign_in_not_set_up")));
-        assert!(begun.elapsed() < PATIENCE, "the document is not asked for again");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        (ground.provider.calls().discovery >= 3).then_some(())
+    })
+    .await;
     let told = ground.told("ERROR", "status 404").await;
     let url = format!("{}/.well-known/openid-configuration", ground.provider.issuer());
     assert!(told.len() == 1 && told[0].contains(&url) && told[0].contains("`issuer`"), "{told:?}");
     ground.provider.be_honest();
-    while !ground.visitor().navigate("/").await.is_ok_and(|answer| answer.status() == 302) {
-        assert!(begun.elapsed() < 2 * PATIENCE, "nobody can sign in");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("a sign-in", async || {
+        let answer = ground.visitor().navigate("/").await.ok()?;
+        (answer.status() == 302).then_some(())
+    })
+    .await;
     assert_eq!(ground.told("INFO", "sign-in is set up again").await.len(), 1);
 }
 
@@ -466,16 +464,8 @@ async fn the_signed_out_page_says_what_is_known_of_the_provider() {
         other => panic!("{other:?}"),
     };
     let ground = Ground::start(honest().await, |config| config).await;
-    let mut alice = ground.visitor();
-    assert!(alice.sign_in("alice", "/").await.unwrap().is_allowed());
-    let answer = alice.fetch("POST", "/portcullis/logout").await.unwrap();
-    let Answer::Deny { status: 201, body, .. } = &answer else { panic!("{answer:?}") };
-    let body: Value = serde_json::from_str(body).unwrap();
-    let suspended = Url::parse(body["afterLogoutURL"].as_str().unwrap()).unwrap();
-    let to_provider = location(&alice.navigate(&path_and_query(&suspended)).await.unwrap()).unwrap();
-    let browser = portcullis_integration::http::plain_client().unwrap();
-    let back = browser.get(to_provider).send().await.unwrap();
-    let back = Url::parse(back.headers()["location"].to_str().unwrap()).unwrap();
+    let (mut alice, to_provider) = ground.signed_out().await;
+    let back = sent_on(&to_provider).await.unwrap();
     assert!(!remembers(&alice.navigate(&path_and_query(&back)).await.unwrap()));
     // Whoever brings no state of ours, or a made-up one, may have been anywhere.
     for path in ["/portcullis/signed-out", "/portcullis/signed-out?state=x"] {

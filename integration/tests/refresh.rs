@@ -1,7 +1,6 @@
 //! Sessions follow the provider: refreshed ahead of the access token's end, once, and never against a logout.
 #![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -12,7 +11,9 @@ use portcullis_integration::faults::{Edit, Fault, edit};
 use portcullis_integration::gateway::{Gateway, HOST};
 use portcullis_integration::jwt::Algorithm;
 use portcullis_integration::oidc_provider::OidcProvider;
+use portcullis_integration::patience::{PATIENCE, until};
 use portcullis_integration::portcullis::{Config, ORIGIN, Portcullis, SESSION_COOKIE};
+use portcullis_integration::raw_client::Response;
 use portcullis_integration::registration::Registration;
 use portcullis_integration::upstream::{Protocol, Upstream};
 use portcullis_integration::visitor::{Visitor, log_in, path_and_query};
@@ -20,9 +21,6 @@ use serde_json::{Value, json};
 
 /// How long an access token is taken to be good at least, and a little more.
 const SHORTEST_LIFE: Duration = Duration::from_millis(5100);
-
-/// Longer than anything here takes, however loaded the machine is.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A gateway whose provider issues access tokens for so many seconds, with refresh tokens; alice is signed in.
 async fn gateway(lifetime: i64, ahead: &str) -> (Gateway, Visitor) {
@@ -39,15 +37,22 @@ async fn gateway(lifetime: i64, ahead: &str) -> (Gateway, Visitor) {
     (gateway, alice)
 }
 
-async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(began.elapsed() < PATIENCE, "{what} does not come");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+/// Uses the session until it does not pass any more.
+async fn refusal(visitor: &Visitor) -> Response {
+    until("the refusal", async || {
+        let response = visitor.clone().fetch("GET", "/").await.unwrap();
+        (response.status != 200).then_some(response)
+    })
+    .await
+}
+
+async fn until_it_passes(visitor: &Visitor) {
+    until("the provider's return", async || {
+        let response = visitor.clone().fetch("GET", "/").await.unwrap();
+        assert!(matches!(response.status, 200 | 503), "{} {}", response.status, response.text());
+        (response.status == 200).then_some(())
+    })
+    .await;
 }
 
 async fn groups(visitor: &mut Visitor) -> String {
@@ -159,12 +164,7 @@ async fn a_session_outlives_answers_that_cannot_be_used() {
         })
         .await;
         gateway.provider.be_honest();
-        until("the provider's return", async || {
-            let status = alice.clone().fetch("GET", "/").await.unwrap().status;
-            assert!(matches!(status, 200 | 503), "{what}: {status}");
-            (status == 200).then_some(())
-        })
-        .await;
+        until_it_passes(&alice).await;
     }
     assert_eq!(groups(&mut alice).await, "team-a,everyone");
     let told = gateway
@@ -206,11 +206,7 @@ async fn a_session_outlives_many_access_tokens_and_a_restart() {
 async fn the_provider_s_end_of_the_grant_is_the_session_s_end() {
     let (gateway, mut alice) = gateway(1, "1s").await;
     gateway.provider.forget_tokens();
-    let refused = until("the end", async || {
-        let response = alice.clone().fetch("GET", "/").await.unwrap();
-        (response.status != 200).then_some(response)
-    })
-    .await;
+    let refused = refusal(&alice).await;
     assert_eq!(refused.status, 401, "{}", refused.text());
     let metrics = gateway.portcullis.metrics().await.unwrap();
     assert!(metrics.contains("portcullis_oidc_refreshes_total{provider=\"test\",outcome=\"ended\"} 1"), "{metrics}");
@@ -221,23 +217,14 @@ async fn the_provider_s_end_of_the_grant_is_the_session_s_end() {
 async fn an_outage_after_the_access_token_is_503_and_passes() {
     let (gateway, mut alice) = gateway(1, "1s").await;
     gateway.provider.lie(|faults| faults.refresh = Fault::Status(503));
-    let refused = until("the refusal", async || {
-        let response = alice.clone().fetch("GET", "/").await.unwrap();
-        (response.status != 200).then_some(response)
-    })
-    .await;
+    let refused = refusal(&alice).await;
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("provider_unavailable"), "{}", refused.text());
     assert!(refused.headers.only("retry-after").is_some());
     let page = alice.navigate("/portcullis/logout").await.unwrap();
     assert_eq!(page.status, 200, "who wants to sign out is not held up: {}", page.text());
     gateway.provider.be_honest();
-    until("the provider's return", async || {
-        let status = alice.clone().fetch("GET", "/").await.unwrap().status;
-        assert!(matches!(status, 200 | 503), "{status}");
-        (status == 200).then_some(())
-    })
-    .await;
+    until_it_passes(&alice).await;
 }
 
 /// Both orders of the race: a logout while the provider answers a refresh, and a refresh while a logout is answered.
@@ -357,15 +344,6 @@ async fn records_of_the_provider(gateway: &Gateway, level: &str) -> Vec<Value> {
     records.into_iter().filter(|record| record["provider"] == "test" && record["level"] == level).collect()
 }
 
-async fn until_it_passes(visitor: &Visitor) {
-    until("the provider's return", async || {
-        let response = visitor.clone().fetch("GET", "/").await.unwrap();
-        assert!(matches!(response.status, 200 | 503), "{} {}", response.status, response.text());
-        (response.status == 200).then_some(())
-    })
-    .await;
-}
-
 /// Three sessions are used all the while, each of which asks both endpoints.
 #[tokio::test]
 async fn an_outage_is_told_once_for_all_who_meet_it_and_once_when_it_is_over() {
@@ -436,11 +414,7 @@ async fn a_secret_that_was_changed_at_the_provider_is_an_error_and_signs_nobody_
     let (gateway, alice) = gateway(1, "1s").await;
     let secret = gateway.provider.client().secret;
     gateway.provider.change(|settings| settings.clients[0].secret = Some("another-secret-of-the-tests".to_owned()));
-    let refused = until("the refusal", async || {
-        let response = alice.clone().fetch("GET", "/").await.unwrap();
-        (response.status != 200).then_some(response)
-    })
-    .await;
+    let refused = refusal(&alice).await;
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("sign_in_not_set_up"), "{}", refused.text());
     let page = alice.clone().navigate("/").await.unwrap();

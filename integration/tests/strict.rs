@@ -11,28 +11,33 @@ use portcullis_integration::gateway::{Gateway, HOST};
 use portcullis_integration::lateness::Lateness;
 use portcullis_integration::movable_clock::{MovableClock, Moves};
 use portcullis_integration::oidc_provider::OidcProvider;
+use portcullis_integration::patience::{PATIENCE, until};
 use portcullis_integration::portcullis::{Config, ORIGIN, Portcullis, SESSION_COOKIE};
 use portcullis_integration::provider::{Provider, Settings};
 use portcullis_integration::raw_client::Response;
 use portcullis_integration::upstream::{Protocol, Upstream};
 use portcullis_integration::visitor::Visitor;
-use serde_json::{Value, json};
+use serde_json::json;
 use url::Url;
-
-/// Longer than anything here takes, however loaded the machine is.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Uses the session until it does not pass any more.
 async fn refusal(visitor: &Visitor) -> Response {
-    let began = Instant::now();
-    loop {
+    until("the refusal", async || {
         let response = visitor.clone().fetch("GET", "/").await.unwrap();
-        if response.status != 200 {
-            return response;
-        }
-        assert!(began.elapsed() < PATIENCE, "the session passes on and on");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        (response.status != 200).then_some(response)
+    })
+    .await
+}
+
+/// Uses the session until its provider was asked about it, and said yes.
+async fn is_asked_about(portcullis: &Portcullis, visitor: &Visitor) {
+    until("the question", async || {
+        let response = visitor.clone().fetch("GET", "/").await.unwrap();
+        assert_eq!(response.status, 200, "{} {}", response.text(), portcullis.log_tail());
+        let labels = [r#"outcome="active""#];
+        (portcullis.metric("portcullis_oidc_strict_checks_total", &labels).await.unwrap() > 0).then_some(())
+    })
+    .await;
 }
 
 async fn gateway(ask: &str) -> (Gateway, Visitor) {
@@ -74,11 +79,10 @@ async fn no_answer_is_no_yes() {
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("provider_unavailable"), "{}", refused.text());
     gateway.provider.be_honest();
-    let began = Instant::now();
-    while alice.clone().fetch("GET", "/").await.unwrap().status != 200 {
-        assert!(began.elapsed() < PATIENCE, "the session does not come back");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until("the session's return", async || {
+        (alice.clone().fetch("GET", "/").await.unwrap().status == 200).then_some(())
+    })
+    .await;
 }
 
 /// The wall clock goes back by less than makes a session one of the future.
@@ -148,13 +152,7 @@ async fn a_sign_out_at_the_certified_provider_reaches_us() {
         let person = provider.person("alice").unwrap();
         let callback = person.walk(&alice.begin("/").await.unwrap()).await.unwrap();
         alice.come_back(&callback).await.unwrap();
-        // Asked, and good.
-        let active = "portcullis_oidc_strict_checks_total{provider=\"oidc-provider\",outcome=\"active\"} ";
-        let began = Instant::now();
-        while !portcullis.metrics().await.unwrap().contains(active) {
-            assert_eq!(alice.fetch("GET", "/").await.unwrap().status, 200, "{ask}: {}", portcullis.log_tail());
-            assert!(began.elapsed() < PATIENCE, "{ask}: the provider is not asked");
-        }
+        is_asked_about(&portcullis, &alice).await;
 
         let back =
             [("client_id", "portcullis"), ("post_logout_redirect_uri", &format!("{ORIGIN}/portcullis/signed-out"))];
@@ -162,12 +160,6 @@ async fn a_sign_out_at_the_certified_provider_reaches_us() {
         let refused = refusal(&alice).await;
         assert_eq!(refused.status, 401, "{ask}: {}", refused.text());
     }
-}
-
-/// The records at this level that hold a text.
-async fn told(portcullis: &Portcullis, level: &str, text: &str) -> Vec<Value> {
-    let records = portcullis.records().await.unwrap();
-    records.into_iter().filter(|record| record["level"] == level && record.to_string().contains(text)).collect()
 }
 
 /// Hydra, for example, publishes no introspection endpoint.
@@ -187,17 +179,17 @@ async fn a_provider_that_nobody_can_ask_is_an_error_at_the_start_and_signs_nobod
         let client = CheckClient::connect(&portcullis.check_address()).await.unwrap();
         let answer = CheckVisitor::new(&client, HOST).navigate("/").await.unwrap();
         assert_eq!((answer.status(), answer.reason().as_deref()), (503, Some("sign_in_not_set_up")), "{ask}");
-        let errors = told(&portcullis, "ERROR", "`strict`").await;
+        let errors = portcullis.told("ERROR", "`strict`").await.unwrap();
         assert_eq!(errors.len(), 1, "{ask}: {errors:?}");
         for setting in settings {
             assert!(errors[0]["error"].as_str().unwrap().contains(setting), "{setting}: {errors:?}");
         }
         provider.be_honest();
-        let began = Instant::now();
-        while CheckVisitor::new(&client, HOST).navigate("/").await.unwrap().status() != 302 {
-            assert!(began.elapsed() < PATIENCE, "{ask}: nobody can sign in");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until("a sign-in", async || {
+            let answer = CheckVisitor::new(&client, HOST).navigate("/").await.unwrap();
+            (answer.status() == 302).then_some(())
+        })
+        .await;
     }
 }
 
@@ -208,22 +200,19 @@ async fn a_token_that_is_inactive_from_the_first_is_told_with_what_that_may_be()
     gateway.provider.lie(|faults| faults.introspection = Fault::Body("{\"active\":false}".to_owned()));
     let refused = refusal(&alice).await;
     assert_eq!(refused.status, 401, "{}", refused.text());
-    let ended = told(&gateway.portcullis, "INFO", "a session ends").await;
+    let ended = gateway.portcullis.told("INFO", "a session ends").await.unwrap();
     assert_eq!(ended.len(), 1, "{ended:?}");
     assert_eq!(ended[0]["session"].as_str().map(str::len), Some(12), "{ended:?}");
     let question = "is this client in the token's audience?";
     assert!(ended[0]["why"].as_str().unwrap().contains(question), "{ended:?}");
-    assert_eq!(told(&gateway.portcullis, "WARN", question).await.len(), 1);
+    assert_eq!(gateway.portcullis.told("WARN", question).await.unwrap().len(), 1);
 
     // The one that was good before has ended at the provider.
     let (gateway, alice) = self::gateway("introspection").await;
-    let active = "portcullis_oidc_strict_checks_total{provider=\"test\",outcome=\"active\"} ";
-    while !gateway.portcullis.metrics().await.unwrap().contains(active) {
-        assert_eq!(alice.clone().fetch("GET", "/").await.unwrap().status, 200);
-    }
+    is_asked_about(&gateway.portcullis, &alice).await;
     gateway.provider.forget_tokens();
     assert_eq!(refusal(&alice).await.status, 401);
-    assert!(told(&gateway.portcullis, "INFO", question).await.is_empty());
+    assert!(gateway.portcullis.told("INFO", question).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -233,7 +222,7 @@ async fn introspection_that_refuses_this_client_is_not_told_to_be_away() {
     let refused = refusal(&alice).await;
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("sign_in_not_set_up"), "{}", refused.text());
-    let errors = told(&gateway.portcullis, "ERROR", "strict.ask: userinfo").await;
+    let errors = gateway.portcullis.told("ERROR", "strict.ask: userinfo").await.unwrap();
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0]["error"].as_str().unwrap().contains("403"), "{errors:?}");
 }

@@ -102,7 +102,7 @@ impl Realm {
     }
 
     /// Changes the realm: the fields that are named.
-    pub async fn change(&self, fields: &Value) -> Result<()> {
+    async fn change(&self, fields: &Value) -> Result<()> {
         self.api.put(&format!("/{}", self.name), fields).await.map(drop)
     }
 

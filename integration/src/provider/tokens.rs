@@ -51,8 +51,7 @@ pub(super) fn exchange(
         refreshes: code.refreshes,
     };
     state.signed_in.push(SignedIn { subject: code.user.subject.clone(), session: grant.session.clone() });
-    let nonce = grant.nonce.clone();
-    Ok(issue(issuer, state, grant, &code.user, nonce.as_deref(), None))
+    Ok(issue(issuer, state, grant, &code.user, None))
 }
 
 /// Takes a refresh token (RFC 6749 section 6): it works once, and who the person is now counts.
@@ -67,21 +66,15 @@ pub(super) fn refresh(
     let grant = state.refresh_tokens.remove(token).filter(|grant| grant.client_id == client_id);
     let grant = grant.ok_or(Refusal::Grant)?;
     let user = state.user(&grant.login).cloned().ok_or(Refusal::Grant)?;
-    // The new ID token should have no nonce (OIDC Core 12.2).
-    let nonce = grant.nonce.clone().filter(|_| state.settings.ways.nonce_at_refresh);
-    Ok(issue(issuer, state, grant, &user, nonce.as_deref(), Some(token)))
+    Ok(issue(issuer, state, grant, &user, Some(token)))
 }
 
 /// Makes the tokens of a grant, for which `brought` is the refresh token where one was brought.
-fn issue(
-    issuer: &str,
-    state: &mut State,
-    grant: Grant,
-    user: &User,
-    nonce: Option<&str>,
-    brought: Option<&str>,
-) -> Value {
+fn issue(issuer: &str, state: &mut State, grant: Grant, user: &User, brought: Option<&str>) -> Value {
     let access_token = jwt::random_id();
+    // An ID token that comes with a refresh should have none (OIDC Core 12.2).
+    let has_nonce = brought.is_none() || state.settings.ways.nonce_at_refresh;
+    let nonce = grant.nonce.as_deref().filter(|_| has_nonce);
     let id_token = id_token(issuer, state, &grant, user, nonce, &access_token);
     let lifetime = state.settings.access_token_lifetime;
     let mut answer = json!({

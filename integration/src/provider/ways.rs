@@ -57,7 +57,7 @@ impl Default for Ways {
 }
 
 /// What is said as it is.
-pub fn unchanged(_: &mut Value) {}
+fn unchanged(_: &mut Value) {}
 
 /// Where the endpoints are at the provider's address.
 #[derive(Debug, Clone, Copy)]

@@ -1,10 +1,11 @@
 //! Sessions that follow Keycloak: by refresh, and by asking.
 
 use portcullis_integration::keycloak::{Keycloak, Plan, mapper};
+use portcullis_integration::patience::until;
 use portcullis_integration::portcullis::Config;
 use serde_json::json;
 
-use crate::ground::{Browser, Ground, until};
+use crate::ground::{Browser, Ground};
 
 /// Access tokens so short that they are refreshed after half of the least life that counts.
 fn short_lived() -> Plan {

@@ -1,18 +1,14 @@
 //! A realm, the product in front of it, and people with browsers.
 
-use std::time::{Duration, Instant};
-
-use portcullis_integration::check_client::{Answer, Check, CheckClient};
+use portcullis_integration::check_client::{Answer, CheckClient};
 use portcullis_integration::check_visitor::{CheckVisitor, location};
 use portcullis_integration::keycloak::{Keycloak, Plan, Realm};
+use portcullis_integration::patience::until;
 use portcullis_integration::portcullis::{Config, HOST, Portcullis};
 use portcullis_integration::registration::Person;
 use portcullis_integration::visitor::path_and_query;
 use serde_json::Value;
 use url::Url;
-
-/// Longer than anything here takes, however loaded the machine is.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One realm and its gate.
 pub(crate) struct Ground {
@@ -49,9 +45,7 @@ impl Ground {
 
     /// The records of this level that hold a text.
     pub(crate) async fn told(&self, level: &str, text: &str) -> Vec<String> {
-        let records = self.portcullis.records().await.unwrap();
-        let of_level = records.iter().filter(|record| record["level"].as_str() == Some(level));
-        of_level.map(Value::to_string).filter(|record| record.contains(text)).collect()
+        self.portcullis.told(level, text).await.unwrap().iter().map(Value::to_string).collect()
     }
 
     /// The sum of a metric of this provider.
@@ -114,12 +108,7 @@ impl Browser {
 
     /// Follows a page's link to sign out, and gives Keycloak's address to which that leads.
     pub(crate) async fn sign_out(&mut self) -> Url {
-        let link = Check::get(HOST, "/portcullis/logout")
-            .header("accept", "text/html")
-            .header("sec-fetch-site", "same-origin")
-            .header("sec-fetch-mode", "navigate")
-            .header("sec-fetch-dest", "document");
-        location(&self.visitor.ask(link).await.unwrap()).unwrap()
+        location(&self.visitor.follow("/portcullis/logout").await.unwrap()).unwrap()
     }
 
     /// What a script of the page gets; 200 for a permission.
@@ -136,17 +125,5 @@ impl Browser {
         let answer = self.fetch().await;
         assert!(answer.is_allowed(), "{answer:?}");
         answer.passed("kubeflow-groups").into_iter().flat_map(|groups| groups.split(',').map(str::to_owned)).collect()
-    }
-}
-
-/// Polls until there is a value.
-pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(began.elapsed() < PATIENCE, "{what} does not come");
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -5,11 +5,12 @@ use std::fs;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_integration::keycloak::{Keycloak, Plan, mapper};
+use portcullis_integration::patience::until;
 use portcullis_integration::portcullis::Config;
 use rcgen::{CertificateParams, KeyPair, PublicKeyData as _};
 use serde_json::json;
 
-use crate::ground::{Browser, Ground, until};
+use crate::ground::{Browser, Ground};
 
 /// The `kid` under which Keycloak knows our key.
 const KEY_ID: &str = "portcullis-1";

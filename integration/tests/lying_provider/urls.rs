@@ -140,8 +140,6 @@ async fn nobody_signs_in_where_nobody_can_be_asked_at_such_an_endpoint() {
     .await;
     let refused = CheckVisitor::new(&client, &providers[0].0).navigate("/").await.unwrap();
     assert_eq!((refused.status(), refused.reason().as_deref()), (503, Some("sign_in_not_set_up")));
-    let records = portcullis.records().await.unwrap();
-    let names_the_setting = |record: &&Value| record["level"] == "ERROR" && record.to_string().contains("`strict`");
-    assert_eq!(records.iter().filter(names_the_setting).count(), 1, "{}", portcullis.log_tail());
+    assert_eq!(portcullis.told("ERROR", "`strict`").await.unwrap().len(), 1, "{}", portcullis.log_tail());
     assert!(!portcullis.process().log().contains("panicked"), "{}", portcullis.log_tail());
 }

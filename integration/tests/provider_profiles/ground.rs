@@ -1,6 +1,6 @@
 //! A profile's provider, and the product with the configuration of its page.
 
-use portcullis_integration::check_client::{Answer, Check, CheckClient};
+use portcullis_integration::check_client::CheckClient;
 use portcullis_integration::check_visitor::CheckVisitor;
 use portcullis_integration::portcullis::{Config, HOST, Portcullis};
 use portcullis_integration::profiles::{self, Membership, Person, Profile, Site};
@@ -96,16 +96,6 @@ impl Ground {
             401 => false,
             status => panic!("status {status}"),
         }
-    }
-
-    /// Follows a link to the logout on a page of the origin.
-    pub(crate) async fn follows_the_logout_link(&self, visitor: &mut CheckVisitor) -> Answer {
-        let link = Check::get(HOST, "/portcullis/logout")
-            .header("accept", "text/html")
-            .header("sec-fetch-site", "same-origin")
-            .header("sec-fetch-mode", "navigate")
-            .header("sec-fetch-dest", "document");
-        visitor.ask(link).await.unwrap()
     }
 }
 

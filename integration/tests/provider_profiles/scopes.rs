@@ -2,14 +2,12 @@
 
 use portcullis_integration::check_client::CheckClient;
 use portcullis_integration::check_visitor::CheckVisitor;
-use portcullis_integration::http;
 use portcullis_integration::jwt::Algorithm;
 use portcullis_integration::portcullis::{Config, Portcullis};
 use portcullis_integration::profiles::{self, Profile, Site};
 use portcullis_integration::provider::{Provider, Scopes, Settings};
-use portcullis_integration::visitor::{log_in, path_and_query};
+use portcullis_integration::visitor::{log_in, path_and_query, sent_on};
 use serde_json::{Value, json};
-use url::Url;
 
 /// Every profile's provider at an origin of its own, with the product before all of them.
 struct Ground {
@@ -71,16 +69,13 @@ async fn a_scope_that_is_not_known_is_told_to_the_operator() {
         }
         let mut visitor = CheckVisitor::new(&ground.client, host);
         let to_provider = visitor.begin("/").await.unwrap();
-        let answer = http::plain_client().unwrap().get(to_provider).send().await.unwrap();
-        let back = Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
+        let back = sent_on(&to_provider).await.unwrap();
         let answer = visitor.navigate(&path_and_query(&back)).await.unwrap();
         let told = (answer.status(), answer.reason());
         assert_eq!(told, (503, Some("sign_in_not_set_up".to_owned())), "{}", profile.name());
     }
-    let records = ground.portcullis.records().await.unwrap();
-    let of_scopes = records.iter().filter(|record| record["level"] == "ERROR").map(Value::to_string);
-    let of_scopes =
-        of_scopes.filter(|record| record.contains("invalid_scope") && record.contains("made-up is no scope"));
+    let errors = ground.portcullis.told("ERROR", "invalid_scope").await.unwrap();
+    let of_scopes = errors.iter().map(Value::to_string).filter(|record| record.contains("made-up is no scope"));
     let send_back = ground.stands.iter().filter(|(_, profile, _)| matches!(profile.ways.scopes, Scopes::SendsBack(_)));
     assert_eq!(of_scopes.filter(|record| record.contains("`scopes`")).count(), send_back.count());
 }

@@ -1,22 +1,17 @@
 //! The way of people through the product, at the provider of one profile.
 
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::time::{Duration, Instant};
 
 use portcullis_integration::check_client::{Answer, Check};
 use portcullis_integration::check_visitor::location;
 use portcullis_integration::faults::edit;
+use portcullis_integration::patience::until;
 use portcullis_integration::portcullis::{HOST, ORIGIN, SESSION_COOKIE};
 use portcullis_integration::profiles::{Membership, Person};
-use portcullis_integration::visitor::{log_in, path_and_query};
+use portcullis_integration::visitor::{log_in, path_and_query, sent_on};
 use portcullis_integration::{http, jwt, wire};
-use url::Url;
 
 use super::ground::Ground;
-
-/// Longer than anything here takes, however loaded the machine is.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Everything that this provider's people do.
 pub(crate) async fn walk(page: &str, variant: Option<&str>) {
@@ -26,17 +21,6 @@ pub(crate) async fn walk(page: &str, variant: Option<&str>) {
     a_sign_out_goes_through_the_provider(&ground).await;
     the_provider_ends_a_session(&ground).await;
     the_attack_is_refused(&ground).await;
-}
-
-async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(began.elapsed() < PATIENCE, "{what} does not come");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// The service is told who somebody is, by the headers and the assertion.
@@ -99,7 +83,7 @@ async fn a_session_is_refreshed_and_the_person_stays(ground: &Ground) {
 async fn a_sign_out_goes_through_the_provider(ground: &Ground) {
     let mut alice = ground.signed_in("alice").await;
     let stolen = alice.clone();
-    let answer = ground.follows_the_logout_link(&mut alice).await;
+    let answer = alice.follow("/portcullis/logout").await.unwrap();
     let there = location(&answer).unwrap();
     assert!(!alice.cookies.contains_key(SESSION_COOKIE));
     assert!(!ground.is_signed_in(&stolen).await, "the session is gone");
@@ -112,11 +96,7 @@ async fn a_sign_out_goes_through_the_provider(ground: &Ground) {
         return;
     };
     assert!(there.as_str().starts_with(&format!("{}?", ground.provider.url(path))), "{there}");
-    let answer = http::plain_client().unwrap().get(there.clone()).send().await.unwrap();
-    let (status, back) = (answer.status(), answer.headers().get("location").cloned());
-    let text = answer.text().await.unwrap();
-    let back = back.unwrap_or_else(|| panic!("{there} leads nowhere, but says {status}: {text}"));
-    let back = Url::parse(back.to_str().unwrap()).unwrap();
+    let back = sent_on(&there).await.unwrap();
     assert!(back.as_str().starts_with(&own_page), "{back}");
     let brought = ground.provider.end_sessions().last().unwrap().clone();
     let words = &ground.written["logout"];
