@@ -5,7 +5,7 @@
 mod names;
 mod service_account;
 
-pub use names::{Email, Group, Groups, NameError, ProviderName, Userid, is_unseen};
+pub use names::{Email, Group, Groups, NameError, ProviderName, Userid, escape_unseen, is_unseen};
 pub use service_account::{KubernetesNameError, Namespace, ServiceAccountName};
 
 use std::{borrow::Cow, fmt, sync::Arc};

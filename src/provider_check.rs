@@ -13,7 +13,7 @@ pub use report::{Finding, Level, Registered, Report};
 use crate::{
     clock::SharedClock,
     origin::LoginOrigin,
-    providers::{AskedOnce, ConfigError, Known, ProviderConfig},
+    providers::{AskedOnce, ConfigError, Known, ProviderConfig, Published},
 };
 
 /// Asks a provider on behalf of the origins that sign in at it.
@@ -27,23 +27,19 @@ pub async fn check(
 ) -> Result<Report, ConfigError> {
     let AskedOnce { http, url, published } = AskedOnce::ask(config).await?;
     let mut report = Report::new(config, origins);
-    let published = match published {
-        Ok(published) => published,
-        Err(error) => {
-            report.fault("discovery", format!("{url}: {error}"));
-            return Ok(report);
-        }
-    };
-    document::clock(&mut report, published.date, clock.now());
-    let discovered = match published.discovered {
-        Ok(discovered) => discovered,
+    let read = published.and_then(|Published { members, date, discovered }| {
+        document::clock(&mut report, date, clock.now());
+        Ok((members, discovered?))
+    });
+    let (members, discovered) = match read {
+        Ok(read) => read,
         Err(error) => {
             report.fault("discovery", format!("{url}: {error}"));
             return Ok(report);
         }
     };
     report.fine("discovery", url);
-    document::found(&mut report, config, &published.members, &discovered);
+    document::found(&mut report, config, &members, &discovered);
     let known = Known::new(config, discovered, http.clone(), clock.clone());
     let probes = probes::Probes { config, known: &known, http: &http, now: clock.now() };
     for origin in origins {

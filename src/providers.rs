@@ -34,9 +34,9 @@ pub(crate) use endpoint::Endpoint;
 #[cfg(test)]
 pub(crate) use endpoint::tests::unusable;
 pub(crate) use http::{CallError, ProviderHttp, may_be_json, media_type};
-pub(crate) use metadata::Discovered;
 #[cfg(test)]
 pub(crate) use metadata::OptionalEndpoints;
+pub(crate) use metadata::{Discovered, Published};
 pub(crate) use metrics::{Metrics, Outcomes, ProviderLabels};
 pub(crate) use oddities::Oddity;
 pub(crate) use once::AskedOnce;

@@ -13,8 +13,10 @@ use thiserror::Error;
 use tonic::{Status, transport::Channel};
 use url::Url;
 
-use super::table;
-use crate::admin::{ExplainRequest, ExplainResponse, Header, decision_service_client::DecisionServiceClient};
+use crate::{
+    admin::{ExplainRequest, ExplainResponse, Header, decision_service_client::DecisionServiceClient},
+    principal::escape_unseen,
+};
 
 /// The names of headers that hold credentials.
 const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
@@ -126,7 +128,7 @@ impl Explained {
 
     pub(super) fn table(&self) -> String {
         let Self(answer) = self;
-        let known = |text: &str| if text.is_empty() { "-".to_owned() } else { table::plain(text) };
+        let known = |text: &str| if text.is_empty() { "-".to_owned() } else { escape_unseen(text) };
         let groups = |groups: &[String]| known(&groups.join(", "));
         let lines = [
             ("verdict", known(&answer.verdict)),

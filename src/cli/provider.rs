@@ -11,6 +11,7 @@ use crate::{
     clock::SystemClock,
     config::{self, Settings},
     config_file,
+    principal::escape_unseen,
     provider_check::{self, Level, Report},
     providers::ConfigError,
 };
@@ -102,12 +103,12 @@ fn told(report: &Report) -> String {
         .findings
         .iter()
         .map(|finding| [format!("  {}", finding.level.name()), finding.about.to_owned(), finding.text.clone()]);
-    let mut text = format!("{}: {}\n", report.provider, table::plain(&report.issuer));
-    text.push_str(&table::render(["", "", ""], findings).lines().skip(1).collect::<Vec<_>>().join("\n"));
+    let mut text = format!("{}: {}\n", report.provider, escape_unseen(&report.issuer));
+    text.push_str(&table::aligned(findings));
     let to_register = report.to_register.iter().map(|place| [format!("    {}", place.what), place.url.clone()]);
     if !report.to_register.is_empty() {
         text.push_str("\n  to be registered there for this client:\n");
-        text.push_str(&table::render(["", ""], to_register).lines().skip(1).collect::<Vec<_>>().join("\n"));
+        text.push_str(&table::aligned(to_register));
     }
     text
 }

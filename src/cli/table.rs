@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use crate::{clock::Timestamp, principal::is_unseen};
+use crate::{clock::Timestamp, principal::escape_unseen};
 
 /// The rows below their titles, each column as wide as its widest cell. Controls in cells are escaped: they came from
 /// outside, and a terminal would obey them.
@@ -8,8 +8,12 @@ pub(super) fn render<const COLUMNS: usize>(
     titles: [&str; COLUMNS],
     rows: impl Iterator<Item = [String; COLUMNS]>,
 ) -> String {
-    let rows: Vec<_> =
-        [titles.map(str::to_owned)].into_iter().chain(rows.map(|row| row.map(|cell| plain(&cell)))).collect();
+    aligned([titles.map(str::to_owned)].into_iter().chain(rows))
+}
+
+/// As [`render`], without titles.
+pub(super) fn aligned<const COLUMNS: usize>(rows: impl Iterator<Item = [String; COLUMNS]>) -> String {
+    let rows: Vec<_> = rows.map(|row| row.map(|cell| escape_unseen(&cell))).collect();
     let mut widths = [0; COLUMNS];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -21,13 +25,6 @@ pub(super) fn render<const COLUMNS: usize>(
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// Text without controls, marks of direction and whatever else nobody sees.
-pub(super) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|next| if is_unseen(next) { next.escape_default().to_string() } else { next.to_string() })
-        .collect()
 }
 
 /// A moment in RFC 3339, to the second.
@@ -47,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_terminal_obeys_no_cell() {
-        assert_eq!(plain("a\u{1b}[31mb\u{202e}\nü"), "a\\u{1b}[31mb\\u{202e}\\nü");
-        assert_eq!(plain("a\u{200b}\u{200f}\u{2028}b"), "a\\u{200b}\\u{200f}\\u{2028}b");
+        assert_eq!(escape_unseen("a\u{1b}[31mb\u{202e}\nü"), "a\\u{1b}[31mb\\u{202e}\\nü");
+        assert_eq!(escape_unseen("a\u{200b}\u{200f}\u{2028}b"), "a\\u{200b}\\u{200f}\\u{2028}b");
     }
 }

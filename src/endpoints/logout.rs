@@ -43,22 +43,23 @@ impl Endpoints {
         let query = visit.request().query();
         let parameter = |name| query.parameter(name).ok().flatten();
         let logout = &self.oidc.rp_initiated_logout;
-        let state = parameter(STATE_PARAMETER);
         if visit.kind().follows_redirects() {
             let suspended = parameter(CONTINUE_PARAMETER);
             let provider = suspended.and_then(|parameter| logout.resumed_logout(&origin.login, &parameter));
             if let Some(location) = provider {
                 return Respond::redirect(Reason::SignedOut, location);
             }
-            let is_back = logout.is_back_from_logout(&origin.login, state.as_deref());
-            if is_back && origin.after_logout.as_str() != origin.login.post_logout_redirect_uri.as_str() {
-                return Respond::redirect(Reason::SignedOut, origin.after_logout.clone());
-            }
+        }
+        let state = parameter(STATE_PARAMETER);
+        let is_back = logout.is_back_from_logout(&origin.login, state.as_deref());
+        let goes_on = origin.after_logout.as_str() != origin.login.post_logout_redirect_uri.as_str();
+        if visit.kind().follows_redirects() && is_back && goes_on {
+            return Respond::redirect(Reason::SignedOut, origin.after_logout.clone());
         }
         match origin.login_url("/") {
             Ok(sign_in) => {
                 // A state of ours that the provider brings back says that the browser was there. Without one, nobody knows.
-                let was_there = state.is_some() && logout.is_back_from_logout(&origin.login, state.as_deref());
+                let was_there = state.is_some() && is_back;
                 Respond::page(Reason::Page, pages::signed_out(&sign_in, !was_there))
             }
             Err(_) => Respond::new(Reason::Internal),

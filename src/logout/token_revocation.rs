@@ -93,15 +93,13 @@ async fn revoke(
     kind: &str,
     now: Timestamp,
 ) -> Result<(), TokenEndpointError> {
-    let begun = provider.troubles.begun(ProviderCall::Revocation, endpoint);
+    let call = ProviderCall::Revocation;
     let fields = [("token", token.expose()), ("token_type_hint", kind)];
-    let revoked = async {
+    let asked = async {
         let request = providers::form(&provider.config, &known.method, endpoint, &fields, now)?;
         let response = provider.discovery.http().send_plain(request).await?;
         // RFC 7009 section 2.2: also for a token that the provider does not know.
         if response.status() == StatusCode::OK { Ok(()) } else { Err(refusal_of(&response)) }
     };
-    let revoked = revoked.await;
-    begun.ended(revoked.as_ref().err().and_then(|error| error.trouble(ProviderCall::Revocation)).as_ref());
-    revoked
+    provider.troubles.noted(call, endpoint, asked, |error: &TokenEndpointError| error.trouble(call)).await
 }

@@ -189,8 +189,7 @@ impl Identified<'_> {
     /// The groups: an array of texts, or one text, which is one group and is not split. None is fine; more than can be
     /// gone through at each check are refused, since a list that was cut short would be another one.
     fn groups(&self, config: &ClaimsConfig) -> Result<Groups, IdentityError> {
-        let claim = config.groups_claim.as_deref();
-        let told = claim.and_then(|claim| self.answers().find_map(|claims| find_all(claims, claim)));
+        let (claim, told) = (config.groups_claim.as_deref(), self.told_groups(config));
         if told.is_none() && claim.is_some_and(|claim| self.keeps_elsewhere(claim)) {
             return Ok(Groups::default().incomplete());
         }
@@ -213,18 +212,22 @@ impl Identified<'_> {
 
     /// Whether the claim of the groups is wanted, and in no answer.
     pub(super) fn has_no_groups_claim(&self, config: &ClaimsConfig) -> bool {
-        let is_nowhere = |claim: &str| self.answers().all(|claims| find(claims, claim).is_none());
-        config.groups_claim.as_deref().is_some_and(is_nowhere)
+        config.groups_claim.is_some() && self.told_groups(config).is_none()
     }
 
     /// Whether the claim of the groups is there, and nothing in it is a text that could name one: a path that ends too
     /// early leads to an object.
     pub(super) fn has_unreadable_groups(&self, config: &ClaimsConfig) -> bool {
-        let claim = config.groups_claim.as_deref();
-        let told = claim.and_then(|claim| self.answers().find_map(|claims| find_all(claims, claim)));
+        let told = self.told_groups(config);
         let names = told.iter().flatten().flat_map(|value| names(value, config.groups_of_objects));
         let mut names = names.peekable();
         names.peek().is_some() && names.all(str::is_empty)
+    }
+
+    /// What the claim of the groups holds, in the first answer that has it.
+    fn told_groups(&self, config: &ClaimsConfig) -> Option<Vec<&Value>> {
+        let claim = config.groups_claim.as_deref()?;
+        self.answers().find_map(|claims| find_all(claims, claim))
     }
 
     /// What is known, the ID token's word first.

@@ -207,9 +207,7 @@ impl Exchange<'_> {
             client_id: &self.config().client_id,
             subject,
         };
-        let begun = self.provider.troubles.begun(ProviderCall::Userinfo, endpoint);
-        let claims = userinfo.ask(access_token).await;
-        begun.ended(claims.as_ref().err().and_then(UserinfoError::trouble).as_ref());
-        claims
+        let asked = userinfo.ask(access_token);
+        self.provider.troubles.noted(ProviderCall::Userinfo, endpoint, asked, UserinfoError::trouble).await
     }
 }

@@ -242,10 +242,8 @@ impl Exchange<'_> {
         let missing = "there is no introspection endpoint; `strict.ask: userinfo` needs none";
         let endpoint = self.known.endpoints.introspection.as_ref();
         let endpoint = endpoint.ok_or_else(|| ExchangeError::NotSetUp(missing.to_owned()))?;
-        let begun = self.provider.troubles.begun(ProviderCall::Introspection, endpoint);
-        let active = self.introspect(endpoint, access_token, subject).await;
-        begun.ended(active.as_ref().err().and_then(ExchangeError::trouble).as_ref());
-        active
+        let asked = self.introspect(endpoint, access_token, subject);
+        self.provider.troubles.noted(ProviderCall::Introspection, endpoint, asked, ExchangeError::trouble).await
     }
 
     /// RFC 7662 section 2.

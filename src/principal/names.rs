@@ -309,6 +309,14 @@ pub fn is_unseen(character: char) -> bool {
         || CodePointSetData::new::<NoncharacterCodePoint>().contains(character)
 }
 
+/// A text with every character escaped that is unseen ([`is_unseen`]): one line, which no terminal obeys.
+#[must_use]
+pub fn escape_unseen(text: &str) -> String {
+    text.chars()
+        .map(|next| if is_unseen(next) { next.escape_default().to_string() } else { next.to_string() })
+        .collect()
+}
+
 /// What services that bring names into a normal form make of one (Unicode Standard Annex 15, NFKC).
 fn folded(text: &str) -> std::borrow::Cow<'_, str> {
     if text.is_ascii() {

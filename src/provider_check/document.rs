@@ -149,16 +149,16 @@ fn endpoints(report: &mut Report, config: &ProviderConfig, discovered: &Discover
             report.note("back-channel", "it does not say that it tells of sign-outs".to_owned());
         }
     }
-    match config.strict.map(|strict| strict.ask) {
-        Some(StrictAsk::Introspection) if endpoints.introspection.is_none() => report.fault(
+    match discovered.nobody_to_ask(config) {
+        Some(StrictAsk::Introspection) => report.fault(
             "strict",
             "it has no `introspection_endpoint`: write `endpoints.introspection` or `strict.ask: userinfo`".to_owned(),
         ),
-        Some(StrictAsk::Userinfo) if discovered.userinfo.is_none() => report.fault(
+        Some(StrictAsk::Userinfo) => report.fault(
             "strict",
             "it has no `userinfo_endpoint`: write `endpoints.userinfo` or leave `strict` out".to_owned(),
         ),
-        _ => {}
+        None => {}
     }
 }
 
@@ -175,12 +175,7 @@ mod tests {
         {
             let apart = Duration::from_secs(seconds);
             for theirs in [ours.plus(apart), ours.minus(apart)] {
-                let mut report = Report {
-                    provider: String::new(),
-                    issuer: String::new(),
-                    findings: Vec::new(),
-                    to_register: Vec::new(),
-                };
+                let mut report = Report::default();
                 clock(&mut report, Some(theirs), ours);
                 let [Finding { level: found, text, .. }] = &report.findings[..] else { panic!("one finding") };
                 assert_eq!(*found, level, "{text}");

@@ -52,7 +52,7 @@ pub struct Registered {
 }
 
 /// All that was found of one provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Its name with us.
     pub provider: String,

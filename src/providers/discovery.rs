@@ -76,7 +76,7 @@ impl Known {
 
     /// Whether `strict` has whom to ask, where it is configured.
     pub(super) fn can_be_asked(&self, config: &ProviderConfig) -> bool {
-        metadata::must_be_askable(config, &self.endpoints, self.userinfo.as_ref()).is_ok()
+        metadata::nobody_to_ask(config, &self.endpoints, self.userinfo.as_ref()).is_none()
     }
 }
 

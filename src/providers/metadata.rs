@@ -124,8 +124,18 @@ impl Discovered {
         let published = Published::fetch(config, issuer, http).await?;
         Answer::Discovery.note_odd(&published.members, oddities);
         let discovered = published.discovered?;
-        must_be_askable(config, &discovered.endpoints, discovered.userinfo.as_ref())?;
-        Ok(discovered)
+        match discovered.nobody_to_ask(config) {
+            Some(StrictAsk::Introspection) => {
+                Err(MetadataError::NobodyToAsk("endpoints.introspection` or `strict.ask: userinfo"))
+            }
+            Some(StrictAsk::Userinfo) => Err(MetadataError::NobodyToAsk("endpoints.userinfo")),
+            None => Ok(discovered),
+        }
+    }
+
+    /// Where `strict` is to ask, and there is nobody.
+    pub(crate) fn nobody_to_ask(&self, config: &ProviderConfig) -> Option<StrictAsk> {
+        nobody_to_ask(config, &self.endpoints, self.userinfo.as_ref())
     }
 }
 
@@ -153,19 +163,16 @@ impl Published {
     }
 }
 
-/// Whether `strict`, where it is configured, has whom to ask: a session of which nobody can ask would not pass.
-pub(super) fn must_be_askable(
+/// Where `strict` is to ask, and there is nobody: a session of which nobody can ask would not pass.
+pub(super) fn nobody_to_ask(
     config: &ProviderConfig,
     endpoints: &OptionalEndpoints,
     userinfo: Option<&Endpoint>,
-) -> Result<(), MetadataError> {
-    match config.strict.map(|strict| strict.ask) {
-        Some(StrictAsk::Introspection) if endpoints.introspection.is_none() => {
-            Err(MetadataError::NobodyToAsk("endpoints.introspection` or `strict.ask: userinfo"))
-        }
-        Some(StrictAsk::Userinfo) if userinfo.is_none() => Err(MetadataError::NobodyToAsk("endpoints.userinfo")),
-        _ => Ok(()),
-    }
+) -> Option<StrictAsk> {
+    config.strict.map(|strict| strict.ask).filter(|ask| match ask {
+        StrictAsk::Introspection => endpoints.introspection.is_none(),
+        StrictAsk::Userinfo => userinfo.is_none(),
+    })
 }
 
 /// Where a provider's document lies.

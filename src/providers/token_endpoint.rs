@@ -90,12 +90,14 @@ pub(crate) async fn ask(
     fields: &[(&str, &str)],
     now: Timestamp,
 ) -> (Told, Result<AccessToken, TokenEndpointError>) {
-    let begun = provider.troubles.begun(call, &known.token);
-    let (told, issued) = match send(provider, known, fields, now).await {
-        Ok(response) => (Told::read(&response), read(&response, &provider.oddities)),
-        Err(error) => (Told::default(), Err(error.into())),
+    let mut told = Told::default();
+    let asked = async {
+        let response = send(provider, known, fields, now).await?;
+        told = Told::read(&response);
+        read(&response, &provider.oddities)
     };
-    begun.ended(issued.as_ref().err().and_then(|error| error.trouble(call)).as_ref());
+    let trouble = |error: &TokenEndpointError| error.trouble(call);
+    let issued = provider.troubles.noted(call, &known.token, asked, trouble).await;
     (told, issued)
 }
 

@@ -144,7 +144,7 @@ struct OfKind {
 
 /// A call that has begun. Dropped without an end, it was cut off.
 #[must_use]
-pub(crate) struct Begun<'a> {
+struct Begun<'a> {
     troubles: &'a Troubles,
     call: ProviderCall,
     endpoint: &'a Endpoint,
@@ -158,8 +158,21 @@ impl Troubles {
         Self { provider: provider.clone(), clock: Arc::clone(clock), kinds: Mutex::default() }
     }
 
-    /// A call begins.
-    pub(crate) fn begun<'a>(&'a self, call: ProviderCall, endpoint: &'a Endpoint) -> Begun<'a> {
+    /// Asks, and notes what comes of it: a good answer, what `trouble` makes of the error, or that it was cut off.
+    pub(crate) async fn noted<T, E>(
+        &self,
+        call: ProviderCall,
+        endpoint: &Endpoint,
+        asked: impl Future<Output = Result<T, E>>,
+        trouble: impl FnOnce(&E) -> Option<Trouble>,
+    ) -> Result<T, E> {
+        let begun = self.begun(call, endpoint);
+        let outcome = asked.await;
+        begun.ended(outcome.as_ref().err().and_then(trouble).as_ref());
+        outcome
+    }
+
+    fn begun<'a>(&'a self, call: ProviderCall, endpoint: &'a Endpoint) -> Begun<'a> {
         Begun { troubles: self, call, endpoint, at: self.clock.monotonic(), has_ended: false }
     }
 
@@ -281,7 +294,7 @@ impl OfKind {
 
 impl Begun<'_> {
     /// The call has ended: in this trouble, or well.
-    pub(crate) fn ended(mut self, trouble: Option<&Trouble>) {
+    fn ended(mut self, trouble: Option<&Trouble>) {
         self.has_ended = true;
         match trouble {
             Some(trouble) => self.troubles.failed(self.call, self.endpoint.url().as_str(), trouble),

@@ -115,10 +115,6 @@ impl Sessions {
         if known.is_empty() {
             return Ok(Ended::default());
         }
-        let now = self.clock.now();
-        let ended = self.store.end_all(&index, now, now.plus(self.absolute_lifetime)).await;
-        let ended = ended.inspect_err(|error| self.note_failure(error))?;
-        self.metrics.ended.inc_by(ended.len() as u64);
-        Ok(Named(known).ended(&ended))
+        Ok(Named(known).ended(&self.end_each(&index).await?))
     }
 }

@@ -432,11 +432,16 @@ impl Sessions {
     }
 
     async fn end_all(&self, index: &IndexKeys) -> Result<usize, StoreError> {
+        self.end_each(index).await.map(|names| names.len())
+    }
+
+    /// Ends every session of an index, and refuses those whose login has begun; the names of the records that ended.
+    pub(super) async fn end_each(&self, index: &IndexKeys) -> Result<Vec<RecordName>, StoreError> {
         let now = self.clock.now();
         let until = now.plus(self.absolute_lifetime);
         let ended = self.store.end_all(index, now, until).await.inspect_err(|error| self.note_failure(error))?;
         self.metrics.ended.inc_by(ended.len() as u64);
-        Ok(ended.len())
+        Ok(ended)
     }
 
     /// The sessions of a person, the oldest first. What was planted in the store is left out.
