@@ -11,7 +11,7 @@ all_parts=()
 for envoy_version in $ENVOY_VERSIONS; do all_parts+=("envoy-$envoy_version"); done
 all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah keycloak etcd kubernetes dex oauth2-proxy istio istioctl)
 # Got by name only: what `get all` is for does without.
-further_parts=(cargo-fuzz cargo-shear typos cargo-auditable syft valgrind authorino font)
+further_parts=(cargo-shear typos cargo-auditable syft valgrind authorino font)
 
 # describe PART: sets
 #   version  in versions.env
@@ -41,9 +41,6 @@ describe() {
       files=syft pins="wheels/syft-$version.txt" ;;
     cargo-auditable)
       version=$CARGO_AUDITABLE_VERSION recipe=crate needs=cargo hint='a minute' files=cargo-auditable ;;
-    cargo-fuzz)
-      version=$CARGO_FUZZ_VERSION recipe=wheel needs=pip hint='5 s'
-      files=cargo-fuzz pins="wheels/cargo-fuzz-$version.txt" ;;
     oidc-provider)
       version=$OIDC_PROVIDER_VERSION recipe=node needs=npm hint='5 s'
       files='node_modules/oidc-provider/package.json node_modules/jose/package.json'
