@@ -54,6 +54,7 @@ pub mod providers;
 pub mod redis_store;
 
 // Floor 5.
+pub mod claims;
 pub mod logout;
 
 // Floor 6.
@@ -80,6 +81,8 @@ pub mod config;
 
 // Floor 12.
 pub mod assembly;
+pub mod config_draft;
+pub mod gatekeepers;
 
 // Floor 13.
 pub mod app;

@@ -1,29 +1,20 @@
 //! From the configuration of the gatekeepers that we take the place of to ours: oauth2-proxy's and oidc-authservice's.
 //!
-//! What configures one is found first, whatever form it has: a file of its own, flags, an environment, or the Kubernetes
-//! objects that run it (`input`, `container`, `found`). Each product's room then takes the settings one by one, and
-//! writes into a draft of our configuration and into a report: carried over, changed, dropped, and what is left is not
-//! known, so that nothing goes unsaid. Our own strict reading judges the draft at the end (`verdict`).
+//! What configures one is found first, whatever form it has ([`crate::gatekeepers`]). Each product's room then takes
+//! the settings one by one, and writes into a draft of our configuration ([`crate::config_draft`]) and into a report:
+//! carried over, changed, dropped, and what is left is not known, so that nothing goes unsaid. Our own strict reading
+//! judges the draft at the end (`verdict`).
 //!
 //! Two things always hold. No secret is written or told: it is to be put into a file. And nothing opens more than before:
 //! what restricted who may pass and cannot be carried over leaves a rule that nobody passes.
 
-mod container;
-mod draft;
 mod error;
-mod found;
-mod go;
-mod input;
-mod manifests;
 mod oauth2_proxy;
 mod oidc_authservice;
 mod openings;
 mod outcome;
 mod place;
 mod redis;
-mod report;
-mod routes;
-mod tree;
 mod verdict;
 mod work;
 
@@ -31,9 +22,9 @@ mod work;
 mod tests;
 
 pub use error::MigrateError;
-pub use input::Input;
 pub use outcome::Migration;
-pub use report::Report;
+
+use crate::gatekeepers::Input;
 
 /// Our configuration instead of oauth2-proxy's. `origin` is the public address, where the files do not tell it.
 ///

@@ -14,14 +14,11 @@ mod authorization;
 mod browser_forms;
 mod callback;
 mod callback_query;
-mod claim_path;
-mod claims;
 mod config;
 mod due;
 mod exchange;
 mod exchange_error;
 mod freshness;
-mod id_token;
 mod kept_tokens;
 mod login_cookie;
 mod metrics;
@@ -33,7 +30,6 @@ mod session_calls;
 mod sign_in;
 mod state;
 mod strict;
-mod userinfo;
 mod vouchers;
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The house stands as ARCHITECTURE.md says: each module imports lower floors only, and no files use each other in a circle.
+//! The house stands as ARCHITECTURE.md says: each module imports lower floors only, no files use each other in a circle,
+//! and no room is too large to be known.
 
 #[path = "architecture/files.rs"]
 mod files_of_a_crate;
@@ -17,6 +18,9 @@ use self::{
     files_of_a_crate::Files,
     source::{imports, paths, without_comments},
 };
+
+/// The most lines that a room may have without tests. Whoever changes one has to know it.
+const MOST_LINES: usize = 3000;
 
 /// The floor of each module, from the table in ARCHITECTURE.md: `| 2 | `kubernetes` `session` | … |`.
 fn floors(document: &str) -> BTreeMap<String, u32> {
@@ -110,9 +114,41 @@ fn no_files_use_each_other_in_a_circle() {
     }
 }
 
+#[test]
+fn no_room_has_more_than_3000_lines_without_tests() {
+    let rooms = Files::read(&Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("src")).lines_of_rooms();
+    assert!(rooms.len() > 30, "the sources were not read: {rooms:?}");
+    let above = rooms.iter().filter(|(_, lines)| **lines > MOST_LINES);
+    let above: Vec<String> = above.map(|(room, lines)| format!("`{room}` has {lines}")).collect();
+    assert!(above.is_empty(), "rooms of more than {MOST_LINES} lines without tests: {}", above.join(", "));
+}
+
+/// A crate of these files.
+fn crate_of(files: &[(&str, &str)]) -> Files {
+    Files::of(files.iter().map(|(path, source)| ((*path).to_owned(), (*source).to_owned())))
+}
+
 /// The circles of a crate of these files.
 fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
-    Files::of(files.iter().map(|(path, source)| ((*path).to_owned(), (*source).to_owned()))).circles()
+    crate_of(files).circles()
+}
+
+#[test]
+fn a_room_s_lines_are_those_of_all_its_files_but_its_tests() {
+    let files = [
+        ("lib.rs", "mod a;\nmod d;\n\n#[cfg(any(test, feature = \"f\"))]\npub mod c;\n"),
+        ("a.rs", "//! One.\n\nmod b;\n#[cfg(test)]\nmod tests;\n/* Four,\nfive. */\n"),
+        (
+            "a/b.rs",
+            "const TEXT: &str = \"one \\\n    two\";\n\n#[cfg(test)]\nmod tests {\n    fn t() {\n        t();\n    }\n}\n",
+        ),
+        ("a/tests.rs", "mod more;\nfn t() {}\n"),
+        ("a/tests/more.rs", "fn t() {}\n"),
+        ("c.rs", "fn c() {}\n"),
+        ("d.rs", "struct D {\n    #[cfg(test)]\n    told: bool,\n    told_too: bool,\n}\n"),
+    ];
+    let rooms = crate_of(&files).lines_of_rooms();
+    assert_eq!(rooms, BTreeMap::from([("a".to_owned(), 5 + 3), ("d".to_owned(), 3)]));
 }
 
 #[test]

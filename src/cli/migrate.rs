@@ -10,7 +10,8 @@ use clap::{Args, Subcommand};
 use thiserror::Error;
 
 use crate::{
-    migrate::{Input, MigrateError, Migration, from_oauth2_proxy, from_oidc_authservice},
+    gatekeepers::Input,
+    migrate::{MigrateError, Migration, from_oauth2_proxy, from_oidc_authservice},
     secret::SecretString,
 };
 

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::input::InputError;
+use crate::gatekeepers::{InputError, SeveralContainers};
 
 /// Why no configuration comes out. What the files hold is never told.
 #[derive(Debug, Error)]
@@ -15,8 +15,8 @@ pub(super) enum Cause {
     Input(#[from] InputError),
     #[error("none of the files holds a setting of {0}")]
     Nothing(&'static str),
-    #[error("several containers run {product}: {names}; give the files of one of them")]
-    Several { product: &'static str, names: String },
+    #[error(transparent)]
+    Several(#[from] SeveralContainers),
     #[error("--origin {0}: write scheme and host alone, such as `https://kubeflow.example.com`")]
     Origin(String),
     #[error("no issuer is told (`{0}`), by which Portcullis asks a provider for all else")]

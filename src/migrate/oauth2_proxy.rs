@@ -10,7 +10,8 @@ mod provider;
 mod sessions;
 mod tokens;
 
-use super::{error::Cause, input::Inputs, work::Work};
+use super::{error::Cause, work::Work};
+use crate::gatekeepers::Inputs;
 
 /// Takes its settings, wherever they are found. `asked` is the public address that the operator asked for.
 pub(super) fn settings(work: &mut Work, inputs: &Inputs, asked: Option<String>) -> Result<(), Cause> {

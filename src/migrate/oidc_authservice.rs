@@ -7,7 +7,8 @@ mod identity;
 mod provider;
 mod sessions;
 
-use super::{error::Cause, input::Inputs, work::Work};
+use super::{error::Cause, work::Work};
+use crate::gatekeepers::Inputs;
 
 /// Takes its settings, wherever they are found. `asked` is the public address that the operator asked for.
 pub(super) fn settings(work: &mut Work, inputs: &Inputs, asked: Option<String>) -> Result<(), Cause> {

@@ -1,10 +1,12 @@
 //! Paths that need no sign-in, as rules.
 
-use super::{
-    found::Setting,
-    routes::{Opened, Path, RouteError, opened},
-    tree::{Fields, Node},
-    work::Work,
+use super::work::Work;
+use crate::{
+    config_draft::{Fields, Node},
+    gatekeepers::{
+        Setting,
+        routes::{Opened, Path, RouteError, opened},
+    },
 };
 
 /// Writes a rule for what one item of a setting opens.

@@ -1,14 +1,10 @@
 //! A migration from its files to what comes out, whatever the product before us.
 
-use super::{
-    error::Cause,
-    input::{Input, Inputs},
-    place,
-    report::Report,
-    verdict,
-    work::Work,
+use super::{error::Cause, place, verdict, work::Work};
+use crate::{
+    gatekeepers::{Input, Inputs, Report},
+    principal::escape_unseen,
 };
-use crate::principal::escape_unseen;
 
 const HEAD: &str = "# Comments name the setting that a value is from. The report says what was changed, what was dropped, and \
                     what is yours to do.\n";

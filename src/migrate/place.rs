@@ -3,13 +3,16 @@
 use url::Url;
 
 use super::{
-    draft::CLIENT_SECRET,
     error::Cause,
-    found::{Setting, Value},
-    tree::Fields,
     work::{Work, carry},
 };
-use crate::{config, request::Host, secret::SecretString};
+use crate::{
+    config,
+    config_draft::{CLIENT_SECRET, Fields},
+    gatekeepers::{Setting, Value},
+    request::Host,
+    secret::SecretString,
+};
 
 /// What is written where no file tells the public address.
 const UNKNOWN_ORIGIN: &str = "https://kubeflow.example.com";

@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use super::{found::Setting, work::Work};
+use super::work::Work;
+use crate::gatekeepers::Setting;
 
 /// Where the manifests mount what leads into Redis.
 const PASSWORD: &str = "/secrets/redis/password";

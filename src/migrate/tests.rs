@@ -9,9 +9,10 @@ use std::{fs, path::Path, sync::LazyLock};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
-use super::{Input, MigrateError, Migration, from_oauth2_proxy, from_oidc_authservice};
+use super::{MigrateError, Migration, from_oauth2_proxy, from_oidc_authservice};
 use crate::{
     config::{self, Settings},
+    gatekeepers::Input,
     secret::{SecretString, sha256},
 };
 

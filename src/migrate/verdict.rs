@@ -1,14 +1,11 @@
 //! What our own reading says of a draft. What it refuses is taken out again, so that what is printed passes
 //! `check-config`; nothing that is taken out opens anything.
 
-use super::{
-    draft::closed_rule,
-    report::Report,
-    tree::{Entry, Fields, Node},
-};
 use crate::{
     config,
+    config_draft::{Entry, Fields, Node, closed_rule},
     config_file::{FieldError, FieldPath, Segment},
+    gatekeepers::Report,
 };
 
 /// How much is taken out at most.

@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use super::{
-    container::{Container, Variable},
-    draft::Draft,
-    found::{Setting, Settings, Value},
-    go,
-    report::Report,
-    tree::Fields,
-    verdict,
+use super::verdict;
+use crate::{
+    config_draft::{Draft, Fields},
+    gatekeepers::{Container, Report, Setting, Settings, Value, Variable, go},
 };
 
 /// A migration under way.

@@ -3,13 +3,11 @@
 use openidconnect::RedirectUrl;
 use serde_json::Value;
 
-use super::{
-    claims::{self, Claims, Identified, IdentityError, Lacking},
-    exchange_error::ExchangeError,
-    id_token::{IdToken, IdTokenRules, NonceRule},
-    userinfo::{Userinfo, UserinfoError},
-};
+use super::exchange_error::ExchangeError;
 use crate::{
+    claims::{
+        self, Claims, IdToken, IdTokenRules, Identified, IdentityError, Lacking, NonceRule, Userinfo, UserinfoError,
+    },
     clock::Timestamp,
     logout::MAX_NAME_BYTES,
     principal::User,

@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use super::{claims::IdentityError, id_token::IdTokenError, userinfo::UserinfoError};
 use crate::{
     calls::CallFailure,
+    claims::{IdTokenError, IdentityError, UserinfoError},
     providers::{CallError, Provider, Refused, TokenEndpointError, Trouble},
     reason::Reason,
 };

@@ -1,13 +1,9 @@
 //! A refresh token is brought to the provider: what comes back is verified like a sign-in, and must speak of the same
 //! person (OpenID Connect Core section 12).
 
-use super::{
-    claims::Claims,
-    exchange::Exchange,
-    exchange_error::ExchangeError,
-    id_token::{IdToken, NonceRule},
-};
+use super::{exchange::Exchange, exchange_error::ExchangeError};
 use crate::{
+    claims::{Claims, IdToken, NonceRule},
     principal::User,
     providers::{AccessToken, ProviderCall, Refused, Told, told_times},
     secret::SecretString,

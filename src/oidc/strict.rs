@@ -19,11 +19,11 @@ use super::{
     metrics::Metrics,
     refreshes::Refreshes,
     session_calls::{Outcome, Presented, SessionCalls, lapsed},
-    userinfo::UserinfoError,
     vouchers::Vouchers,
 };
 use crate::{
     calls::{Breaker, Closed, Lane},
+    claims::UserinfoError,
     clock::SharedClock,
     jose,
     providers::{

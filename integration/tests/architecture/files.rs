@@ -1,4 +1,4 @@
-//! Which file uses which, and where that runs in a circle.
+//! Which file uses which, where that runs in a circle, and how many lines a room has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,6 +19,8 @@ pub(crate) struct Files {
 struct File {
     /// Its path from the crate's folder.
     path: String,
+    /// How many lines it has without tests.
+    lines: usize,
     imports: Vec<Import>,
     code: String,
 }
@@ -47,8 +49,10 @@ impl Files {
             let module = if module == ["lib"] { Vec::new() } else { module };
             let code = without_comments(&source);
             of_tests.extend(modules_of_tests(&code).into_iter().map(|name| below(&module, &[name])));
-            let (imports, code) = imports(&without_tests(&code));
-            files.insert(module, File { path, imports, code });
+            let code = without_tests(&code);
+            let lines = code.lines().count();
+            let (imports, code) = imports(&code);
+            files.insert(module, File { path, lines, imports, code });
         }
         files.retain(|module, _| !of_tests.iter().any(|of_tests| module.starts_with(of_tests)));
         Self { files }
@@ -59,6 +63,17 @@ impl Files {
         let arrows = self.arrows();
         let circles: BTreeSet<Vec<&Module>> = arrows.keys().filter_map(|from| circle(&arrows, from)).collect();
         circles.into_iter().map(|circle| self.tell(&arrows, &circle)).collect()
+    }
+
+    /// How many lines each room has without tests: each top-level module with all below it.
+    pub(crate) fn lines_of_rooms(&self) -> BTreeMap<String, usize> {
+        let mut rooms: BTreeMap<String, usize> = BTreeMap::new();
+        for (module, file) in &self.files {
+            if let Some(room) = module.first() {
+                *rooms.entry(room.clone()).or_default() += file.lines;
+            }
+        }
+        rooms
     }
 
     fn tell(&self, arrows: &Arrows, circle: &[&Module]) -> String {

@@ -32,6 +32,8 @@ pub(crate) fn without_comments(source: &str) -> String {
             if !rest.starts_with('/') {
                 code.push_str("\"\"");
             }
+            // Lines are counted: each stays one.
+            code.extend(rest[..skipped].chars().filter(|next| *next == '\n'));
             rest = &rest[skipped..];
         }
     }
@@ -75,12 +77,13 @@ fn character(rest: &str) -> usize {
     }
 }
 
-/// Without the items that only tests have: whatever stands below one of their attributes.
+/// Without the items that only tests have, and without their lines: whatever stands below one of their attributes.
 pub(crate) fn without_tests(code: &str) -> String {
     let mut kept = code.to_owned();
     while let Some(from) = OF_TESTS.iter().filter_map(|attribute| kept.find(attribute)).min() {
         let attribute = kept[from..].find(']').map_or(kept.len(), |end| from + end + 1);
         let end = attribute + item(&kept[attribute..]);
+        let end = end + usize::from(kept[end..].starts_with('\n'));
         kept.replace_range(from..end, "");
     }
     kept

@@ -1,7 +1,10 @@
 //! Who may pass, and what needs no sign-in.
 
 use super::gather::Found;
-use crate::migrate::{found::Setting, openings, work::Work};
+use crate::{
+    gatekeepers::Setting,
+    migrate::{openings, work::Work},
+};
 
 pub(super) fn access(work: &mut Work, found: &Found<'_>) {
     people(work, found);

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value as Tree};
 
-use crate::migrate::{found::Value, manifests::text_of, work::Work};
+use crate::{
+    gatekeepers::{Value, text_of},
+    migrate::work::Work,
+};
 
 /// Fields of a provider, and the settings that they are.
 const PROVIDER: [(&str, &str); 45] = [

@@ -1,13 +1,9 @@
 //! Where its settings are found: flags count more than its environment, and that more than its files.
 
 use super::{alpha, names};
-use crate::migrate::{
-    container::{Container, Mounted},
-    error::Cause,
-    found::{Setting, Value},
-    input::{InputError, Inputs, is_toml, line_of, yaml},
-    manifests::Objects,
-    work::Work,
+use crate::{
+    gatekeepers::{Container, InputError, Inputs, Mounted, Objects, Setting, Value, is_toml, line_of, yaml},
+    migrate::{error::Cause, work::Work},
 };
 
 const PRODUCT: &str = "oauth2-proxy";

@@ -1,6 +1,6 @@
 //! What the services behind are told.
 
-use crate::migrate::{found::Setting, tree::Fields, work::Work};
+use crate::{config_draft::Fields, gatekeepers::Setting, migrate::work::Work};
 
 /// The names that a gateway takes from its answers.
 const OF_ANSWERS: [&str; 3] = ["X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups"];

@@ -1,13 +1,14 @@
 //! Whom people sign in at.
 
 use super::gather::Found;
-use crate::migrate::{
-    draft::PROVIDER_CA,
-    error::Cause,
-    found::Setting,
-    place::{self, Client},
-    tree::Fields,
-    work::{Work, carry},
+use crate::{
+    config_draft::{Fields, PROVIDER_CA},
+    gatekeepers::Setting,
+    migrate::{
+        error::Cause,
+        place::{self, Client},
+        work::{Work, carry},
+    },
 };
 
 /// Kinds of providers that speak OAuth 2.0 alone.

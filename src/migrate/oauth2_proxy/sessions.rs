@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use crate::migrate::{
-    go,
-    redis::{self, Mode},
-    tree::Fields,
-    work::Work,
+use crate::{
+    config_draft::Fields,
+    gatekeepers::go,
+    migrate::{
+        redis::{self, Mode},
+        work::Work,
+    },
 };
 
 /// How long its cookie lives where nothing is said.

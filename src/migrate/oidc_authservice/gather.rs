@@ -1,11 +1,8 @@
 //! Where its environment is found.
 
-use crate::migrate::{
-    container::Container,
-    error::Cause,
-    found::Value,
-    input::{Inputs, is_variable},
-    work::Work,
+use crate::{
+    gatekeepers::{Container, Inputs, Value, is_variable},
+    migrate::{error::Cause, work::Work},
 };
 
 const PRODUCT: &str = "oidc-authservice";

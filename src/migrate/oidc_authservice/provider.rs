@@ -1,11 +1,12 @@
 //! The public address, and whom people sign in at.
 
-use crate::migrate::{
-    draft::PROVIDER_CA,
-    error::Cause,
-    place::{self, Client},
-    tree::Fields,
-    work::Work,
+use crate::{
+    config_draft::{Fields, PROVIDER_CA},
+    migrate::{
+        error::Cause,
+        place::{self, Client},
+        work::Work,
+    },
 };
 
 /// Writes the public address, and our old addresses on it.

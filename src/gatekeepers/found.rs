@@ -7,7 +7,7 @@ use crate::secret::SecretString;
 
 /// What a setting says. It may be a secret, so that it prints nowhere by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// One text; a list in one text has commas.
     Text(SecretString),
     /// Several texts.
@@ -17,11 +17,11 @@ pub(super) enum Value {
 }
 
 impl Value {
-    pub(super) fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(SecretString::new(text.into()))
     }
 
-    pub(super) fn list(items: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub(crate) fn list(items: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::List(items.into_iter().map(|item| SecretString::new(item.into())).collect())
     }
 
@@ -47,30 +47,30 @@ impl Value {
 
 /// One setting.
 #[derive(Clone, Debug)]
-pub(super) struct Setting {
+pub(crate) struct Setting {
     /// The name that this program knows it by.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The name as it is written there.
-    pub(super) spelled: String,
+    pub(crate) spelled: String,
     /// Where it was found.
-    pub(super) place: String,
+    pub(crate) place: String,
     /// What it says.
-    pub(super) value: Value,
+    pub(crate) value: Value,
 }
 
 impl Setting {
     /// Its name and where it was found: for comments and the report.
-    pub(super) fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         format!("`{}` ({})", self.spelled, self.place)
     }
 
     /// One of its items, as it is told. Never of a setting that may be a secret.
-    pub(super) fn told_item(&self, item: &str) -> String {
+    pub(crate) fn told_item(&self, item: &str) -> String {
         format!("`{}` `{item}` ({})", self.spelled, self.place)
     }
 
     /// What it says as one text; nothing where that is not known.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text.expose().trim()),
             Value::List(items) => match items.as_slice() {
@@ -82,18 +82,18 @@ impl Setting {
     }
 
     /// What it says as a list; nothing where that is not known.
-    pub(super) fn items(&self) -> Option<Vec<&str>> {
+    pub(crate) fn items(&self) -> Option<Vec<&str>> {
         (self.value != Value::Elsewhere).then(|| self.value.items())
     }
 }
 
 /// All settings by their names. Whoever carries one over takes it, so that what is left is what nobody knows.
 #[derive(Debug, Default)]
-pub(super) struct Settings(BTreeMap<String, Setting>);
+pub(crate) struct Settings(BTreeMap<String, Setting>);
 
 impl Settings {
     /// Adds a setting, which counts more than those that were added before.
-    pub(super) fn add(&mut self, setting: Setting, report: &mut Report) {
+    pub(crate) fn add(&mut self, setting: Setting, report: &mut Report) {
         if setting.value.is_empty() {
             report.dropped(setting.told(), "it is empty, as if it were not there");
             return;
@@ -107,27 +107,27 @@ impl Settings {
     }
 
     /// Takes a setting out.
-    pub(super) fn take(&mut self, name: &str) -> Option<Setting> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<Setting> {
         self.0.remove(name)
     }
 
     /// Takes those out whose names begin so.
-    pub(super) fn take_all(&mut self, prefix: &str) -> Vec<Setting> {
+    pub(crate) fn take_all(&mut self, prefix: &str) -> Vec<Setting> {
         let names: Vec<String> = self.0.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
         names.iter().filter_map(|name| self.0.remove(name)).collect()
     }
 
     /// Looks at a setting that somebody else takes.
-    pub(super) fn look(&self, name: &str) -> Option<&Setting> {
+    pub(crate) fn look(&self, name: &str) -> Option<&Setting> {
         self.0.get(name)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// What nobody took.
-    pub(super) fn rest(self) -> impl Iterator<Item = Setting> {
+    pub(crate) fn rest(self) -> impl Iterator<Item = Setting> {
         self.0.into_values()
     }
 }

@@ -27,7 +27,7 @@ impl Input {
 
 /// Why a file cannot be used. What it holds is never told.
 #[derive(Debug, Error)]
-pub(super) enum InputError {
+pub(crate) enum InputError {
     #[error("{0}: it is neither flags, nor NAME=VALUE lines, nor TOML, nor YAML: see line {1}")]
     NoForm(String, usize),
     #[error("{0}: the YAML cannot be read: see line {1}")]
@@ -37,30 +37,30 @@ pub(super) enum InputError {
 }
 
 /// Something with the file that it stands in.
-pub(super) struct In<Content> {
-    pub(super) name: String,
-    pub(super) content: Content,
+pub(crate) struct In<Content> {
+    pub(crate) name: String,
+    pub(crate) content: Content,
 }
 
 /// All files, by what they are.
 #[derive(Default)]
-pub(super) struct Inputs {
+pub(crate) struct Inputs {
     /// Kubernetes objects, and what a kustomization makes.
-    pub(super) objects: Objects,
+    pub(crate) objects: Objects,
     /// NAME=VALUE lines.
-    pub(super) environments: Vec<In<Vec<(String, SecretString)>>>,
+    pub(crate) environments: Vec<In<Vec<(String, SecretString)>>>,
     /// Words of a command line.
-    pub(super) flags: Vec<In<Vec<String>>>,
+    pub(crate) flags: Vec<In<Vec<String>>>,
     /// Settings in TOML.
-    pub(super) tables: Vec<In<toml::Table>>,
+    pub(crate) tables: Vec<In<toml::Table>>,
     /// Settings in YAML.
-    pub(super) trees: Vec<In<Tree>>,
+    pub(crate) trees: Vec<In<Tree>>,
     all: Vec<Input>,
 }
 
 impl Inputs {
     /// Sorts files. One that cannot be read as anything is an error, unless a kustomization or another file names it.
-    pub(super) fn sort(inputs: Vec<Input>) -> Result<Self, InputError> {
+    pub(crate) fn sort(inputs: Vec<Input>) -> Result<Self, InputError> {
         let mut sorted = Self::default();
         let mut kustomizations = Vec::new();
         let mut without_form = Vec::new();
@@ -90,14 +90,14 @@ impl Inputs {
     }
 
     /// The file that a path names, by the last part of both.
-    pub(super) fn file(&self, path: &str) -> Option<(&str, &SecretString)> {
+    pub(crate) fn file(&self, path: &str) -> Option<(&str, &SecretString)> {
         let wanted = Some(base(path)).filter(|base| !base.is_empty())?;
         let input = self.all.iter().find(|input| input.base() == wanted)?;
         Some((&input.name, &input.text))
     }
 
     /// What the files are called.
-    pub(super) fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         self.all.iter().map(|input| input.name.as_str()).collect()
     }
 
@@ -129,7 +129,7 @@ impl Inputs {
 }
 
 /// Whether a file is TOML by its name.
-pub(super) fn is_toml(name: &str) -> bool {
+pub(crate) fn is_toml(name: &str) -> bool {
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
     matches!(extension, Some("cfg" | "toml"))
 }
@@ -181,20 +181,20 @@ impl Form {
 }
 
 /// The documents of a YAML text; else the line that cannot be read. What the line holds stays untold.
-pub(super) fn yaml(text: &str) -> Result<Vec<Tree>, u64> {
+pub(crate) fn yaml(text: &str) -> Result<Vec<Tree>, u64> {
     let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
     serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| error.location().map_or(1, |location| location.line()))
 }
 
 /// The line on which a text ceases to be TOML.
-pub(super) fn line_of(text: &str, error: &toml::de::Error) -> usize {
+pub(crate) fn line_of(text: &str, error: &toml::de::Error) -> usize {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     before.matches('\n').count() + 1
 }
 
 /// Whether a name is written as those of variables are.
-pub(super) fn is_variable(name: &str) -> bool {
+pub(crate) fn is_variable(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 

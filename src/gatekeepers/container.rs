@@ -1,47 +1,55 @@
 //! A container, and what it is told by its arguments, its environment and the files that are mounted into it.
 
 use serde_json::Value as Tree;
+use thiserror::Error;
 
 use super::{
-    error::Cause,
     found::Value,
     manifests::{Object, Objects, text_of},
 };
 use crate::secret::SecretString;
 
 /// A container of an object that runs pods.
-pub(super) struct Container<'a> {
+pub(crate) struct Container<'a> {
     objects: &'a Objects,
     owner: &'a Object,
     pod: &'a Tree,
     tree: &'a Tree,
 }
 
+/// Several containers run a product, and nobody said which one counts.
+#[derive(Debug, Error)]
+#[error("several containers run {product}: {names}; give the files of one of them")]
+pub(crate) struct SeveralContainers {
+    product: &'static str,
+    names: String,
+}
+
 /// A variable of its environment.
-pub(super) struct Variable {
-    pub(super) name: String,
-    pub(super) value: Value,
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    pub(crate) value: Value,
     /// Where its value was found.
-    pub(super) place: String,
+    pub(crate) place: String,
 }
 
 /// A file that is mounted.
-pub(super) struct Mounted {
-    pub(super) text: SecretString,
-    pub(super) place: String,
+pub(crate) struct Mounted {
+    pub(crate) text: SecretString,
+    pub(crate) place: String,
 }
 
 impl<'a> Container<'a> {
     /// The container that runs a product; none where there is none.
-    pub(super) fn of_product(
+    pub(crate) fn of_product(
         objects: &'a Objects,
         product: &'static str,
         wanted: impl Fn(&Container<'_>) -> bool,
-    ) -> Result<Option<Self>, Cause> {
+    ) -> Result<Option<Self>, SeveralContainers> {
         let mut found = Self::all(objects, wanted);
         if found.len() > 1 {
             let names = found.iter().map(Self::told).collect::<Vec<_>>().join(", ");
-            return Err(Cause::Several { product, names });
+            return Err(SeveralContainers { product, names });
         }
         Ok(found.pop())
     }
@@ -63,36 +71,36 @@ impl<'a> Container<'a> {
     }
 
     /// Its owner's kind, namespace and name.
-    pub(super) fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         self.owner.told()
     }
 
     /// How many of it run, where that is said.
-    pub(super) fn replicas(&self) -> Option<u64> {
+    pub(crate) fn replicas(&self) -> Option<u64> {
         self.owner.replicas()
     }
 
     /// Whether its image, its name or its command holds this word.
-    pub(super) fn is_of(&self, product: &str) -> bool {
+    pub(crate) fn is_of(&self, product: &str) -> bool {
         let texts = ["image", "name"].into_iter().filter_map(|field| self.tree.get(field)?.as_str());
         texts.chain(self.items("command")).any(|text| text.contains(product))
     }
 
     /// Whether a variable is named that begins so.
-    pub(super) fn has_variable(&self, prefix: &str) -> bool {
+    pub(crate) fn has_variable(&self, prefix: &str) -> bool {
         let names = self.list("env").filter_map(|variable| variable.get("name")?.as_str());
         names.into_iter().any(|name| name.starts_with(prefix))
     }
 
     /// The words of its command line behind the program.
-    pub(super) fn arguments(&self) -> Vec<String> {
+    pub(crate) fn arguments(&self) -> Vec<String> {
         let environment = self.environment();
         let words = self.items("command").skip(1).chain(self.items("args"));
         words.map(|word| expanded(word, &environment)).collect()
     }
 
     /// Its environment, in the order in which later ones count more.
-    pub(super) fn environment(&self) -> Vec<Variable> {
+    pub(crate) fn environment(&self) -> Vec<Variable> {
         let mut all: Vec<Variable> = self.list("envFrom").flat_map(|source| self.variables_from(source)).collect();
         for variable in self.list("env") {
             let Some(name) = variable.get("name").and_then(Tree::as_str) else { continue };
@@ -111,7 +119,7 @@ impl<'a> Container<'a> {
     }
 
     /// The file that is mounted at a path, from a `ConfigMap` or a `Secret` that is there.
-    pub(super) fn file(&self, path: &str) -> Option<Mounted> {
+    pub(crate) fn file(&self, path: &str) -> Option<Mounted> {
         let mounts = self.list("volumeMounts").filter_map(|mount| {
             let at = mount.get("mountPath")?.as_str()?.trim_end_matches('/');
             let sub_path = mount.get("subPath").and_then(Tree::as_str);
@@ -220,7 +228,7 @@ fn expanded(text: &str, environment: &[Variable]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migrate::input::yaml;
+    use crate::gatekeepers::yaml;
 
     const OBJECTS: &str = r"
 kind: List

@@ -9,7 +9,7 @@ use std::{fmt, fmt::Write as _};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::claims::Claims;
+use super::person::Claims;
 use crate::{
     clock::Timestamp,
     jose::{
@@ -26,7 +26,7 @@ const TOLD_CHARACTERS: usize = 60;
 /// Why an ID token is not believed. The text is for the log: of the token it holds who issued it, for whom and when, as
 /// far as that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum IdTokenError {
+pub(crate) enum IdTokenError {
     /// It is not the provider's word for us, now.
     #[error("{0}")]
     Refused(String),
@@ -39,7 +39,7 @@ pub(super) enum IdTokenError {
 }
 
 /// Which nonce an ID token must have.
-pub(super) enum NonceRule<'a> {
+pub(crate) enum NonceRule<'a> {
     /// This one (OpenID Connect Core section 3.1.3.7, step 11).
     Required(&'a SecretString),
     /// None, or the one of the sign-in (OpenID Connect Core section 12.2).
@@ -47,23 +47,23 @@ pub(super) enum NonceRule<'a> {
 }
 
 /// What an ID token is held to.
-pub(super) struct IdTokenRules<'a> {
+pub(crate) struct IdTokenRules<'a> {
     /// The provider's issuer identifier.
-    pub(super) issuer: &'a str,
+    pub(crate) issuer: &'a str,
     /// Our client id there.
-    pub(super) client_id: &'a str,
-    pub(super) nonce: NonceRule<'a>,
+    pub(crate) client_id: &'a str,
+    pub(crate) nonce: NonceRule<'a>,
     /// The access token that came beside it.
-    pub(super) access_token: &'a str,
+    pub(crate) access_token: &'a str,
     /// The code that it was exchanged for, where it was one.
-    pub(super) code: Option<&'a str>,
+    pub(crate) code: Option<&'a str>,
     /// What the provider may sign with.
-    pub(super) algorithms: &'a [Algorithm],
-    pub(super) now: Timestamp,
+    pub(crate) algorithms: &'a [Algorithm],
+    pub(crate) now: Timestamp,
 }
 
 /// An ID token that was found to be its provider's word for us. Made by [`IdTokenRules::verify`] alone.
-pub(super) struct IdToken(VerifiedToken);
+pub(crate) struct IdToken(VerifiedToken);
 
 impl fmt::Debug for IdToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,27 +73,27 @@ impl fmt::Debug for IdToken {
 
 impl IdToken {
     /// The token itself. It is a credential: whoever calls this answers for where it goes.
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         self.0.expose()
     }
 
     /// `sub`; it may still be empty.
-    pub(super) fn subject(&self) -> &str {
+    pub(crate) fn subject(&self) -> &str {
         self.0.subject().unwrap_or_default()
     }
 
     /// `exp`.
-    pub(super) fn expires_at(&self) -> Option<Timestamp> {
+    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
         self.0.expires_at()
     }
 
     /// The claim of this name.
-    pub(super) fn claim(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn claim(&self, name: &str) -> Option<&Value> {
         self.0.claim(name)
     }
 
     /// Every claim.
-    pub(super) fn claims(&self) -> &Claims {
+    pub(crate) fn claims(&self) -> &Claims {
         self.0.claims()
     }
 }
@@ -101,7 +101,7 @@ impl IdToken {
 impl IdTokenRules<'_> {
     /// The ID token, where it is the provider's word for us. Keys are fetched anew where those that there are do not
     /// verify it: a provider may change its key and keep its `kid`, or have none (OpenID Connect Core section 10.1).
-    pub(super) async fn verify(&self, text: &str, keys: &JwksCache) -> Result<IdToken, IdTokenError> {
+    pub(crate) async fn verify(&self, text: &str, keys: &JwksCache) -> Result<IdToken, IdTokenError> {
         let token = jose::peek_issued(text).map_err(|error| IdTokenError::Refused(unread(error)))?;
         must_be_an_id_token(&token)?;
         let verified = keys.verify(&token, &self.expectation(), Sender::Issuer).await;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Claims by name.
-pub(super) type Claims = Map<String, Value>;
+pub(crate) type Claims = Map<String, Value>;
 
 const EMAIL: &str = "email";
 const EMAIL_VERIFIED: &str = "email_verified";
@@ -32,7 +32,7 @@ const MAX_GROUPS_BYTES: usize = 128 * 1024;
 
 /// Why claims make no person. The text names the setting that would let the person in, where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum IdentityError {
+pub(crate) enum IdentityError {
     #[error("the subject is empty, longer than 255 bytes or holds a control character")]
     Subject,
     #[error("the claim `{0}` is missing or is no text; `userid_claim` and `email_claim` can name another")]
@@ -57,22 +57,22 @@ pub(super) enum IdentityError {
 }
 
 /// Who signed in, from claims that were verified.
-pub(super) struct Identified<'a> {
+pub(crate) struct Identified<'a> {
     /// The provider's name with us.
-    pub(super) provider: &'a ProviderName,
+    pub(crate) provider: &'a ProviderName,
     /// Its issuer identifier.
-    pub(super) issuer: &'a str,
+    pub(crate) issuer: &'a str,
     /// The `sub` of the ID token; userinfo's is the same.
-    pub(super) subject: &'a str,
+    pub(crate) subject: &'a str,
     /// The ID token's claims.
-    pub(super) id_token: &'a Claims,
+    pub(crate) id_token: &'a Claims,
     /// Userinfo's claims, where it was asked.
-    pub(super) userinfo: Option<&'a Claims>,
+    pub(crate) userinfo: Option<&'a Claims>,
 }
 
 /// What the ID token lacks of what was configured (OpenID Connect Core section 5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lacking {
+pub(crate) enum Lacking {
     Nothing,
     /// The groups alone: who is in none is somebody all the same.
     Groups,
@@ -81,7 +81,7 @@ pub(super) enum Lacking {
 }
 
 impl Lacking {
-    pub(super) fn of(config: &ClaimsConfig, id_token: &Claims) -> Self {
+    pub(crate) fn of(config: &ClaimsConfig, id_token: &Claims) -> Self {
         let lacks = |path: &str| find(id_token, path).is_none();
         let wants_email = config.userid_claim == EMAIL || !config.email_domains.is_empty();
         let vouched = config.trust_unverified_email || !lacks(EMAIL_VERIFIED);
@@ -99,7 +99,7 @@ impl Lacking {
 
 /// Whether the ID token has what `required_claims` want: each claim there, with one of the values, or a list that holds
 /// one. Nobody else's word counts: a userinfo could be another tenant's.
-pub(super) fn check_required(config: &ClaimsConfig, id_token: &Claims) -> Result<(), IdentityError> {
+pub(crate) fn check_required(config: &ClaimsConfig, id_token: &Claims) -> Result<(), IdentityError> {
     for (claim, wanted) in &config.required_claims {
         let found = find_all(id_token, claim).unwrap_or_default();
         let texts = found.iter().flat_map(|value| match value {
@@ -125,7 +125,7 @@ fn short(value: &Value) -> String {
 
 impl Identified<'_> {
     /// The person, under the rules of this provider's configuration.
-    pub(super) fn user(&self, config: &ClaimsConfig) -> Result<User, IdentityError> {
+    pub(crate) fn user(&self, config: &ClaimsConfig) -> Result<User, IdentityError> {
         let usable = (1..=MAX_SUBJECT_BYTES).contains(&self.subject.len()) && !self.subject.chars().any(is_unseen);
         if !usable {
             return Err(IdentityError::Subject);
@@ -211,13 +211,13 @@ impl Identified<'_> {
     }
 
     /// Whether the claim of the groups is wanted, and in no answer.
-    pub(super) fn has_no_groups_claim(&self, config: &ClaimsConfig) -> bool {
+    pub(crate) fn has_no_groups_claim(&self, config: &ClaimsConfig) -> bool {
         config.groups_claim.is_some() && self.told_groups(config).is_none()
     }
 
     /// Whether the claim of the groups is there, and nothing in it is a text that could name one: a path that ends too
     /// early leads to an object.
-    pub(super) fn has_unreadable_groups(&self, config: &ClaimsConfig) -> bool {
+    pub(crate) fn has_unreadable_groups(&self, config: &ClaimsConfig) -> bool {
         let told = self.told_groups(config);
         let names = told.iter().flatten().flat_map(|value| names(value, config.groups_of_objects));
         let mut names = names.peekable();

@@ -12,7 +12,7 @@ const WIDTH: usize = 100;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Text(String),
     Switch(bool),
     List(Vec<Entry>),
@@ -21,14 +21,14 @@ pub(super) enum Node {
 
 /// A value, and what is told of it above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) comment: Vec<String>,
-    pub(super) node: Node,
+pub(crate) struct Entry {
+    pub(crate) comment: Vec<String>,
+    pub(crate) node: Node,
 }
 
 /// The fields of a map, in the order in which they are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fields(pub(super) Vec<(String, Entry)>);
+pub(crate) struct Fields(pub(crate) Vec<(String, Entry)>);
 
 impl From<&str> for Node {
     fn from(text: &str) -> Self {
@@ -62,14 +62,14 @@ impl<Item: Into<Self>> From<Vec<Item>> for Node {
 
 impl Fields {
     /// A map of one field.
-    pub(super) fn one(key: &str, node: impl Into<Node>) -> Self {
+    pub(crate) fn one(key: &str, node: impl Into<Node>) -> Self {
         let mut fields = Self::default();
         fields.set(key, node, "");
         fields
     }
 
     /// Sets a field; a comment that is empty is none.
-    pub(super) fn set(&mut self, key: &str, node: impl Into<Node>, comment: impl Into<String>) {
+    pub(crate) fn set(&mut self, key: &str, node: impl Into<Node>, comment: impl Into<String>) {
         let comment = Some(comment.into()).filter(|comment| !comment.is_empty()).into_iter().collect();
         self.put(key, Entry { comment, node: node.into() });
     }
@@ -95,27 +95,27 @@ impl Fields {
         }
     }
 
-    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
         self.0.iter_mut().find(|(name, _)| name == key).map(|(_, entry)| &mut entry.node)
     }
 
     /// Takes a field out. Whether there was one.
-    pub(super) fn remove(&mut self, key: &str) -> bool {
+    pub(crate) fn remove(&mut self, key: &str) -> bool {
         let before = self.0.len();
         self.0.retain(|(name, _)| name != key);
         self.0.len() < before
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.0.iter().any(|(name, _)| name == key)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The fields that are texts.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|(_, entry)| match &entry.node {
             Node::Text(text) => Some(text.as_str()),
             _ => None,
@@ -123,7 +123,7 @@ impl Fields {
     }
 
     /// The whole document.
-    pub(super) fn yaml(&self) -> String {
+    pub(crate) fn yaml(&self) -> String {
         let mut writer = Writer::default();
         writer.fields(self, 0);
         writer.0

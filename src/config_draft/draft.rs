@@ -3,52 +3,52 @@
 use super::tree::{Entry, Fields};
 
 /// Where the manifests mount the client's secret.
-pub(super) const CLIENT_SECRET: &str = "/secrets/provider/client-secret";
+pub(crate) const CLIENT_SECRET: &str = "/secrets/provider/client-secret";
 /// Where a file of the provider's authorities is expected: `/etc/portcullis` is the configuration's own folder.
-pub(super) const PROVIDER_CA: &str = "/etc/portcullis/provider-ca.pem";
+pub(crate) const PROVIDER_CA: &str = "/etc/portcullis/provider-ca.pem";
 /// The name of the rule that holds where no other does.
 const EVERYBODY: &str = "signed-in";
 
 /// The parts of the file, in which each step writes its own.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
-    pub(super) keys: Fields,
-    pub(super) sessions: Fields,
-    pub(super) store: Fields,
-    pub(super) redis: Fields,
-    pub(super) origin: Fields,
-    pub(super) aliases: Fields,
-    pub(super) provider: Fields,
-    pub(super) endpoints: Fields,
-    pub(super) parameters: Fields,
-    pub(super) service_accounts: Fields,
-    pub(super) headers: Fields,
-    pub(super) logging: Fields,
+pub(crate) struct Draft {
+    pub(crate) keys: Fields,
+    pub(crate) sessions: Fields,
+    pub(crate) store: Fields,
+    pub(crate) redis: Fields,
+    pub(crate) origin: Fields,
+    pub(crate) aliases: Fields,
+    pub(crate) provider: Fields,
+    pub(crate) endpoints: Fields,
+    pub(crate) parameters: Fields,
+    pub(crate) service_accounts: Fields,
+    pub(crate) headers: Fields,
+    pub(crate) logging: Fields,
     /// Rules that open paths.
-    pub(super) rules: Vec<Fields>,
-    pub(super) everybody: Everybody,
+    pub(crate) rules: Vec<Fields>,
+    pub(crate) everybody: Everybody,
 }
 
 /// What is asked where no path is named: the rule behind all others, where more is asked than a sign-in.
 #[derive(Debug, Default)]
-pub(super) struct Everybody {
+pub(crate) struct Everybody {
     /// Any of these groups, each with where it was found.
-    pub(super) groups: Vec<String>,
+    pub(crate) groups: Vec<String>,
     /// Any of these addresses.
-    pub(super) emails: Vec<String>,
+    pub(crate) emails: Vec<String>,
     /// Further names of headers.
-    pub(super) headers: Fields,
+    pub(crate) headers: Fields,
     /// Whether CORS preflights pass.
-    pub(super) preflight: bool,
+    pub(crate) preflight: bool,
     /// Where all this was found.
-    pub(super) comment: Vec<String>,
+    pub(crate) comment: Vec<String>,
     /// What was asked and could not be carried over. Nobody passes until the operator has decided.
-    pub(super) closed: Vec<String>,
+    pub(crate) closed: Vec<String>,
 }
 
 impl Draft {
     /// The whole file.
-    pub(super) fn tree(mut self) -> Fields {
+    pub(crate) fn tree(mut self) -> Fields {
         self.store.set_unless_empty("redis", self.redis, "");
         let aliases = "The old addresses, which dashboards and bookmarks know.";
         self.origin.set_unless_empty("aliases", self.aliases, aliases);
@@ -101,7 +101,7 @@ impl Everybody {
 }
 
 /// The rule that nobody passes until the operator has decided what takes the place of what is told.
-pub(super) fn closed_rule(what: &[String]) -> Fields {
+pub(crate) fn closed_rule(what: &[String]) -> Fields {
     let why = what.iter().map(|what| format!("CLOSED: {what} could not be carried over."));
     let todo = "Write who may pass (`groups` or `emails`), then `access: authenticated`.".to_owned();
     let mut rule = Fields::default();

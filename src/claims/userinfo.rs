@@ -6,7 +6,7 @@ use http::{HeaderValue, Request, StatusCode, header};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::claims::Claims;
+use super::person::Claims;
 use crate::{
     jose::{self, Algorithm, Expectation, JwksCache, Sender, TokenError, TokenType, VerifyError},
     providers::{CallError, Endpoint, ProviderHttp, Trouble, media_type},
@@ -14,7 +14,7 @@ use crate::{
 
 /// Why userinfo told nothing. The text is for the log: it holds nothing of what was told.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum UserinfoError {
+pub(crate) enum UserinfoError {
     #[error("there is no userinfo endpoint; `endpoints.userinfo` can name one")]
     NoEndpoint,
     /// What stands in no header, or holds what would part it.
@@ -40,12 +40,12 @@ pub(super) enum UserinfoError {
 
 impl UserinfoError {
     /// Whether the provider does not tell us, by this access token or at all (RFC 6750 section 3.1).
-    pub(super) fn is_a_refusal(&self) -> bool {
+    pub(crate) fn is_a_refusal(&self) -> bool {
         matches!(self, Self::Status(status) if status.is_client_error())
     }
 
     /// What is wrong for everybody. What is said of one access token is not; and keys are told of by themselves.
-    pub(super) fn trouble(&self) -> Option<Trouble> {
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
         match self {
             Self::Call(error) => Some(error.trouble()),
             Self::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) | Self::KeysUnavailable => None,
@@ -56,24 +56,24 @@ impl UserinfoError {
 }
 
 /// A question about one person.
-pub(super) struct Userinfo<'a> {
-    pub(super) http: &'a ProviderHttp,
-    pub(super) endpoint: &'a Endpoint,
+pub(crate) struct Userinfo<'a> {
+    pub(crate) http: &'a ProviderHttp,
+    pub(crate) endpoint: &'a Endpoint,
     /// For an answer that is signed.
-    pub(super) keys: &'a JwksCache,
+    pub(crate) keys: &'a JwksCache,
     /// What that may be signed with: as ID tokens are.
-    pub(super) algorithms: &'a [Algorithm],
+    pub(crate) algorithms: &'a [Algorithm],
     /// The provider's issuer identifier.
-    pub(super) issuer: &'a str,
+    pub(crate) issuer: &'a str,
     /// Our client id there.
-    pub(super) client_id: &'a str,
+    pub(crate) client_id: &'a str,
     /// Whom it must speak of: the `sub` of the ID token (section 5.3.2).
-    pub(super) subject: &'a str,
+    pub(crate) subject: &'a str,
 }
 
 impl Userinfo<'_> {
     /// Asks with this access token, and gives the claims.
-    pub(super) async fn ask(&self, access_token: &str) -> Result<Claims, UserinfoError> {
+    pub(crate) async fn ask(&self, access_token: &str) -> Result<Claims, UserinfoError> {
         let response = self.http.send_plain(self.request(access_token)?).await?;
         if response.status() != StatusCode::OK {
             return Err(UserinfoError::Status(response.status()));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A switch, as `strconv.ParseBool` reads it.
-pub(super) fn switch(text: &str) -> Option<bool> {
+pub(crate) fn switch(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
@@ -12,7 +12,7 @@ pub(super) fn switch(text: &str) -> Option<bool> {
 }
 
 /// A duration, as `time.ParseDuration` reads it: `24h`, `168h0m0s`. A bare number counts nanoseconds.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().map(Duration::from_nanos);
     }
@@ -21,7 +21,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A duration as our configuration writes it, to the second.
-pub(super) fn written(duration: Duration) -> String {
+pub(crate) fn written(duration: Duration) -> String {
     match duration.as_secs() {
         seconds if seconds > 0 && seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
         seconds if seconds > 0 && seconds.is_multiple_of(60) => format!("{}m", seconds / 60),

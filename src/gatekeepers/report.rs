@@ -24,27 +24,27 @@ struct Line {
 
 impl Report {
     /// A setting that means the same as before.
-    pub(super) fn carried(&mut self, from: impl Into<String>, to: impl Into<String>) {
+    pub(crate) fn carried(&mut self, from: impl Into<String>, to: impl Into<String>) {
         self.carried.push(Line { from: from.into(), to: Some(to.into()), why: None });
     }
 
     /// A setting that lives on, and means something else than before.
-    pub(super) fn changed(&mut self, from: impl Into<String>, to: impl Into<String>, how: impl Into<String>) {
+    pub(crate) fn changed(&mut self, from: impl Into<String>, to: impl Into<String>, how: impl Into<String>) {
         self.changed.push(Line { from: from.into(), to: Some(to.into()), why: Some(how.into()) });
     }
 
     /// A setting that has no counterpart.
-    pub(super) fn dropped(&mut self, from: impl Into<String>, why: impl Into<String>) {
+    pub(crate) fn dropped(&mut self, from: impl Into<String>, why: impl Into<String>) {
         self.dropped.push(Line { from: from.into(), to: None, why: Some(why.into()) });
     }
 
     /// A setting that the product before us does not have.
-    pub(super) fn unknown(&mut self, from: impl Into<String>) {
+    pub(crate) fn unknown(&mut self, from: impl Into<String>) {
         self.unknown.push(Line { from: from.into(), to: None, why: None });
     }
 
     /// What nobody but the operator can do. Told once.
-    pub(super) fn by_hand(&mut self, todo: impl Into<String>) {
+    pub(crate) fn by_hand(&mut self, todo: impl Into<String>) {
         let todo = todo.into();
         if !self.by_hand.contains(&todo) {
             self.by_hand.push(todo);

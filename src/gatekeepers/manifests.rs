@@ -7,7 +7,7 @@ use serde_json::Value as Tree;
 use crate::secret::SecretString;
 
 /// One object.
-pub(super) struct Object {
+pub(crate) struct Object {
     pub(super) kind: String,
     pub(super) namespace: Option<String>,
     pub(super) name: String,
@@ -16,17 +16,17 @@ pub(super) struct Object {
 
 /// All objects that were given.
 #[derive(Default)]
-pub(super) struct Objects(Vec<Object>);
+pub(crate) struct Objects(Vec<Object>);
 
 impl Object {
     /// Its kind, namespace and name.
-    pub(super) fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         let namespace = self.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
         format!("{} {namespace}{}", self.kind, self.name)
     }
 
     /// One of its data, where it is a `ConfigMap` or a `Secret`.
-    pub(super) fn data(&self, key: &str) -> Option<SecretString> {
+    pub(crate) fn data(&self, key: &str) -> Option<SecretString> {
         let text = |field: &str| self.tree.get(field)?.get(key).map(text_of);
         let decoded = |encoded: String| {
             let bytes = STANDARD.decode(encoded.split_whitespace().collect::<String>()).ok()?;
@@ -40,7 +40,7 @@ impl Object {
     }
 
     /// The names of its data.
-    pub(super) fn keys(&self) -> Vec<&str> {
+    pub(crate) fn keys(&self) -> Vec<&str> {
         let fields = ["data", "stringData"].into_iter().filter_map(|field| self.tree.get(field)?.as_object());
         fields.flatten().map(|(key, _)| key.as_str()).collect()
     }
@@ -82,7 +82,7 @@ impl Objects {
         self.0.extend(others.0);
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Object> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Object> {
         self.0.iter()
     }
 
@@ -159,6 +159,6 @@ fn strings<'a>(tree: &'a Tree, field: &str) -> impl Iterator<Item = &'a str> {
 }
 
 /// A scalar as the text that it would be as a string: honest files forget quotes.
-pub(super) fn text_of(value: &Tree) -> String {
+pub(crate) fn text_of(value: &Tree) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -16,7 +16,7 @@ const FEW: usize = 8;
 
 /// A path that an expression opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Path {
+pub(crate) enum Path {
     Exact(String),
     /// A path and all below it.
     Below(String),
@@ -24,14 +24,14 @@ pub(super) enum Path {
 
 /// What an expression opens, and how that differs from before.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Opened {
-    pub(super) paths: Vec<Path>,
-    pub(super) differences: Vec<String>,
+pub(crate) struct Opened {
+    pub(crate) paths: Vec<Path>,
+    pub(crate) differences: Vec<String>,
 }
 
 /// Why an expression opens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum RouteError {
+pub(crate) enum RouteError {
     #[error("it is no regular expression that can be read")]
     Unreadable,
     #[error("it says more than a path, or all below a path")]
@@ -62,7 +62,7 @@ struct Shape {
 }
 
 /// What an expression opens.
-pub(super) fn opened(expression: &str) -> Result<Opened, RouteError> {
+pub(crate) fn opened(expression: &str) -> Result<Opened, RouteError> {
     // Go's classes are of ASCII, and so are the paths of ours.
     let mut builder = ParserBuilder::new();
     let parsed = builder.unicode(false).utf8(false).build().parse(expression);
