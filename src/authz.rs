@@ -14,7 +14,7 @@ pub use account_pattern::{ServiceAccountPattern, ServiceAccountPatternError};
 pub use near_miss::NearMiss;
 pub use openings::{Opening, openings};
 pub use permit::Permit;
-pub use rule::{Access, BearerUse, Config, PathPattern, PatternError, Preflight, Rule, RuleConfig};
+pub use rule::{Access, BearerUse, Config, Mode, PathPattern, PatternError, Preflight, Rule, RuleConfig};
 
 use std::collections::BTreeSet;
 
@@ -36,12 +36,21 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     default: Rule,
     asks_for_methods: bool,
+    /// The same with the rules in shadow among them, where there are any.
+    with_shadow: Option<Box<Self>>,
 }
 
 impl RuleSet {
     /// Compiles rules that the configuration has checked.
     #[must_use]
     pub fn new(config: Config) -> Self {
+        let has_shadow = config.rules.iter().any(|rule| rule.mode == Mode::Shadow);
+        let with_shadow = has_shadow.then(|| Box::new(Self::of_all(config.clone())));
+        let rules = config.rules.into_iter().filter(|rule| rule.mode == Mode::Enforce).collect();
+        Self { with_shadow, ..Self::of_all(Config { rules, ..config }) }
+    }
+
+    fn of_all(config: Config) -> Self {
         let (mut hosts, mut domains) = (Vec::new(), Vec::new());
         for host in config.hosts {
             match host {
@@ -58,7 +67,20 @@ impl RuleSet {
             asks_for_methods: rules.iter().any(Rule::asks_for_methods),
             rules,
             default: Rule::new(RuleConfig { access: config.default, ..RuleConfig::named("default") }),
+            with_shadow: None,
         }
+    }
+
+    /// What the rules would be if those in shadow decided too; `None` where none is in shadow.
+    #[must_use]
+    pub fn with_shadow(&self) -> Option<&Self> {
+        self.with_shadow.as_deref()
+    }
+
+    /// The names of the rules in shadow.
+    pub fn in_shadow(&self) -> impl Iterator<Item = &str> {
+        let all = self.with_shadow.iter().flat_map(|all| &all.rules);
+        all.filter(|rule| rule.is_in_shadow()).map(|rule| &**rule.name())
     }
 
     /// Whether the configuration names this host.
@@ -212,6 +234,35 @@ mod tests {
             assert_eq!(choose(&rules, method, host, path).as_deref(), Ok(rule), "{method} {host}{path}");
         }
         assert_eq!(choose(&rules, "GET", "evil.example.com", "/public"), Err(Reason::UnknownHost));
+    }
+
+    #[test]
+    fn a_rule_in_shadow_is_as_if_it_was_not_there_and_can_be_asked() {
+        let shadow = |name: &str| RuleConfig { mode: Mode::Shadow, ..RuleConfig::named(name) };
+        let paths = |path| vec![PathPattern::prefix(path).unwrap()];
+        let rules = RuleSet::new(Config {
+            hosts: vec![host("kf.example.com")],
+            rules: vec![
+                RuleConfig { paths: paths("/api"), access: Access::Public, ..shadow("opens") },
+                RuleConfig { paths: paths("/api"), groups: vec![group("admins")], ..RuleConfig::named("api") },
+                RuleConfig { methods: vec!["DELETE".into()], access: Access::Deny, ..shadow("no-deletes") },
+            ],
+            default: Access::Authenticated,
+        });
+        let all = rules.with_shadow().unwrap();
+        for (method, path, rule, with_shadow) in [
+            ("GET", "/api/x", "api", "opens"),
+            ("DELETE", "/api/x", "api", "opens"),
+            ("DELETE", "/x", "default", "no-deletes"),
+            ("GET", "/x", "default", "default"),
+            ("GET", "/API/x", "api", "api"),
+        ] {
+            assert_eq!(choose(&rules, method, "kf.example.com", path).as_deref(), Ok(rule), "{method} {path}");
+            assert_eq!(choose(all, method, "kf.example.com", path).as_deref(), Ok(with_shadow), "{method} {path}");
+        }
+        assert!(!rules.asks_for_methods(), "what only a shadow asks changes no request");
+        assert_eq!(rules.in_shadow().collect::<Vec<_>>(), ["opens", "no-deletes"]);
+        assert!(RuleSet::new(Config::default()).with_shadow().is_none());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod outcome;
 mod pipeline;
 mod problem_page;
 mod record;
+mod shadow;
 
 pub use checker::{Checker, Parts};
 pub use evaluation::Evaluation;
@@ -20,3 +21,4 @@ pub use metrics::Metrics;
 pub use outcome::Outcome;
 pub use pipeline::Checked;
 pub use record::CheckRecord;
+pub use shadow::{Differs, TARGET as SHADOW_TARGET};

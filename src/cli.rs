@@ -8,6 +8,7 @@ mod migrate;
 mod probe;
 mod provider;
 mod revocations;
+mod shadow;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 
 use self::{
     administration::AdministrationCommand, failure::Fault, migrate::MigrateCommand, probe::Probe,
-    provider::ProviderCommand,
+    provider::ProviderCommand, shadow::ShadowCommand,
 };
 use crate::{
     app::{self, AppError},
@@ -76,6 +77,11 @@ enum Command {
         #[command(subcommand)]
         command: MigrateCommand,
     },
+    /// What would be decided where nothing of ours decides yet.
+    Shadow {
+        #[command(subcommand)]
+        command: ShadowCommand,
+    },
     #[command(flatten)]
     Administration(AdministrationCommand),
 }
@@ -127,6 +133,13 @@ fn command(command: Command) -> ExitCode {
             Err(error) => {
                 let _ = print(&mut io::stderr(), &format!("portcullis: {error}"));
                 ExitCode::from(if error.is_usage() { EXIT_CONFIG } else { EXIT_INTERNAL })
+            }
+        },
+        Command::Shadow { command } => match command.run() {
+            Ok(report) => print(&mut io::stdout(), &report),
+            Err(error) => {
+                let _ = print(&mut io::stderr(), &format!("portcullis: {error}"));
+                ExitCode::from(EXIT_CONFIG)
             }
         },
         Command::Administration(command) => match command.run() {

@@ -15,6 +15,7 @@ mod receive;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod reference;
 mod reply;
+mod shadow;
 mod status;
 mod wire;
 
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use hyper::body::Body;
 
 pub use reply::Reply;
@@ -66,13 +67,44 @@ impl Checks {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Some(taken) = self.budget.take(CHECK_BYTES) else { return self.refuse(Reason::TooManyChecks) };
+        let in_shadow = shadow::asks(request.headers());
+        let Some(taken) = self.budget.take(CHECK_BYTES) else {
+            return if in_shadow { reply::with(encode::unchanged()) } else { self.refuse(Reason::TooManyChecks) };
+        };
         let (head, body) = request.into_parts();
+        if in_shadow {
+            return self.foresee(head, body, taken).await;
+        }
         let time = deadline::of(&head.headers);
         match read(&head, body, &taken).await {
-            Ok(raw) => reply::with(encode::framed(&self.checker.load_full().check(raw, time).await)),
+            Ok(raw) => {
+                let checker = self.checker.load_full();
+                let decided = checker.check(raw, time).await;
+                let reply = reply::with(encode::framed(&decided));
+                if checker.has_rules_in_shadow() {
+                    shadow::after(taken, async move { checker.tell_rules_in_shadow(decided).await });
+                }
+                reply
+            }
             Err(unread) => self.refuse(unread.reason()),
         }
+    }
+
+    /// Answers a gateway that asks in shadow at once, whatever it asks, and tells afterwards what would be decided.
+    async fn foresee<B>(&self, head: Parts, body: B, taken: Taken) -> Response<Reply>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        match read(&head, body, &taken).await {
+            Ok(raw) => {
+                let checker = self.checker.load_full();
+                shadow::after(taken, async move { checker.tell_gateway_in_shadow(raw).await });
+            }
+            // What is wrong with it is told.
+            Err(unread) => _ = unread.reason(),
+        }
+        reply::with(encode::unchanged())
     }
 
     /// Denies a check of which nothing is known.
@@ -82,7 +114,7 @@ impl Checks {
 }
 
 /// What a request for a check says of the request that is checked.
-async fn read<B>(head: &http::request::Parts, body: B, taken: &Taken) -> Result<RawRequest, Unread>
+async fn read<B>(head: &Parts, body: B, taken: &Taken) -> Result<RawRequest, Unread>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -81,6 +81,12 @@ impl Identity {
         }
     }
 
+    /// The header that tells services who calls.
+    #[must_use]
+    pub fn userid_header(&self) -> &str {
+        self.protected.headers().user.as_str()
+    }
+
     /// Whether the `Connection` header names a protected header: a proxy behind us would remove ours.
     #[must_use]
     pub fn is_hidden(&self, request: &Request) -> bool {

@@ -1,6 +1,6 @@
 //! Rules that close one path and leave open what lies below it: what the configuration warns of.
 
-use super::{Access, Config, PathPattern, Rule, RuleConfig};
+use super::{Access, Config, Mode, PathPattern, Rule, RuleConfig};
 
 /// What no configured path is: a segment below one that stands for all.
 const BELOW: &str = "/\u{b7}";
@@ -18,10 +18,11 @@ pub struct Opening {
 /// the path itself (with a path's rest as an argument, for example) serves what was to be closed.
 #[must_use]
 pub fn openings(config: &Config) -> Vec<Opening> {
-    let rules: Vec<Rule> = config.rules.iter().cloned().map(Rule::new).collect();
+    let enforced = || config.rules.iter().enumerate().filter(|(_, rule)| rule.mode == Mode::Enforce);
+    let rules: Vec<Rule> = enforced().map(|(_, rule)| Rule::new(rule.clone())).collect();
     let default = Rule::new(RuleConfig { access: config.default, ..RuleConfig::named("default") });
     let mut found = Vec::new();
-    for (index, (rule, own)) in config.rules.iter().zip(&rules).enumerate() {
+    for ((index, rule), own) in enforced().zip(&rules) {
         if rule.access == Access::Public {
             continue;
         }

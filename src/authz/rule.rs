@@ -56,6 +56,16 @@ impl BearerUse {
     }
 }
 
+/// Whether a rule decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Enforce,
+    /// It does not: requests are decided as if it was not there, and what it would decide is told.
+    Shadow,
+}
+
 /// Why a text is no path pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
@@ -127,6 +137,8 @@ pub struct Config {
 pub struct RuleConfig {
     /// Its name, which logs show.
     pub name: String,
+    /// Whether it decides.
+    pub mode: Mode,
     /// Hosts.
     pub hosts: Vec<HostPattern>,
     /// Methods, as they are spelled on the wire; GET holds for HEAD too.
@@ -295,6 +307,12 @@ impl Rule {
     #[must_use]
     pub const fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Whether the rule decides nothing, and what it would decide is told.
+    #[must_use]
+    pub fn is_in_shadow(&self) -> bool {
+        self.config.mode == Mode::Shadow
     }
 
     /// What the rule asks.

@@ -1,6 +1,6 @@
 //! What decides checks, and what it is made of.
 
-use super::metrics::Metrics;
+use super::{metrics::Metrics, shadow::Reminders};
 use crate::{
     authn::Authenticators, authz::RuleSet, clock::SharedClock, endpoints::Endpoints, identity::Identity, logging::Log,
     origin::Origins,
@@ -8,7 +8,7 @@ use crate::{
 
 /// Decides checks. A reload makes a new one; checks that run keep the one that they began with.
 #[derive(Debug)]
-pub struct Checker(pub(super) Parts);
+pub struct Checker(pub(super) Parts, pub(super) Reminders);
 
 /// What a checker is made of.
 #[derive(Debug)]
@@ -35,6 +35,6 @@ impl Checker {
     /// A checker of these parts.
     #[must_use]
     pub const fn new(parts: Parts) -> Self {
-        Self(parts)
+        Self(parts, Reminders::new())
     }
 }

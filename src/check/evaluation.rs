@@ -5,7 +5,7 @@ use http::HeaderName;
 use super::checker::Checker;
 use crate::{
     authn::{Attempt, Authenticated, BrowserSession, Identified, Look},
-    authz::{Access, BearerUse, Preflight, Rule},
+    authz::{Access, BearerUse, Preflight, Rule, RuleSet},
     decision::{Allow, HeaderText, Mutations, Refusal},
     endpoints::Addressed,
     identity::{Bearer, Identity, Proof, Service},
@@ -52,7 +52,7 @@ pub enum Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
-    fn refuse(reason: Reason) -> Self {
+    pub(super) fn refuse(reason: Reason) -> Self {
         Self::Refuse { refusal: reason.into(), rule: None, who: None }
     }
 
@@ -77,8 +77,13 @@ impl Evaluation<'_> {
 impl Checker {
     /// What a request would be decided as. Has no effect but on caches.
     pub async fn evaluate<'a>(&'a self, visit: &Visit<'_>) -> Evaluation<'a> {
+        self.evaluate_by(&self.0.rules, visit).await
+    }
+
+    /// What a request would be decided as by these rules.
+    pub(super) async fn evaluate_by<'a>(&'a self, rules: &'a RuleSet, visit: &Visit<'_>) -> Evaluation<'a> {
         let request = visit.request();
-        if !self.0.rules.knows(request.host()) {
+        if !rules.knows(request.host()) {
             return Evaluation::refuse(Reason::UnknownHost);
         }
         if self.0.identity.is_hidden(request) {
@@ -87,7 +92,7 @@ impl Checker {
         if let Some(addressed) = Addressed::of(visit) {
             return Box::pin(self.evaluate_endpoint(visit, addressed)).await;
         }
-        match self.0.rules.choose(request) {
+        match rules.choose(request) {
             Ok(rule) => self.evaluate_rule(visit, rule).await,
             Err(reason) => Evaluation::refuse(reason),
         }

@@ -23,6 +23,16 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What an evaluation comes to, and why.
+    pub(super) const fn of(evaluation: &Evaluation<'_>) -> (Self, Reason) {
+        match evaluation {
+            Evaluation::Allow { allow, .. } => (Self::Allowed, allow.reason()),
+            Evaluation::Endpoint { .. } => (Self::Answered, Reason::Page),
+            Evaluation::SignIn { reason, .. } => (Self::SignIn, *reason),
+            Evaluation::Refuse { refusal, .. } => (Self::Refused, refusal.reason()),
+        }
+    }
+
     /// The verdict in `snake_case`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -66,14 +76,9 @@ impl Checker {
         let visit = Visit::new(&request, &self.0.origins);
         let evaluation = self.evaluate(&visit).await;
         let (rule, who) = (evaluation.rule(), evaluation.who());
-        let (verdict, reason) = match &evaluation {
-            Evaluation::Allow { allow, .. } => (Verdict::Allowed, allow.reason()),
-            Evaluation::Endpoint { .. } => (Verdict::Answered, Reason::Page),
-            Evaluation::SignIn { reason, .. } => match self.no_login(&visit).await {
-                Some(instead) => (Verdict::Refused, instead),
-                None => (Verdict::SignIn, *reason),
-            },
-            Evaluation::Refuse { refusal, .. } => (Verdict::Refused, refusal.reason()),
+        let (verdict, reason) = match (Verdict::of(&evaluation), self.no_login(&visit, &evaluation).await) {
+            (_, Some(instead)) => (Verdict::Refused, instead),
+            (found, None) => found,
         };
         let browser = match &evaluation {
             Evaluation::Endpoint { browser, .. } => Some(browser),
@@ -99,7 +104,10 @@ impl Checker {
     }
 
     /// Why a navigation that is to sign in would not be sent to the provider: nothing may be known of it.
-    async fn no_login(&self, visit: &Visit<'_>) -> Option<Reason> {
+    async fn no_login(&self, visit: &Visit<'_>, evaluation: &Evaluation<'_>) -> Option<Reason> {
+        if !matches!(evaluation, Evaluation::SignIn { .. }) {
+            return None;
+        }
         let origin = visit.origin().filter(|_| visit.kind() == Kind::Navigation)?;
         self.0.endpoints.login_refusal(origin).await
     }

@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{durations::Durations, outcome::Outcome};
+use super::{durations::Durations, outcome::Outcome, shadow::ShadowMetrics};
 use crate::reason::Reason;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -27,13 +27,15 @@ pub struct Metrics {
     /// The counters of `checks` that are in use, for each reason and outcome in the order of the code.
     counters: Arc<[[OnceLock<Counter>; Outcome::ALL.len()]]>,
     duration: Durations,
+    shadow: ShadowMetrics,
 }
 
 impl Metrics {
     /// Makes the metrics and registers them.
     pub fn register(registry: &mut Registry) -> Self {
         let counters = Reason::ALL.iter().map(|_| Default::default()).collect();
-        let metrics = Self { checks: Family::default(), counters, duration: Durations::default() };
+        let shadow = ShadowMetrics::register(registry);
+        let metrics = Self { checks: Family::default(), counters, duration: Durations::default(), shadow };
         registry.register("checks", "Checks, by outcome and reason", metrics.checks.clone());
         registry.register_with_unit(
             "check_duration",
@@ -50,6 +52,10 @@ impl Metrics {
             counter.get_or_init(|| self.counter(outcome, reason)).inc();
         }
         self.duration.observe(elapsed);
+    }
+
+    pub(super) const fn shadow(&self) -> &ShadowMetrics {
+        &self.shadow
     }
 
     fn counter(&self, outcome: Outcome, reason: Reason) -> Counter {

@@ -82,10 +82,12 @@ impl CheckRecord {
     /// The request's id.
     #[must_use]
     pub fn request_id(&self) -> &str {
-        match &self.asked {
-            Asked::Read(request) => request.request_id().as_str(),
-            Asked::Unread(_, id) => id.as_str(),
-        }
+        self.asked.request_id()
+    }
+
+    /// What was asked.
+    pub(super) fn into_asked(self) -> Asked {
+        self.asked
     }
 
     pub(super) fn log(&self, log: &Log, elapsed: Duration) {
@@ -157,14 +159,21 @@ impl Asked {
         Self::Unread(Box::default(), RequestId::generate())
     }
 
-    fn method(&self) -> &str {
+    pub(super) fn request_id(&self) -> &str {
+        match self {
+            Self::Read(request) => request.request_id().as_str(),
+            Self::Unread(_, id) => id.as_str(),
+        }
+    }
+
+    pub(super) fn method(&self) -> &str {
         match self {
             Self::Read(request) => request.method(),
             Self::Unread(raw, _) => raw.method(),
         }
     }
 
-    fn host(&self) -> &str {
+    pub(super) fn host(&self) -> &str {
         match self {
             Self::Read(request) => request.host().name(),
             // An authority may hold a password, and so may a target that is a whole URL.
@@ -172,7 +181,7 @@ impl Asked {
         }
     }
 
-    fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         match self {
             Self::Read(request) => request.path().raw(),
             Self::Unread(raw, _) => {
@@ -192,7 +201,7 @@ impl Asked {
 }
 
 /// A value from outside as a log may hold it: escaped, and cut at a character's boundary.
-fn outside(text: &str) -> Cow<'_, str> {
+pub(super) fn outside(text: &str) -> Cow<'_, str> {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
     if let Some(plain) = text.get(..text.len().min(MAX_OUTSIDE_BYTES))
         && plain.as_bytes().iter().all(is_plain)

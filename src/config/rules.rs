@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{context::Context, identity, names};
 use crate::{
-    authz::{self, Access, BearerUse, Opening, PathPattern, Preflight, RuleConfig, ServiceAccountPattern},
+    authz::{self, Access, BearerUse, Mode, Opening, PathPattern, Preflight, RuleConfig, ServiceAccountPattern},
     config_file::{FieldError, FieldPath, forms},
     principal::{Email, Group},
     request::HostPattern,
@@ -56,7 +56,13 @@ pub(super) fn warnings(at: &FieldPath, written: &[forms::Rule], rules: &authz::C
         .found(exact)
         .write(format!("write `{{prefix: {exact}}}`, which closes all below it too"))
     };
-    authz::openings(rules).into_iter().map(warning).collect()
+    let in_shadow = |(index, rule): (usize, &forms::Rule)| {
+        FieldError::new(&at.index(index).key("mode"), "this rule is in shadow: it decides nothing")
+            .found(&rule.name)
+            .write("write `mode: enforce` once `portcullis shadow report` tells nothing that should pass")
+    };
+    let shadows = written.iter().enumerate().filter(|(_, rule)| rule.mode == forms::RuleMode::Shadow).map(in_shadow);
+    authz::openings(rules).into_iter().map(warning).chain(shadows).collect()
 }
 
 fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around: &Around<'_>) -> Option<RuleConfig> {
@@ -108,6 +114,10 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around
         });
     Some(RuleConfig {
         name: name?,
+        mode: match written.mode {
+            forms::RuleMode::Enforce => Mode::Enforce,
+            forms::RuleMode::Shadow => Mode::Shadow,
+        },
         hosts: hosts?,
         methods: methods?,
         paths: paths?,

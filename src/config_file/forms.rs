@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use listeners::{AdminListener, CheckListener, CheckTls, HttpListener, Listeners, OperationsListener};
 pub(crate) use policy::{
     Access, Assertion, Bearer, DefaultRule, FurtherHeaders, Identity, IdentityHeaders, PathPattern, Preflight, Rule,
-    ServiceAccounts,
+    RuleMode, ServiceAccounts,
 };
 pub(crate) use providers::{
     Aliases, ClientAuthentication, Origin, Provider, ProviderEndpoints, ProviderLogout, StrictAsk, UseridCase,

@@ -25,6 +25,11 @@ pub(super) fn framed(checked: &Checked) -> Bytes {
     }
 }
 
+/// The answer to a gateway that asks in shadow: it changes nothing, also where a gateway would obey it.
+pub(super) fn unchanged() -> Bytes {
+    allowed(&Mutations::default())
+}
+
 /// A `CheckResponse` with an `OkHttpResponse`.
 fn allowed(mutations: &Mutations) -> Bytes {
     let length = mutations.sets().map(|(name, value)| header_len(name, value.as_str())).sum::<usize>()

@@ -127,7 +127,7 @@ fn as_envoy_writes(value: &[u8]) -> String {
 }
 
 /// The request with the credentials that it names.
-fn filled(mut request: CheckRequest, house: &House) -> CheckRequest {
+pub(super) fn filled(mut request: CheckRequest, house: &House) -> CheckRequest {
     let Some(http) = http_of(&mut request) else { return request };
     http.path = house.fill(&http.path);
     for value in http.headers.values_mut() {

@@ -77,13 +77,15 @@ rules:
 static CLOCK: LazyLock<SharedClock> = LazyLock::new(|| ManualClock::at(NOW));
 
 /// The configuration, read once for all inputs, with a client that ends at the provider of this process.
-static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
-    let mut settings = config::of_text(CONFIGURATION).expect("the configuration is a good one");
+static SETTINGS: LazyLock<Settings> = LazyLock::new(|| settings(CONFIGURATION));
+
+fn settings(configuration: &str) -> Settings {
+    let mut settings = config::of_text(configuration).expect("the configuration is a good one");
     for configured in &mut settings.providers {
         configured.outbound = Outbound::Given(Arc::new(Provider::new(Arc::clone(&CLOCK))));
     }
     settings
-});
+}
 
 /// The gatekeeper, with the credentials that it knows.
 pub(super) struct House {
@@ -96,11 +98,21 @@ pub(super) struct House {
 
 impl House {
     pub(super) fn new() -> Self {
+        Self::of(&SETTINGS)
+    }
+
+    /// As [`House::new`], with these rules before all others.
+    #[cfg(test)]
+    pub(super) fn with_rules(lines: &str) -> Self {
+        Self::of(&settings(&CONFIGURATION.replace("rules:\n", &format!("rules:\n{lines}"))))
+    }
+
+    fn of(settings: &Settings) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .expect("a runtime without threads needs only memory");
-        let (checker, ticket) = runtime.block_on(build());
+        let (checker, ticket) = runtime.block_on(build(settings));
         Self { checker, ticket, token: token(), runtime }
     }
 
@@ -123,13 +135,13 @@ impl House {
     }
 }
 
-async fn build() -> (Arc<Checker>, String) {
+async fn build(settings: &Settings) -> (Arc<Checker>, String) {
     let keys = RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).expect("the key is long and varied enough");
     let keyrings = Keyrings::given(keys, AssertionKeyRing::of_a_new_key(), &CLOCK);
     let metrics = Metrics::register(&mut Registry::default());
     let outside =
         Outside { reviews: Some(Arc::new(ApiServer)), ..Outside::configured(Arc::clone(&CLOCK), Log::nowhere()) };
-    let assembly = Assembly::build(&SETTINGS, &keyrings, metrics, outside).await.expect("nothing outside is asked");
+    let assembly = Assembly::build(settings, &keyrings, metrics, outside).await.expect("nothing outside is asked");
     let ticket = sign_in(&assembly.administered().sessions.load()).await;
     (assembly.checker().load_full(), ticket)
 }

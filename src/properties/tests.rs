@@ -4,8 +4,8 @@ use allocation_counter::measure;
 use proptest::{collection::vec, prelude::*};
 use prost::Message as _;
 
-use super::*;
-use crate::reason::Reason;
+use super::{exchange::filled, house::House, *};
+use crate::{decision::Decision, reason::Reason};
 
 /// Ends that requests reach: what the properties say of an allow is shown on allows.
 pub(super) const REACHED: &[Reason] = &[
@@ -73,6 +73,39 @@ properties_of_every_check! {
     every_decision_has_a_reason
     other_cookies_pass
     redirects_stay_with_us_or_the_provider
+}
+
+/// Rules that would open, close and change all, and decide nothing.
+const IN_SHADOW: &str = r"
+  - {name: opens, mode: shadow, paths: [{prefix: /admins}, {prefix: /closed}], access: public}
+  - {name: tells, mode: shadow, paths: [{prefix: /robots}, {prefix: /optional}], headers: {user: x-user}, keep_bearer: true}
+  - {name: closes, mode: shadow, methods: [GET, POST], access: deny}
+";
+
+/// Why a request ends how, and what becomes of its headers; an assertion is never signed twice alike.
+fn outcome(house: &House, message: &[u8]) -> Option<(Reason, String)> {
+    let (checked, _) = house.answer(message)?;
+    let changes = match &checked.decision {
+        Decision::Allow(allow) => {
+            let mutations = allow.mutations();
+            let sets = mutations.sets().filter(|(name, _)| *name != "portcullis-assertion");
+            let sets: Vec<_> = sets.map(|(name, value)| format!("{name}: {}", value.as_str())).collect();
+            format!("{sets:?} {:?}", mutations.removes().collect::<Vec<_>>())
+        }
+        Decision::Respond(respond) => format!("{:?}", respond.disposition),
+    };
+    Some((checked.record.reason, changes))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn rules_in_shadow_change_no_answer(choices in vec(any::<u8>(), 0..160)) {
+        let (without, with) = (House::new(), House::with_rules(IN_SHADOW));
+        let asked = |house: &House| filled(grammar::request(&choices), house).encode_to_vec();
+        prop_assert_eq!(outcome(&without, &asked(&without)), outcome(&with, &asked(&with)));
+    }
 }
 
 proptest! {

@@ -71,6 +71,7 @@ impl Mesh {
         fs::write(overlay.join("before.yaml"), objects)?;
         fs::create_dir_all(&site)?;
         symlink(of_an_operator("gateway"), site.join("gateway"))?;
+        symlink(crate::project::root().join("manifests"), checkout.path().join("portcullis/manifests"))?;
         Ok(Before { process, checkout, _port: port })
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio::process::Command;
 
 use super::kubeflow::{over_the_distribution, with_both_gateways};
-use super::{component_in, fs, gates, installations, kustomize, manifests};
+use super::{component_in, fs, gates, installations, kustomize, manifests, shadow};
 
 /// What the analyzer says about objects that are installed together; none where it has no complaint, not even a remark.
 async fn complaint(texts: &[String]) -> Option<String> {
@@ -39,7 +39,7 @@ async fn the_analyzer_complains_of_nothing() {
     for folder in installations() {
         let mut texts = vec![kustomize(&folder).await.unwrap(), team.clone()];
         if !gates().contains(&folder) {
-            texts.push(gateway.clone());
+            texts.extend([gateway.clone(), kustomize(&shadow()).await.unwrap()]);
         }
         assert_eq!(complaint(&texts).await, None, "{}", folder.display());
     }

@@ -1,6 +1,6 @@
 //! The manual's commands for the way from oauth2-proxy and back, pasted while people and scripts go on.
 
-use portcullis_integration::mesh::{Before, GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Mesh, NEIGHBOUR};
+use portcullis_integration::mesh::{Before, GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Mesh, NEIGHBOUR, TEAM};
 use portcullis_integration::project;
 use portcullis_integration::visitor::Visitor;
 use serde_json::{Value, json};
@@ -34,6 +34,8 @@ pub(crate) async fn the_manual_s_switch_and_way_back_let_nobody_in(mesh: &mut Me
     let mut returned = mesh.visitor().unwrap();
     people_sign_in_by_oauth2_proxy(mesh, &before, &mut returned).await;
 
+    the_gateway_asks_both_and_goes_on_whatever_we_say(mesh, &before, &token).await;
+
     // One who has both gates' cookies passes at both.
     person.cookies.extend(returned.cookies.clone());
     let load = Load::start(mesh, "there", &person).await;
@@ -50,6 +52,41 @@ pub(crate) async fn the_manual_s_switch_and_way_back_let_nobody_in(mesh: &mut Me
     assert_eq!(received.headers.all("kubeflow-userid"), ["bob@example.com"]);
     assert!(received.headers.has("portcullis-assertion"));
     put_back(mesh).await;
+}
+
+/// What oauth2-proxy lets pass reaches the service as it would without us, and we tell what we would have decided.
+async fn the_gateway_asks_both_and_goes_on_whatever_we_say(mesh: &Mesh, before: &Before, token: &[(&str, &str)]) {
+    paste(mesh, before, "ask both").await;
+    let told = async |path: &str| {
+        let records = mesh.portcullis.records().await.unwrap();
+        let of_path = |record: &Value| record["target"] == "portcullis::shadow" && record["path"] == path;
+        records.into_iter().find(of_path)
+    };
+    eventually("the gateway asks both", async || {
+        mesh.get("/shadow/waits", token).await.unwrap().is_from_upstream() && told("/shadow/waits").await.is_some()
+    })
+    .await;
+    assert!(mesh.get("/shadow/token", token).await.unwrap().is_from_upstream());
+    eventually("what the account would be decided is told", async || told("/shadow/token").await.is_some()).await;
+    let record = told("/shadow/token").await.unwrap();
+    let account = format!("system:serviceaccount:{TEAM}:{NEIGHBOUR}");
+    assert_eq!([&record["differs"], &record["principal"]], [&json!("no"), &json!(account)], "{record:#}");
+    let received = at_workload(mesh, "/shadow/token");
+    assert_eq!(received.headers.all("kubeflow-userid"), [account]);
+    assert!(!received.headers.has("portcullis-assertion"), "Portcullis changes nothing");
+    let mut person = mesh.visitor().unwrap();
+    let page = before.sign_in(&mut person, "alice", "/shadow/page").await.unwrap();
+    assert!(page.is_from_upstream(), "{} {}", page.status, page.text());
+    eventually("what the person's page would be decided is told", async || told("/shadow/page").await.is_some()).await;
+    let record = told("/shadow/page").await.unwrap();
+    assert_eq!(
+        [&record["differs"], &record["in_force"]],
+        [&json!("sign_in"), &json!("alice@example.com")],
+        "{record:#}"
+    );
+    paste(mesh, before, "ask one again").await;
+    let asks_both = mesh.cluster.kubectl(&["get", "envoyfilters", "-A", "-o", "name"]).await.unwrap();
+    assert!(!asks_both.contains("portcullis-shadow"), "{asks_both}");
 }
 
 async fn people_sign_in_by_oauth2_proxy(mesh: &Mesh, before: &Before, visitor: &mut Visitor) {

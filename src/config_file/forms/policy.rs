@@ -113,6 +113,9 @@ fn one_minute() -> DurationText {
 pub(crate) struct Rule {
     /// The rule's name in the log: `[a-z0-9-]`, at most 63, unique.
     pub(crate) name: String,
+    /// Whether it decides, or requests are decided as if it was not there and what it would decide is told.
+    #[serde(default)]
+    pub(crate) mode: RuleMode,
     /// The hosts it holds for, or `*.` and a domain of them. Empty: every host that is named.
     #[serde(default)]
     pub(crate) hosts: Vec<String>,
@@ -152,6 +155,17 @@ pub(crate) struct Rule {
     /// What happens to a CORS preflight: refused, or passed on without any identity.
     #[serde(default)]
     pub(crate) preflight: Preflight,
+}
+
+/// Whether a rule decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RuleMode {
+    /// It decides.
+    #[default]
+    Enforce,
+    /// It decides nothing; what it would decide is counted and told.
+    Shadow,
 }
 
 /// Whose a bearer token is.
