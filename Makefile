@@ -38,9 +38,9 @@ demo:
 # Needs Rust, Go, Node, Java with Maven, and Python's pip; gets the rest.
 test: export PORTCULLIS_EVIDENCE = $(abspath $(or $(CARGO_TARGET_DIR),target))/evidence
 test: parts
-	cargo build --workspace --all-targets --locked --quiet
+	@cargo build --workspace --all-targets --locked --quiet
 	@rm -rf "$$PORTCULLIS_EVIDENCE" && mkdir -p "$$PORTCULLIS_EVIDENCE"
-	cargo test --workspace --locked
+	@integration/suites
 	@"$${CARGO_TARGET_DIR:-target}/debug/search-secrets"
 
 # Writes the pages, errors and outputs of commands that tests compare, after a change of them: to be read as text before
