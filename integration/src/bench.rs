@@ -5,6 +5,7 @@
 //! round asks one answer before and after, decodes it, and holds the number, the statuses and the length of all others to
 //! it.
 
+pub mod flame;
 pub mod null_server;
 
 mod asked;

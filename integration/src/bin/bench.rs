@@ -1,6 +1,7 @@
 //! `make bench`: what a check costs. Fails where a goal is missed by more than the noise.
 //!
-//! `bench kinds` measures the kinds of checks alone, and writes nothing. `bench null-server ADDRESS` is the yardstick;
+//! `bench kinds` measures the kinds of checks alone, and writes nothing; `bench flame` draws where a session check's time
+//! goes. `bench null-server ADDRESS` is the yardstick;
 //! `bench smoke` shows that everything works, and measures nothing.
 #![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
 
@@ -9,7 +10,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use portcullis_integration::bench::{Goal, Plan, Results, goal_line, null_server};
+use portcullis_integration::bench::{Goal, Plan, Results, flame, goal_line, null_server};
 use portcullis_integration::project;
 
 /// Where the results lie.
@@ -25,8 +26,9 @@ fn main() -> Result<ExitCode> {
         }
         [] => run(Plan::full(program)),
         ["kinds"] => run_kinds(Plan::full(program)),
+        ["flame"] => run_flame(&Plan::full(program)),
         ["smoke"] => run(Plan::smoke(program)),
-        _ => bail!("usage: bench [kinds | smoke | {} ADDRESS]", null_server::ARGUMENT),
+        _ => bail!("usage: bench [kinds | flame | smoke | {} ADDRESS]", null_server::ARGUMENT),
     }
 }
 
@@ -47,6 +49,14 @@ async fn run_kinds(plan: Plan) -> Result<ExitCode> {
     say("starting");
     let results = Box::pin(Results::measure_kinds(plan, say)).await?;
     Ok(judged(&results, false))
+}
+
+#[tokio::main]
+async fn run_flame(plan: &Plan) -> Result<ExitCode> {
+    let graph = project::root().join(FOLDER).join("session.svg");
+    Box::pin(flame::draw(plan, &graph, say)).await?;
+    say(&format!("wrote {}", graph.display()));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Tells each goal, and fails where one is missed, unless the figures say nothing.
