@@ -5,12 +5,14 @@
 //! holds for what some servers do not tell from the path (in another case, or with a slash at its end), that one decides.
 
 mod account_pattern;
+mod further_audience;
 mod near_miss;
 mod openings;
 mod permit;
 mod rule;
 
 pub use account_pattern::{ServiceAccountPattern, ServiceAccountPatternError};
+pub use further_audience::FurtherAudience;
 pub use near_miss::NearMiss;
 pub use openings::{Opening, openings};
 pub use permit::Permit;
@@ -33,6 +35,8 @@ pub struct RuleSet {
     hosts: Vec<HostName>,
     /// The domains of which every host is served that has one label more, in their order.
     domains: Vec<HostName>,
+    /// The domains of which every host is served that has any labels more, in their order.
+    trees: Vec<HostName>,
     rules: Vec<Rule>,
     default: Rule,
     asks_for_methods: bool,
@@ -51,19 +55,22 @@ impl RuleSet {
     }
 
     fn of_all(config: Config) -> Self {
-        let (mut hosts, mut domains) = (Vec::new(), Vec::new());
+        let (mut hosts, mut domains, mut trees) = (Vec::new(), Vec::new(), Vec::new());
         for host in config.hosts {
             match host {
                 HostPattern::One(host) => hosts.push(host),
                 HostPattern::OneLabelBelow(domain) => domains.push(domain),
+                HostPattern::Below(domain) => trees.push(domain),
             }
         }
-        hosts.sort_unstable();
-        domains.sort_unstable();
+        for names in [&mut hosts, &mut domains, &mut trees] {
+            names.sort_unstable();
+        }
         let rules: Vec<Rule> = config.rules.into_iter().map(Rule::new).collect();
         Self {
             hosts,
             domains,
+            trees,
             asks_for_methods: rules.iter().any(Rule::asks_for_methods),
             rules,
             default: Rule::new(RuleConfig { access: config.default, ..RuleConfig::named("default") }),
@@ -87,8 +94,10 @@ impl RuleSet {
     #[must_use]
     pub fn knows(&self, host: &Host) -> bool {
         let name = host.host_name();
-        let domain = |domain: &str| self.domains.binary_search_by(|have| have.as_str().cmp(domain)).is_ok();
-        self.hosts.binary_search(name).is_ok() || name.domain().is_some_and(domain)
+        let is_in = |names: &[HostName], domain: &str| names.binary_search_by(|have| have.as_str().cmp(domain)).is_ok();
+        self.hosts.binary_search(name).is_ok()
+            || name.domain().is_some_and(|domain| is_in(&self.domains, domain))
+            || name.domains().any(|domain| is_in(&self.trees, domain))
     }
 
     /// Whether any rule asks for the method, so that a header which overrides it behind us must go.

@@ -48,6 +48,7 @@ pub mod visit;
 
 // Floor 4.
 pub mod authz;
+pub mod cluster_names;
 pub mod embedded_store;
 pub mod identity;
 pub mod providers;

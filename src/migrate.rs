@@ -24,20 +24,30 @@ mod tests;
 pub use error::MigrateError;
 pub use outcome::Migration;
 
-use crate::gatekeepers::Input;
+use crate::{cluster_names::ClusterName, gatekeepers::Input};
 
-/// Our configuration instead of oauth2-proxy's. `origin` is the public address, where the files do not tell it.
+/// Our configuration instead of oauth2-proxy's. `origin` is the public address, where the files do not tell it;
+/// `names` those that the cluster's objects hold, where they were read.
 ///
 /// # Errors
 /// Where the files hold nothing of it, or cannot be read, or sign people in without OpenID Connect.
-pub fn from_oauth2_proxy(inputs: Vec<Input>, origin: Option<&str>) -> Result<Migration, MigrateError> {
-    Ok(outcome::migrate("oauth2-proxy", inputs, origin, oauth2_proxy::settings)?)
+pub fn from_oauth2_proxy(
+    inputs: Vec<Input>,
+    origin: Option<&str>,
+    names: &[ClusterName],
+) -> Result<Migration, MigrateError> {
+    Ok(outcome::migrate("oauth2-proxy", inputs, origin, names, oauth2_proxy::settings)?)
 }
 
-/// Our configuration instead of oidc-authservice's. `origin` is the public address, where the files do not tell it.
+/// Our configuration instead of oidc-authservice's. `origin` is the public address, where the files do not tell it;
+/// `names` those that the cluster's objects hold, where they were read.
 ///
 /// # Errors
 /// Where the files hold nothing of it, or cannot be read.
-pub fn from_oidc_authservice(inputs: Vec<Input>, origin: Option<&str>) -> Result<Migration, MigrateError> {
-    Ok(outcome::migrate("oidc-authservice", inputs, origin, oidc_authservice::settings)?)
+pub fn from_oidc_authservice(
+    inputs: Vec<Input>,
+    origin: Option<&str>,
+    names: &[ClusterName],
+) -> Result<Migration, MigrateError> {
+    Ok(outcome::migrate("oidc-authservice", inputs, origin, names, oidc_authservice::settings)?)
 }

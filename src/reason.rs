@@ -70,6 +70,8 @@ reasons! {
     Session => "session", [], NEVER;
     /// A Kubernetes ServiceAccount token.
     ServiceAccount => "service_account", [], NEVER;
+    /// A Kubernetes ServiceAccount token that is meant for another service, which the rule takes until a day.
+    FurtherAudience => "further_audience", [], NEVER;
     /// A CORS preflight that the rule lets pass.
     Preflight => "preflight", [], NEVER;
 

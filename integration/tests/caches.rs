@@ -230,6 +230,7 @@ fn tokens(ring: SharedRootKeyRing, clock: &SharedClock) -> ServiceAccountTokens 
     let config = kubernetes::Config {
         kubeconfig: None,
         audiences: vec![AUDIENCE.into()],
+        further_audiences: Vec::new(),
         issuers: vec![ISSUER.into()],
         cache_ttl: Duration::from_mins(5),
         negative_cache_ttl: Duration::from_secs(10),

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use portcullis_integration::check_client::{Answer, Check, CheckClient};
 use portcullis_integration::check_visitor::{CheckVisitor, after_logout, location};
+use portcullis_integration::cluster::Cluster;
 use portcullis_integration::portcullis::{Config, HOST, ORIGIN, Portcullis, TOKEN_AUDIENCE, binary};
 use portcullis_integration::provider::{Provider, Settings, User};
 use portcullis_integration::review_api::ReviewApi;
@@ -268,4 +269,82 @@ fn the_command_says_by_its_code_whether_it_could() {
     assert!(told.starts_with("portcullis: `provider` (") && told.contains("speaks no OpenID Connect"), "{told}");
     assert_eq!(run(&["migrate", "authelia"], "").0, Some(64));
     assert_eq!(run(&["migrate", "oauth2-proxy", "--output", "/no/such/folder/x"], published).0, Some(70));
+}
+
+/// As the distribution defines it, without its schema.
+const PROFILES: &str = r"
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: profiles.kubeflow.org}
+spec:
+  group: kubeflow.org
+  scope: Cluster
+  names: {kind: Profile, plural: profiles, singular: profile}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+const PEOPLE: &str = r"
+apiVersion: kubeflow.org/v1
+kind: Profile
+metadata: {name: team-a}
+spec: {owner: {kind: User, name: Ada.Lovelace@example.com}}
+---
+apiVersion: kubeflow.org/v1
+kind: Profile
+metadata: {name: team-b}
+spec: {owner: {kind: User, name: bob@example.com}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: user-ada, namespace: team-b}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: kubeflow-edit}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: ada.lovelace@example.com}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: user-carol, namespace: team-b}
+spec: {rules: [{when: [{key: 'request.headers[kubeflow-userid]', values: [Carol@example.com]}]}]}
+";
+
+#[tokio::test]
+async fn names_that_services_compare_to_the_byte_are_told_with_a_kubeconfig() {
+    let cluster = Cluster::start().await.unwrap();
+    cluster.install_istio_crds().await.unwrap();
+    cluster.create_namespace("team-b").await.unwrap();
+    let settings = tempfile::tempdir().unwrap();
+    let file = settings.path().join("params.env");
+    fs::write(&file, "OIDC_PROVIDER=https://dex.example.com/dex\n").unwrap();
+    let report = || {
+        let ran = Command::new(binary().unwrap())
+            .args(["migrate", "oidc-authservice", "--kubeconfig"])
+            .arg(cluster.admin_kubeconfig())
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stderr).unwrap()
+    };
+    assert!(!report().contains("@example.com"), "a cluster without Kubeflow has none");
+    cluster.apply(PROFILES).await.unwrap();
+    cluster.kubectl(&["wait", "--for=condition=Established", "crd/profiles.kubeflow.org"]).await.unwrap();
+    cluster.apply(PEOPLE).await.unwrap();
+    let told = report();
+    let two = "`Ada.Lovelace@example.com` (Profile team-a) and `ada.lovelace@example.com` (RoleBinding team-b/user-ada) are one";
+    assert!(told.contains(two), "{told}");
+    let capitals =
+        "`Carol@example.com` (AuthorizationPolicy team-b/user-carol): reached with `userid_case: keep` alone";
+    assert!(told.contains(capitals), "{told}");
+    assert!(!told.contains("bob@example.com"), "{told}");
+    let nobody = settings.path().join("nobody.yaml");
+    let ran = Command::new(binary().unwrap())
+        .args(["migrate", "oidc-authservice", "--kubeconfig"])
+        .args([&nobody, &file])
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(64));
+    assert!(String::from_utf8(ran.stderr).unwrap().contains("nobody.yaml"), "the file is named");
 }

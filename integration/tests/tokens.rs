@@ -175,6 +175,54 @@ async fn a_deleted_pods_token_ends_and_its_accounts_others_do_not() {
     door.expect_account(&other, &namespace, "robot").await;
 }
 
+#[tokio::test]
+async fn a_token_for_another_service_passes_where_a_rule_says_so_until_its_day() {
+    const PIPELINES: &str = "pipelines.kubeflow.org";
+    let cluster = shared_cluster().await;
+    let namespace = unique("another-audience");
+    cluster.create_namespace(&namespace).await.unwrap();
+    cluster.create_service_account(&namespace, "robot").await.unwrap();
+    let rule = |name: &str, until: &str| {
+        let further = json!({ "audience": PIPELINES, "until": until });
+        json!({ "name": name, "paths": [{ "prefix": format!("/{name}") }], "further_audience": further })
+    };
+    let rules = json!([rule("pipeline", "2999-12-31"), rule("ended", "2026-01-31")]);
+    let door = Door::open(Variant::NEWEST, &cluster, |config| config.rules(rules)).await;
+    let issue = async |audience: &str| cluster.token(&namespace, "robot").audience(audience).issue().await.unwrap();
+    let [theirs, ours, api_server_s] = [issue(PIPELINES).await, issue(TOKEN_AUDIENCE).await, issue(API_AUDIENCE).await];
+    let asked = async |path: &str, token: &str| {
+        let answer = door.get(path, &[("authorization", bearer(token).as_str())]).await;
+        let reason = answer.json::<serde_json::Value>().ok().map(|problem| problem["reason"].clone());
+        (answer.status, reason.filter(|_| !answer.is_from_upstream()).unwrap_or_default())
+    };
+    let refused = (401, json!("token_audience"));
+    let passes = (200, json!(null));
+    for (path, token, wanted) in [
+        ("/pipeline/apis", &theirs, &passes),
+        ("/ended/apis", &theirs, &refused),
+        ("/elsewhere", &theirs, &refused),
+        ("/pipeline/apis", &ours, &passes),
+        ("/ended/apis", &ours, &passes),
+        ("/elsewhere", &ours, &passes),
+        ("/pipeline/apis", &api_server_s, &refused),
+        // What was accepted a moment ago is accepted there alone.
+        ("/pipeline/apis", &theirs, &passes),
+        ("/elsewhere", &theirs, &refused),
+    ] {
+        assert_eq!(&asked(path, token).await, wanted, "{path}");
+    }
+    for (reason, count) in [("further_audience", 2), ("service_account", 3)] {
+        let label = format!("reason=\"{reason}\"");
+        let counted =
+            door.portcullis.metric("portcullis_checks_total", &["outcome=\"allowed\"", &label]).await.unwrap();
+        assert_eq!(counted, count, "{reason}");
+    }
+    let told = door.portcullis.told("WARN", "tokens that are meant for another service pass here until").await.unwrap();
+    for rule in ["rules[0]", "rules[1]"] {
+        assert!(told.iter().any(|record| record["warning"].as_str().unwrap().starts_with(rule)), "{rule}: {told:#?}");
+    }
+}
+
 impl Door {
     /// Presents the token until it is refused; fails where that takes longer.
     async fn refused_within(&self, token: &str, within: Duration) {

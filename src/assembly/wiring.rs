@@ -65,6 +65,7 @@ impl Built {
                     self.oidc.freshness.clone(),
                 )),
             ]),
+            gateways_in_shadow: settings.gateways_in_shadow,
             identity: Identity::new(identity, keyrings.assertion(), Arc::clone(clock)),
             endpoints: Endpoints::new(self.oidc.clone(), Arc::clone(&self.sessions), Arc::clone(clock)),
             rules,

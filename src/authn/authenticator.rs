@@ -45,6 +45,8 @@ pub struct Attempt<'a, 'r> {
     pub allowed_origins: &'a [String],
     /// Whether a bearer token may be a credential, by the rule.
     pub bearer_counts: bool,
+    /// Another service's audience whose tokens count too, by the rule.
+    pub further_audience: Option<&'a str>,
 }
 
 impl Attempt<'_, '_> {

@@ -76,7 +76,11 @@ impl BearerAuthenticator {
     }
 
     /// The outcome for a token that the API server accepted, now or a moment ago: a revocation counts at once.
-    fn accepted(&self, reviewed: &ReviewedServiceAccount) -> Outcome {
+    fn accepted(&self, reviewed: &ReviewedServiceAccount, attempt: Attempt<'_, '_>) -> Outcome {
+        let further = reviewed.further_audience().map(|audience| &**audience);
+        if further.is_some() && further != attempt.further_audience {
+            return Outcome::rejected(Reason::TokenAudience);
+        }
         match self.revocations.judge(reviewed.account(), reviewed.issued_at()) {
             Ok(not_revoked) => Outcome::Authenticated(authenticated(reviewed, not_revoked)),
             Err(TokenRefusal::Revoked) => Outcome::rejected(Reason::TokenRevoked),
@@ -89,7 +93,10 @@ fn authenticated(reviewed: &ReviewedServiceAccount, _: NotRevoked) -> Authentica
     Authenticated {
         principal: Principal::ServiceAccount(Arc::clone(reviewed.shared_account())),
         method: Method::BEARER,
-        reason: Reason::ServiceAccount,
+        reason: match reviewed.further_audience() {
+            None => Reason::ServiceAccount,
+            Some(_) => Reason::FurtherAudience,
+        },
         told: Arc::clone(reviewed.told()),
         owns_authorization: true,
         holds_to_method: false,
@@ -110,7 +117,7 @@ impl Authenticator for BearerAuthenticator {
             BearerClass::NotAccepted => Outcome::rejected(Reason::BearerNotAccepted),
             BearerClass::NotJwt => Outcome::NotCounted(Reason::BearerNotJwt),
             BearerClass::ForeignIssuer => Outcome::NotCounted(Reason::BearerIssuerUnknown),
-            BearerClass::Cluster => self.judge(authorization).await,
+            BearerClass::Cluster => self.judge(attempt, authorization).await,
         }
     }
 
@@ -122,7 +129,7 @@ impl Authenticator for BearerAuthenticator {
             Authorization::Ambiguous => None,
             Authorization::Bearer(token) => {
                 let reviewed = self.service_accounts.as_ref()?.cached(token.expose())?;
-                Some(self.accepted(&reviewed))
+                Some(self.accepted(&reviewed, attempt))
             }
         }
     }
@@ -142,12 +149,12 @@ impl Authenticator for BearerAuthenticator {
 }
 
 impl BearerAuthenticator {
-    async fn judge(&self, authorization: Authorization<'_>) -> Outcome {
+    async fn judge(&self, attempt: Attempt<'_, '_>, authorization: Authorization<'_>) -> Outcome {
         let (Some(accounts), Authorization::Bearer(token)) = (&self.service_accounts, authorization) else {
             return Outcome::rejected(Reason::BearerNotAccepted);
         };
         match accounts.judge(token.expose()).await {
-            Ok(reviewed) => self.accepted(&reviewed),
+            Ok(reviewed) => self.accepted(&reviewed, attempt),
             Err(refusal) => Outcome::Rejected(refusal),
         }
     }

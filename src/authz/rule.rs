@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::account_pattern::ServiceAccountPattern;
+use super::{account_pattern::ServiceAccountPattern, further_audience::FurtherAudience};
 use crate::{
+    clock::Timestamp,
     decision::FurtherHeaders,
     jose::Audience,
     principal::{Email, Group},
@@ -132,6 +133,13 @@ pub struct Config {
     pub default: Access,
 }
 
+impl Config {
+    /// The further audiences of all rules.
+    pub fn further_audiences(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().filter_map(|rule| rule.further_audience.as_ref()).map(|further| &*further.audience)
+    }
+}
+
 /// A rule as the configuration says it. Empty lists mean "any".
 #[derive(Clone, Debug, Default)]
 pub struct RuleConfig {
@@ -155,6 +163,8 @@ pub struct RuleConfig {
     pub service_accounts: Vec<ServiceAccountPattern>,
     /// Whose a bearer token is.
     pub bearer: BearerUse,
+    /// Another service's audience, whose tokens are taken too.
+    pub further_audience: Option<FurtherAudience>,
     /// Further names of headers that tell the service who was authenticated.
     pub further_headers: FurtherHeaders,
     /// The audience of the assertion, where it is not the configured one.
@@ -177,12 +187,17 @@ impl RuleConfig {
         self.groups.is_empty() && self.emails.is_empty() && self.service_accounts.is_empty()
     }
 
+    fn takes_no_more_audiences_than(&self, other: &Self) -> bool {
+        self.further_audience.is_none() || self.further_audience == other.further_audience
+    }
+
     fn permits_only_those_of(&self, other: &Self) -> bool {
         fn all_in<Name: PartialEq>(own: &[Name], other: &[Name]) -> bool {
             own.iter().all(|name| other.contains(name))
         }
         // Whoever comes with a token passes the one that judges tokens alone.
         (other.bearer.may_be_a_credential() || !self.bearer.may_be_a_credential())
+            && self.takes_no_more_audiences_than(other)
             && (other.permits_everyone()
                 || (!self.permits_everyone()
                     && all_in(&self.groups, &other.groups)
@@ -280,6 +295,7 @@ impl Rule {
         own.access == Access::Deny
             || (own.audience == other.audience
                 && own.bearer <= other.bearer
+                && own.takes_no_more_audiences_than(other)
                 && own.further_headers.are_within(&other.further_headers)
                 && own.allowed_origins.iter().all(|origin| other.allowed_origins.contains(origin))
                 && (own.preflight == Preflight::Deny || other.preflight == Preflight::Allow))
@@ -325,6 +341,12 @@ impl Rule {
     #[must_use]
     pub const fn bearer(&self) -> BearerUse {
         self.config.bearer
+    }
+
+    /// Another service's audience whose tokens are taken too, as long as they are.
+    #[must_use]
+    pub fn further_audience(&self, now: Timestamp) -> Option<&Arc<str>> {
+        self.config.further_audience.as_ref()?.at(now)
     }
 
     /// Further names of headers that tell the service who was authenticated.

@@ -19,6 +19,8 @@ pub struct Parts {
     pub rules: RuleSet,
     /// Who judges credentials, in order.
     pub authenticators: Authenticators,
+    /// Whether gateways may ask in shadow.
+    pub gateways_in_shadow: bool,
     /// What services are told.
     pub identity: Identity,
     /// Our own endpoints.

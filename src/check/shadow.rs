@@ -48,6 +48,12 @@ impl Checker {
         self.0.rules.with_shadow().is_some()
     }
 
+    /// Whether gateways may ask in shadow: what they ask is then not decided.
+    #[must_use]
+    pub const fn lets_gateways_ask_in_shadow(&self) -> bool {
+        self.0.gateways_in_shadow
+    }
+
     /// Tells what rules in shadow would have decided of a check that is answered.
     pub async fn tell_rules_in_shadow(&self, checked: Checked) {
         let (now, asked) = (checked.decision, checked.record.into_asked());

@@ -10,7 +10,9 @@ use clap::{Args, Subcommand};
 use thiserror::Error;
 
 use crate::{
+    cluster_names::{self, ClusterName},
     gatekeepers::Input,
+    kubernetes::ListError,
     migrate::{MigrateError, Migration, from_oauth2_proxy, from_oidc_authservice},
     secret::SecretString,
 };
@@ -39,6 +41,10 @@ pub(super) struct Migrate {
     /// The public address, `https://` and a host, where the files do not tell it.
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
+    /// A kubeconfig file with which Kubeflow's profiles, role bindings and authorization policies may be listed: the report
+    /// then names the people whose addresses have capitals there, or are spelled in two ways.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
     /// Where our configuration goes, instead of to standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -54,13 +60,17 @@ pub(super) enum MigrateCommandError {
     Migrate(#[from] MigrateError),
     #[error("{}: {problem}", path.display())]
     Input { path: PathBuf, problem: String },
+    #[error(transparent)]
+    Cluster(#[from] ListError),
     #[error("{}: it cannot be written: {source}", path.display())]
     Output { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Runtime(#[from] io::Error),
 }
 
 impl MigrateCommandError {
     pub(super) const fn is_usage(&self) -> bool {
-        !matches!(self, Self::Output { .. })
+        !matches!(self, Self::Output { .. } | Self::Runtime(_))
     }
 }
 
@@ -73,17 +83,25 @@ pub(super) struct Migrated {
 
 impl MigrateCommand {
     pub(super) fn run(self) -> Result<Migrated, MigrateCommandError> {
-        let (migrate, from): (_, fn(_, Option<&str>) -> _) = match self {
+        let (migrate, from): (_, From) = match self {
             Self::OAuth2Proxy(migrate) => (migrate, from_oauth2_proxy),
             Self::OidcAuthservice(migrate) => (migrate, from_oidc_authservice),
         };
         let inputs: Result<Vec<Input>, _> = migrate.files.iter().map(|path| read(path)).collect();
-        let Migration { configuration, report } = from(inputs?, migrate.origin.as_deref())?;
+        let names = migrate.kubeconfig.map(names_of).transpose()?.unwrap_or_default();
+        let Migration { configuration, report } = from(inputs?, migrate.origin.as_deref(), &names)?;
         Ok(Migrated {
             configuration: kept_or_written(configuration, migrate.output)?,
             report: kept_or_written(report.text(), migrate.report)?,
         })
     }
+}
+
+type From = fn(Vec<Input>, Option<&str>, &[ClusterName]) -> Result<Migration, MigrateError>;
+
+fn names_of(kubeconfig: PathBuf) -> Result<Vec<ClusterName>, MigrateCommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(cluster_names::read(kubeconfig))?)
 }
 
 fn kept_or_written(text: String, path: Option<PathBuf>) -> Result<Option<String>, MigrateCommandError> {
@@ -123,7 +141,7 @@ mod tests {
         output: Option<PathBuf>,
         report: Option<PathBuf>,
     ) -> Result<Migrated, MigrateCommandError> {
-        MigrateCommand::OidcAuthservice(Migrate { files, origin: None, output, report }).run()
+        MigrateCommand::OidcAuthservice(Migrate { files, origin: None, kubeconfig: None, output, report }).run()
     }
 
     #[test]

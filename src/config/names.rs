@@ -36,7 +36,7 @@ pub(super) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Opt
     }
 }
 
-/// Hosts as requests are compared with them: lower case, no port, no dot at the end; or `*.` and a domain.
+/// Hosts as requests are compared with them: lower case, no port, no dot at the end; or `*.` or `**.` and a domain.
 pub(super) fn hosts(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<HostPattern> {
     match HostPattern::parse(text) {
         Ok(normal) if normal.to_string() == text => Some(normal),
@@ -47,13 +47,14 @@ pub(super) fn hosts(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Op
         ),
         Err(error @ HostPatternError::TooWide) => {
             context.refuse(FieldError::new(at, error.to_string()).found(text).write(
-                "name each host, or write `*.` before three labels or more, such as `*.team-a.models.example.com`",
+                "name each host, or write `*.` (one label) or `**.` (one or more) before a domain of yours, such as \
+                 `*.models.example.com`",
             ))
         }
         Err(error @ HostPatternError::NotAHost) => {
             context.refuse(FieldError::new(at, error.to_string()).found(text).write(
                 "write a host such as `kubeflow.example.com`, without scheme and port (and in punycode), or \
-                 `*.models.team-a.example.com` for hosts of one label more",
+                 `*.models.example.com` for hosts of one label more, `**.models.example.com` for hosts of any",
             ))
         }
     }

@@ -48,13 +48,11 @@ fn whole(context: &mut Context<'_>, file: &forms::File) -> Option<Settings> {
         .map(|accounts| service_accounts::resolve(context, &root.key("service_accounts"), accounts, &issuers));
     let headers = identity::headers(context, &root.key("identity"), &file.identity);
     let assertion = identity::assertion(context, &root.key("assertion"), &file.assertion, &issuers);
-    let around = rules::Around {
-        served: &hosts,
-        headers: &file.identity.headers,
-        tokens_accepted: file.service_accounts.is_some(),
-    };
+    let around =
+        rules::Around { served: &hosts, headers: &file.identity.headers, tokens: file.service_accounts.as_ref() };
     let rules = rules::resolve(context, &root.key("rules"), &file.rules, &around);
     let default_access = default_access(context, &root.key("default").key("access"), file.default.access);
+    let wide = wide_hosts(&root.key("hosts"), &file.hosts);
     let rules = authz::Config { hosts: hosts.into_iter().collect(), rules: rules?, default: default_access? };
     Some(Settings {
         listeners: listeners?,
@@ -65,13 +63,18 @@ fn whole(context: &mut Context<'_>, file: &forms::File) -> Option<Settings> {
         providers: providers?,
         origins: origins?,
         service_accounts: match service_accounts {
-            Some(resolved) => Some(resolved?),
+            Some(resolved) => Some(resolved?.with_further(rules.further_audiences())),
             None => None,
         },
         headers: headers?,
         assertion: assertion?,
-        warnings: rules::warnings(&root.key("rules"), &file.rules, &rules),
+        warnings: rules::warnings(&root.key("rules"), &file.rules, &rules)
+            .into_iter()
+            .chain(wide)
+            .chain(gateways_in_shadow(&root, &file.shadow))
+            .collect(),
         rules,
+        gateways_in_shadow: file.shadow.gateways,
         logging: log(&file.logging),
     })
 }
@@ -80,6 +83,29 @@ fn drain(context: &mut Context<'_>, at: &FieldPath, written: &forms::Drain) -> O
     let delay = context.duration(&at.key("delay"), &written.delay, Duration::ZERO..=10 * MINUTE);
     let timeout = context.duration(&at.key("timeout"), &written.timeout, Duration::ZERO..=10 * MINUTE);
     Some(Drain { delay: delay?, timeout: timeout? })
+}
+
+fn gateways_in_shadow(root: &FieldPath, shadow: &forms::Shadow) -> Option<FieldError> {
+    let at = root.key("shadow").key("gateways");
+    let told = "whoever may call the check listener may ask in shadow, and is answered that everything is allowed";
+    shadow
+        .gateways
+        .then(|| FieldError::new(&at, told).found("true").write("remove it once no gateway asks so any more"))
+}
+
+/// Hosts that may be strangers', where the domain is none of the operator's own.
+fn wide_hosts(at: &FieldPath, hosts: &[String]) -> Vec<FieldError> {
+    let patterns = hosts.iter().enumerate().filter_map(|(index, host)| Some((index, HostPattern::parse(host).ok()?)));
+    let wide = patterns.filter(|(_, pattern)| pattern.may_be_wide());
+    let warning = |(index, pattern): (usize, HostPattern)| {
+        FieldError::new(
+            &at.index(index),
+            "it stands for hosts of strangers where the domain is no one's own (`*.co.uk`)",
+        )
+        .found(&pattern.to_string())
+        .write("leave it so where the domain is yours alone, or write one with a label more")
+    };
+    wide.map(warning).collect()
 }
 
 /// The hosts that are served: those of the origins (where they can be read; if not, that is told there) and others.

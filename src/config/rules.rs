@@ -1,11 +1,16 @@
 //! Rules: names, patterns, and no field that would do nothing.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{context::Context, identity, names};
 use crate::{
-    authz::{self, Access, BearerUse, Mode, Opening, PathPattern, Preflight, RuleConfig, ServiceAccountPattern},
+    authz::{
+        self, Access, BearerUse, FurtherAudience, Mode, Opening, PathPattern, Preflight, RuleConfig,
+        ServiceAccountPattern,
+    },
+    clock::Timestamp,
     config_file::{FieldError, FieldPath, forms},
+    kubernetes,
     principal::{Email, Group},
     request::HostPattern,
 };
@@ -16,8 +21,8 @@ pub(super) struct Around<'a> {
     pub(super) served: &'a BTreeSet<HostPattern>,
     /// The headers that every service is told by.
     pub(super) headers: &'a forms::IdentityHeaders,
-    /// Whether ServiceAccount tokens are.
-    pub(super) tokens_accepted: bool,
+    /// How ServiceAccount tokens are judged, where they are.
+    pub(super) tokens: Option<&'a forms::ServiceAccounts>,
 }
 
 pub(super) fn resolve(
@@ -38,7 +43,7 @@ pub(super) fn resolve(
                     .write("write another name"),
             );
         }
-        refuse_idle_fields(context, &at, written, around.tokens_accepted);
+        refuse_idle_fields(context, &at, written, around.tokens.is_some());
         rules.extend(rule(context, &at, written, around));
     }
     (context.errors() == before).then_some(rules)
@@ -56,13 +61,20 @@ pub(super) fn warnings(at: &FieldPath, written: &[forms::Rule], rules: &authz::C
         .found(exact)
         .write(format!("write `{{prefix: {exact}}}`, which closes all below it too"))
     };
+    let bridge = |(index, rule): (usize, &forms::Rule)| {
+        let further = rule.further_audience.as_ref()?;
+        let told = format!("tokens that are meant for another service pass here until {}", further.until);
+        let at = at.index(index).key("further_audience");
+        Some(FieldError::new(&at, told).found(&further.audience).write("remove it once the scripts' tokens are for us"))
+    };
     let in_shadow = |(index, rule): (usize, &forms::Rule)| {
         FieldError::new(&at.index(index).key("mode"), "this rule is in shadow: it decides nothing")
             .found(&rule.name)
             .write("write `mode: enforce` once `portcullis shadow report` tells nothing that should pass")
     };
     let shadows = written.iter().enumerate().filter(|(_, rule)| rule.mode == forms::RuleMode::Shadow).map(in_shadow);
-    authz::openings(rules).into_iter().map(warning).chain(shadows).collect()
+    let bridges = written.iter().enumerate().filter_map(bridge);
+    authz::openings(rules).into_iter().map(warning).chain(shadows).chain(bridges).collect()
 }
 
 fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around: &Around<'_>) -> Option<RuleConfig> {
@@ -107,6 +119,10 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around
         Some(audience) => identity::audience(context, &at.key("audience"), audience).map(Some),
         None => Some(None),
     };
+    let further_audience = match &written.further_audience {
+        Some(further) => further_audience(context, at, written, further, around.tokens).map(Some),
+        None => Some(None),
+    };
     let further_headers = identity::further_headers(context, &at.key("headers"), &written.headers, around.headers);
     let allowed_origins =
         each(context, &at.key("allowed_origins"), &written.allowed_origins, |context, at, text: &String| {
@@ -126,6 +142,7 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around
         emails: emails?,
         service_accounts: service_accounts?,
         bearer: bearer(written),
+        further_audience: further_audience?,
         further_headers: further_headers?,
         audience: audience?,
         allowed_origins: allowed_origins?,
@@ -180,6 +197,58 @@ fn account(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Serv
             context.refuse(FieldError::new(at, "it names no service account").found(text).write(format!("{error}")))
         }
     }
+}
+
+/// A bridge: for named paths, for tokens that are meant for somebody, and with an end.
+fn further_audience(
+    context: &mut Context<'_>,
+    at: &FieldPath,
+    rule: &forms::Rule,
+    written: &forms::FurtherAudience,
+    tokens: Option<&forms::ServiceAccounts>,
+) -> Option<FurtherAudience> {
+    let at = at.key("further_audience");
+    let before = context.errors();
+    let forms::FurtherAudience { audience, until } = written;
+    let Some(tokens) = tokens else {
+        return context.refuse(
+            FieldError::new(&at, "ServiceAccount tokens are not accepted at all")
+                .write("describe `service_accounts` at the top of the file, or remove it"),
+        );
+    };
+    if rule.paths.is_empty() {
+        context.report(
+            FieldError::new(&at, "it would hold for every path")
+                .write("name the `paths` that scripts ask for, such as `[{prefix: /pipeline}]`"),
+        );
+    }
+    if !matches!(rule.access, forms::Access::Authenticated | forms::Access::Optional)
+        || rule.bearer == forms::Bearer::Application
+    {
+        context.report(FieldError::new(&at, "no token is judged by this rule").write("remove it"));
+    }
+    let name = at.key("audience");
+    if kubernetes::is_api_servers_audience(audience, &tokens.issuers) {
+        context.report(
+            FieldError::new(&name, "it is the API server's own audience: the token of every pod would pass")
+                .found(audience)
+                .write("write the audience that the scripts' tokens have, such as `pipelines.kubeflow.org`"),
+        );
+    } else if audience.is_empty() || audience.trim() != audience || tokens.audiences.contains(audience) {
+        context.report(
+            FieldError::new(&name, "it is empty, has spaces around it or is one of `service_accounts.audiences`")
+                .found(audience)
+                .write("write another service's audience, byte for byte, or remove it"),
+        );
+    }
+    let day = humantime::parse_rfc3339(&format!("{until}T00:00:00Z")).ok().map(Timestamp::from_system_time);
+    if day.is_none() {
+        context.report(
+            FieldError::new(&at.key("until"), "it is no day").found(until).write("write one such as `2027-01-31`"),
+        );
+    }
+    let ends_at = day?.plus(Duration::from_hours(24));
+    (context.errors() == before).then(|| FurtherAudience { audience: audience.as_str().into(), ends_at })
 }
 
 const fn bearer(written: &forms::Rule) -> BearerUse {

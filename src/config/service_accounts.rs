@@ -28,6 +28,7 @@ pub(super) fn resolve(
     let config = kubernetes::Config {
         kubeconfig: kubeconfig.cloned(),
         audiences: written.audiences.clone(),
+        further_audiences: Vec::new(),
         issuers: written.issuers.clone(),
         cache_ttl: cache_ttl.unwrap_or_default(),
         negative_cache_ttl: negative_cache_ttl.unwrap_or_default(),

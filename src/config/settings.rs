@@ -39,6 +39,8 @@ pub struct Settings {
     /// The hosts that are served, the rules in their order, and what holds where none matches: never `Public` or
     /// `Optional`.
     pub rules: authz::Config,
+    /// Whether gateways may ask in shadow.
+    pub gateways_in_shadow: bool,
     /// The log.
     pub logging: logging::Config,
     /// What is no error, and may be a mistake.

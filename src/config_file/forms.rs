@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use listeners::{AdminListener, CheckListener, CheckTls, HttpListener, Listeners, OperationsListener};
 pub(crate) use policy::{
-    Access, Assertion, Bearer, DefaultRule, FurtherHeaders, Identity, IdentityHeaders, PathPattern, Preflight, Rule,
-    RuleMode, ServiceAccounts,
+    Access, Assertion, Bearer, DefaultRule, FurtherAudience, FurtherHeaders, Identity, IdentityHeaders, PathPattern,
+    Preflight, Rule, RuleMode, ServiceAccounts,
 };
 pub(crate) use providers::{
     Aliases, ClientAuthentication, Origin, Provider, ProviderEndpoints, ProviderLogout, StrictAsk, UseridCase,
@@ -47,8 +47,8 @@ pub(crate) struct File {
     /// The public addresses at which browsers sign in.
     #[serde(default)]
     pub(crate) origins: Vec<Origin>,
-    /// Further host names that are served, without a sign-in of their own. Lower case, no port; `*.` before three labels or
-    /// more stands for one label.
+    /// Further host names that are served, without a sign-in of their own. Lower case, no port; `*.` before a domain stands
+    /// for one label, `**.` for one or more.
     #[serde(default)]
     pub(crate) hosts: Vec<String>,
     /// Kubernetes ServiceAccount tokens as bearers. Absent: they are not accepted.
@@ -65,9 +65,20 @@ pub(crate) struct File {
     /// What holds where no rule matches.
     #[serde(default)]
     pub(crate) default: DefaultRule,
+    /// Who may ask without being obeyed.
+    #[serde(default)]
+    pub(crate) shadow: Shadow,
     /// The log on standard error.
     #[serde(default)]
     pub(crate) logging: Logging,
+}
+
+/// Who may ask without being obeyed.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Shadow {
+    /// Gateways may ask in shadow, where another gate decides: such a check is answered "allowed", with nothing changed.
+    pub(crate) gateways: bool,
 }
 
 /// What happens between SIGTERM and the end of the process.

@@ -13,13 +13,14 @@ const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 
-/// A service account whose token the API server accepted for one of our audiences. Nothing else makes this value.
+/// A service account whose token the API server accepted for one of our audiences, or of those that rules name. Nothing else makes this value.
 #[derive(Clone, Debug)]
 pub struct ReviewedServiceAccount {
     account: Arc<ServiceAccount>,
     told: Arc<Told>,
     expires_at: Timestamp,
     issued_at: Option<Timestamp>,
+    further_audience: Option<Arc<str>>,
 }
 
 impl ReviewedServiceAccount {
@@ -39,6 +40,12 @@ impl ReviewedServiceAccount {
     #[must_use]
     pub const fn told(&self) -> &Arc<Told> {
         &self.told
+    }
+
+    /// Whose the token is meant for, where that is not us: only a rule that names this audience may take it.
+    #[must_use]
+    pub const fn further_audience(&self) -> Option<&Arc<str>> {
+        self.further_audience.as_ref()
     }
 
     /// The same token as it was reviewed before, where the API server says the same of it: what services were told then may
@@ -63,7 +70,8 @@ impl ReviewedServiceAccount {
 /// What the API server and the token say is the same.
 impl PartialEq for ReviewedServiceAccount {
     fn eq(&self, other: &Self) -> bool {
-        (&self.account, self.expires_at, self.issued_at) == (&other.account, other.expires_at, other.issued_at)
+        let said = |one: &Self| (one.expires_at, one.issued_at, one.further_audience.clone());
+        self.account == other.account && said(self) == said(other)
     }
 }
 
@@ -85,14 +93,18 @@ pub(super) fn believe(
     answer: ReviewAnswer,
     claims: &Claims,
     audiences: &[String],
+    further: &[String],
 ) -> Result<ReviewedServiceAccount, Objection> {
     if !answer.authenticated {
         return Err(Objection::NotAuthenticated);
     }
     // An API server that ignores audiences answers without any: it has then checked its own, which every pod's token has.
-    if !answer.audiences.iter().any(|audience| audiences.contains(audience)) {
-        return Err(Objection::Audience);
-    }
+    let is_ours = answer.audiences.iter().any(|audience| audiences.contains(audience));
+    let further_audience = match answer.audiences.iter().find(|audience| further.contains(audience)) {
+        _ if is_ours => None,
+        Some(audience) => Some(audience.as_str().into()),
+        None => return Err(Objection::Audience),
+    };
     let user = answer.user;
     let said = |name: &str| match user.extra.get(name).map(Vec::as_slice) {
         Some([value]) if !value.is_empty() => Some(value.clone()),
@@ -120,5 +132,6 @@ pub(super) fn believe(
         told: Arc::default(),
         expires_at: claims.expires_at,
         issued_at: claims.issued_at,
+        further_audience,
     })
 }

@@ -44,8 +44,8 @@ pub struct KubeReviews {
     connection: ArcSwap<Connection>,
 }
 
-struct Connection {
-    client: Client,
+pub(super) struct Connection {
+    pub(super) client: Client,
     auth: AuthInfo,
 }
 
@@ -183,7 +183,7 @@ impl From<TokenReviewStatus> for ReviewAnswer {
     }
 }
 
-async fn connect(kubeconfig: Option<&Path>, connect_timeout: Duration) -> Result<Connection, ClientError> {
+pub(super) async fn connect(kubeconfig: Option<&Path>, connect_timeout: Duration) -> Result<Connection, ClientError> {
     let config = match kubeconfig {
         Some(path) => read_kubeconfig(path).await?,
         None => Config::incluster().map_err(|error| ClientError::NotInCluster(describe(&error)))?,
@@ -257,7 +257,7 @@ fn refuse_failure(response: &Response<Body>) -> Result<(), ReviewError> {
 }
 
 /// An error with its causes. Neither the client nor the HTTP library puts a request's body or credentials into one.
-fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 

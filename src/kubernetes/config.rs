@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use super::known_audiences::{is_another_services_audience, is_same_audience};
+use super::known_audiences::{is_another_services_audience, is_api_servers_audience};
 
 /// How long a refused token may be refused without asking again.
 pub const NEGATIVE_CACHE_TTL: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(10);
@@ -14,6 +14,8 @@ pub struct Config {
     pub kubeconfig: Option<PathBuf>,
     /// Our audiences: a token must be meant for one of them. Never the API server's own, which every pod's token has.
     pub audiences: Vec<String>,
+    /// Audiences of other services, for whose tokens some rule has a word. Never the API server's own, either.
+    pub further_audiences: Vec<String>,
     /// The issuers of the cluster's tokens (`--service-account-issuer`).
     pub issuers: Vec<String>,
     /// How long an accepted token is accepted without asking again, and so at most how long a deleted account stays.
@@ -119,7 +121,12 @@ impl Config {
         refuse(has_none(&self.audiences), ConfigError::NoAudience);
         refuse(has_none(&self.issuers), ConfigError::NoIssuer);
         for audience in &self.audiences {
-            refuse(self.is_api_servers(audience), ConfigError::ApiServerAudience(audience.clone()));
+            let wrong = is_another_services_audience(audience) || is_api_servers_audience(audience, &self.issuers);
+            refuse(wrong, ConfigError::ApiServerAudience(audience.clone()));
+        }
+        for audience in &self.further_audiences {
+            let wrong = is_api_servers_audience(audience, &self.issuers);
+            refuse(wrong, ConfigError::ApiServerAudience(audience.clone()));
         }
         refuse(!NEGATIVE_CACHE_TTL.contains(&self.negative_cache_ttl), ConfigError::NegativeCacheTooLong);
         refuse(self.max_concurrent_reviews == 0, ConfigError::NoReviews);
@@ -127,9 +134,19 @@ impl Config {
         problems
     }
 
-    /// An API server's audiences are its issuers, unless `--api-audiences` names others; the names of its Service are
-    /// usual ones.
-    fn is_api_servers(&self, audience: &str) -> bool {
-        is_another_services_audience(audience) || self.issuers.iter().any(|issuer| is_same_audience(issuer, audience))
+    /// The same, with these audiences of other services.
+    #[must_use]
+    pub fn with_further<'a>(mut self, audiences: impl Iterator<Item = &'a str>) -> Self {
+        for audience in audiences {
+            if !self.further_audiences.iter().any(|have| have == audience) {
+                self.further_audiences.push(audience.to_owned());
+            }
+        }
+        self
+    }
+
+    /// Every audience that a token may be meant for.
+    pub(super) fn every_audience(&self) -> Vec<String> {
+        [&self.audiences[..], &self.further_audiences].concat()
     }
 }

@@ -1,7 +1,9 @@
 //! Audiences that can be nobody's but another service's, known by their names.
 
-/// Audiences that tokens of every pod carry, or that stand for another service than this one.
-const OTHERS: [&str; 6] = ["kubernetes", "kubernetes.default", "api", "k3s", "konnectivity-server", "istio-ca"];
+/// Audiences that tokens of every pod carry.
+const API_SERVERS: [&str; 4] = ["kubernetes", "kubernetes.default", "api", "k3s"];
+/// Audiences that stand for another service than this one.
+const OTHERS: [&str; 2] = ["konnectivity-server", "istio-ca"];
 /// The API server's Service, in a cluster of any domain.
 const API_SERVER: &str = "kubernetes.default.svc";
 
@@ -9,8 +11,20 @@ const API_SERVER: &str = "kubernetes.default.svc";
 /// that are meant for somebody else.
 pub(super) fn is_another_services_audience(audience: &str) -> bool {
     let name = plain(audience);
-    let service = name.strip_prefix(API_SERVER).is_some_and(|domain| domain.is_empty() || domain.starts_with('.'));
-    service || OTHERS.contains(&name.as_str())
+    is_services_name(&name) || OTHERS.contains(&name.as_str())
+}
+
+fn is_services_name(name: &str) -> bool {
+    let of_a_domain =
+        |name: &str| name.strip_prefix(API_SERVER).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    of_a_domain(name) || API_SERVERS.contains(&name)
+}
+
+/// Whether an audience is the API server's own: one of its Service's names, or of its issuers, which its audiences are
+/// unless `--api-audiences` names others.
+#[must_use]
+pub fn is_api_servers_audience(audience: &str, issuers: &[String]) -> bool {
+    is_services_name(&plain(audience)) || issuers.iter().any(|issuer| is_same_audience(issuer, audience))
 }
 
 /// Whether two texts are spellings of one audience: with `https://` and a slash at the end or without, in any case.

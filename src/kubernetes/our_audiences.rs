@@ -78,7 +78,7 @@ impl AudienceCheck {
     /// Nothing is known yet where there is a token to ask with.
     pub(super) fn new(config: &Config, reviews: &Arc<dyn Reviews>, reach: &Arc<Reach>, metrics: &Metrics) -> Arc<Self> {
         let check = Self {
-            audiences: config.audiences.clone(),
+            audiences: config.every_audience(),
             timeout: config.timeout,
             reviews: Arc::clone(reviews),
             reach: Arc::clone(reach),

@@ -64,6 +64,19 @@ async fn what_can_be_refused_without_the_api_server_is() {
 }
 
 #[tokio::test]
+async fn a_token_for_another_service_is_told_from_one_for_us() {
+    let house = House::with(|config| config.further_audiences = vec!["theirs".into(), "others".into()]);
+    let judged = async |audiences: &[&'static str]| {
+        let token = house.token(TokenSpec { audiences, ..TokenSpec::default() });
+        house.tokens.judge(&token).await.map(|reviewed| reviewed.further_audience().map(ToString::to_string))
+    };
+    assert_eq!(judged(&["theirs"]).await.unwrap().as_deref(), Some("theirs"));
+    assert_eq!(judged(&[AUDIENCE]).await.unwrap(), None);
+    assert_eq!(judged(&["theirs", AUDIENCE]).await.unwrap(), None, "it is for us as well");
+    assert_eq!(judged(&["nobody's"]).await.unwrap_err().reason(), Reason::TokenAudience);
+}
+
+#[tokio::test]
 async fn ten_thousand_forgeries_cost_no_review() {
     let house = House::new();
     for number in 0..10_000 {

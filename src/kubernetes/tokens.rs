@@ -46,7 +46,9 @@ struct Judge {
     reviews: Arc<dyn Reviews>,
     clock: SharedClock,
     ring: SharedRootKeyRing,
-    /// All audiences as one field of a cache key.
+    /// Ours, and those of other services.
+    every_audience: Vec<String>,
+    /// Both as one field of a cache key.
     audience_field: Vec<u8>,
     signatures: Option<Signatures>,
     /// The reviews of tokens by keys that the API server does not serve.
@@ -83,14 +85,16 @@ impl ServiceAccountTokens {
         metrics: Metrics,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
+        let every_audience = config.every_audience();
         let signatures = config.verify_signatures.then(|| {
             let (reviews, clock) = (Arc::clone(&reviews), Arc::clone(&clock));
-            Signatures::new(reviews, clock, config.timeout / 2, &config.issuers, &config.audiences)
+            Signatures::new(reviews, clock, config.timeout / 2, &config.issuers, &every_audience)
         });
-        let audience_field = join(&config.audiences);
+        let audience_field = [join(&config.audiences), join(&config.further_audiences)].concat();
         let reach = Arc::new(Reach::new(&clock));
         let audience_check = AudienceCheck::new(&config, &reviews, &reach, &metrics);
         Ok(Self(Arc::new(Judge {
+            every_audience,
             audience_field,
             signatures,
             of_another_key: RateLimit::new(OF_ANOTHER_KEY.0, OF_ANOTHER_KEY.1),
@@ -198,8 +202,7 @@ impl ServiceAccountTokens {
             return Ok(account);
         }
         let unverified = jose::peek(token).map_err(|error| judge.refused_by(Source::Claims, error.reason()))?;
-        let Config { issuers, audiences, .. } = &judge.config;
-        let claims = Claims::read(&unverified, issuers, audiences, judge.clock.now())
+        let claims = Claims::read(&unverified, &judge.config.issuers, &judge.every_audience, judge.clock.now())
             .map_err(|reason| judge.refused_by(Source::Claims, reason))?;
         if !known.may_judge() {
             judge.metrics.verdict(Source::None);
@@ -310,7 +313,7 @@ impl Judge {
         };
         let started = self.clock.monotonic();
         let running = self.metrics.running();
-        let answer = timeout(self.config.timeout, self.reviews.review_token(&token, &self.config.audiences))
+        let answer = timeout(self.config.timeout, self.reviews.review_token(&token, &self.every_audience))
             .map(|answer| answer.unwrap_or(Err(ReviewError::Deadline)))
             .await;
         drop(running);
@@ -324,7 +327,7 @@ impl Judge {
             }
         };
         self.reach.note_answer();
-        let verdict = match answer::believe(answer, &claims, &self.config.audiences) {
+        let verdict = match answer::believe(answer, &claims, &self.config.audiences, &self.config.further_audiences) {
             Ok(account) => {
                 let account = self.verdicts.accept(key, account, started);
                 self.metrics.reviewed(Outcome::Accepted, took);

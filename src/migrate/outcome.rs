@@ -2,6 +2,7 @@
 
 use super::{error::Cause, place, verdict, work::Work};
 use crate::{
+    cluster_names::{self, ClusterName, Spellings},
     gatekeepers::{Input, Inputs, Report},
     principal::escape_unseen,
 };
@@ -24,6 +25,7 @@ pub(super) fn migrate(
     product: &str,
     inputs: Vec<Input>,
     asked: Option<&str>,
+    names: &[ClusterName],
     room: impl FnOnce(&mut Work, &Inputs, Option<String>) -> Result<(), Cause>,
 ) -> Result<Migration, Cause> {
     let asked = asked.map(place::asked_origin).transpose()?;
@@ -33,10 +35,25 @@ pub(super) fn migrate(
     work.tell_rest();
     let mut file = work.draft.tree();
     verdict::agree(&mut file, &mut work.report);
+    for spellings in cluster_names::spellings(names) {
+        work.report.by_hand(in_one_spelling(&spellings));
+    }
     work.report.by_hand(
         "then `portcullis check-config FILE`, `portcullis provider check FILE`, and the list of docs/migrating.md",
     );
     let head = format!("Written by `portcullis migrate {product}` from {}.", inputs.names().join(", "));
     let configuration = format!("# {}\n{HEAD}{}", escape_unseen(&head), file.yaml());
     Ok(Migration { configuration, report: work.report })
+}
+
+/// Services compare names to the byte, and rules do not.
+fn in_one_spelling(spellings: &Spellings) -> String {
+    let told = spellings.told();
+    if spellings.differ() {
+        format!(
+            "{told} are one person here and several to services: write the provider's spelling in all of these objects"
+        )
+    } else {
+        format!("{told}: reached with `userid_case: keep` alone, and where the provider writes it so")
+    }
 }

@@ -21,11 +21,11 @@ fn input(name: &str, text: &str) -> Input {
 }
 
 fn oauth2_proxy(files: &[(&str, &str)]) -> Result<Migration, MigrateError> {
-    from_oauth2_proxy(files.iter().map(|(name, text)| input(name, text)).collect(), None)
+    from_oauth2_proxy(files.iter().map(|(name, text)| input(name, text)).collect(), None, &[])
 }
 
 fn oidc_authservice(files: &[(&str, &str)]) -> Result<Migration, MigrateError> {
-    from_oidc_authservice(files.iter().map(|(name, text)| input(name, text)).collect(), None)
+    from_oidc_authservice(files.iter().map(|(name, text)| input(name, text)).collect(), None, &[])
 }
 
 /// Every folder that what comes out may name.

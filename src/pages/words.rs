@@ -155,6 +155,7 @@ const fn words(reason: Reason) -> Words {
         | Reason::Anonymous
         | Reason::Session
         | Reason::ServiceAccount
+        | Reason::FurtherAudience
         | Reason::Preflight
         | Reason::LoginStarted
         | Reason::SignedIn

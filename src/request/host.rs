@@ -36,6 +36,11 @@ impl HostName {
     pub fn domain(&self) -> Option<&str> {
         self.0.split_once('.').map(|(_, domain)| domain)
     }
+
+    /// Every domain that it is below, the longest first.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(self.domain(), |domain| domain.split_once('.').map(|(_, domain)| domain))
+    }
 }
 
 /// A host as requests name it; the port apart.

@@ -1,4 +1,4 @@
-//! Hosts as the configuration names them: one, or all that have one label more than a domain.
+//! Hosts as the configuration names them: one, or those below a domain.
 
 use std::fmt;
 
@@ -6,9 +6,10 @@ use thiserror::Error;
 
 use super::host::HostName;
 
-/// How many labels follow the star at least. `*.com`, `*.co.uk` and `*.github.io` are everybody's hosts: nobody's list of
-/// public suffixes is asked, which would be out of date in a binary, and with three labels there is hardly one.
-const MIN_LABELS: usize = 3;
+/// How many labels follow the star at least: `*.com` is everybody's.
+const MIN_LABELS: usize = 2;
+/// With so many there is hardly a public suffix: nobody's list of these is asked, which would be out of date in a binary.
+const NARROW_LABELS: usize = 3;
 
 /// Why a text is no [`HostPattern`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -16,37 +17,51 @@ pub enum HostPatternError {
     /// It is no host name, or a star stands elsewhere than for its first label.
     #[error("it is no host name")]
     NotAHost,
-    /// It could stand for hosts of strangers.
-    #[error("it could stand for hosts of strangers: three labels at least follow `*.`")]
+    /// It stands for hosts of strangers.
+    #[error("it stands for hosts of strangers: two labels at least follow the star")]
     TooWide,
 }
 
-/// One host, or each that has one label more than a domain.
+/// One host, or hosts below a domain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostPattern {
     /// This one.
     One(HostName),
     /// `*.` and this: one label, whatever it is, and the domain.
     OneLabelBelow(HostName),
+    /// `**.` and this: one label or more, and the domain.
+    Below(HostName),
 }
 
 impl HostPattern {
-    /// Reads `kubeflow.example.com` or `*.team-a.models.example.com`, in any spelling of the name.
+    /// Reads `kubeflow.example.com`, `*.models.example.com` or `**.svc.cluster.local`, in any spelling of the name.
     ///
     /// # Errors
     /// Where it is no host, or stands for too many.
     pub fn parse(text: &str) -> Result<Self, HostPatternError> {
         let name = |text: &str| HostName::parse(text).map_err(|_| HostPatternError::NotAHost);
-        let Some(domain) = text.strip_prefix("*.") else { return Ok(Self::One(name(text)?)) };
+        let (below, domain): (fn(HostName) -> Self, _) = match (text.strip_prefix("**."), text.strip_prefix("*.")) {
+            (Some(domain), _) => (Self::Below, domain),
+            (None, Some(domain)) => (Self::OneLabelBelow, domain),
+            (None, None) => return Ok(Self::One(name(text)?)),
+        };
         let domain = name(domain)?;
-        let labels: Vec<&str> = domain.as_str().split('.').collect();
         // Addresses have no labels: `*.0.0.1`, `*.[::1]`.
-        let is_address =
-            labels.last().is_none_or(|last| last.ends_with(']') || last.bytes().all(|byte| byte.is_ascii_digit()));
-        match labels.len() {
+        let last = domain.as_str().rsplit('.').next();
+        let is_address = last.is_none_or(|last| last.ends_with(']') || last.bytes().all(|byte| byte.is_ascii_digit()));
+        match labels(&domain) {
             _ if is_address => Err(HostPatternError::NotAHost),
             ..MIN_LABELS => Err(HostPatternError::TooWide),
-            _ => Ok(Self::OneLabelBelow(domain)),
+            _ => Ok(below(domain)),
+        }
+    }
+
+    /// Whether it may stand for hosts of strangers: of `*.co.uk` it does, of `*.example.com` not.
+    #[must_use]
+    pub fn may_be_wide(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::OneLabelBelow(domain) | Self::Below(domain) => labels(domain) < NARROW_LABELS,
         }
     }
 
@@ -56,15 +71,19 @@ impl HostPattern {
         match self {
             Self::One(name) => name == host,
             Self::OneLabelBelow(domain) => host.domain() == Some(domain.as_str()),
+            Self::Below(domain) => host.domains().any(|below| below == domain.as_str()),
         }
     }
 
     /// Whether it stands for every host that `other` stands for.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        match other {
-            Self::One(host) => self.matches(host),
-            Self::OneLabelBelow(_) => self == other,
+        match (self, other) {
+            (_, Self::One(host)) => self.matches(host),
+            (Self::Below(domain), Self::OneLabelBelow(other) | Self::Below(other)) => {
+                domain == other || self.matches(other)
+            }
+            (_, Self::OneLabelBelow(_) | Self::Below(_)) => self == other,
         }
     }
 
@@ -75,11 +94,16 @@ impl HostPattern {
     }
 }
 
+fn labels(domain: &HostName) -> usize {
+    domain.as_str().split('.').count()
+}
+
 impl fmt::Display for HostPattern {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::One(name) => formatter.write_str(name.as_str()),
             Self::OneLabelBelow(domain) => write!(formatter, "*.{}", domain.as_str()),
+            Self::Below(domain) => write!(formatter, "**.{}", domain.as_str()),
         }
     }
 }
@@ -115,14 +139,48 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_a_strangers_host_is_too_wide() {
-        for text in ["*.com", "*.co.uk", "*.github.io", "*.example.com", "*.localhost"] {
+    fn two_stars_are_one_label_or_more() {
+        let services = "**.svc.cluster.local";
+        for host in ["iris.team-a.svc.cluster.local", "IRIS.svc.cluster.local.", "a.b.c.d.svc.cluster.local"] {
+            assert!(matches(services, host), "{host}");
+        }
+        for other in [
+            "svc.cluster.local",
+            "xsvc.cluster.local",
+            "team-a.xsvc.cluster.local",
+            "cluster.local",
+            "team-a.svc.cluster.local.evil.example",
+        ] {
+            assert!(!matches(services, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_everybodys_is_too_wide_and_what_may_be_is_told() {
+        for text in ["*.com", "*.localhost", "**.com", "**.local"] {
             assert_eq!(HostPattern::parse(text), Err(HostPatternError::TooWide), "{text}");
         }
-        for text in
-            ["*", "*.", "**.a.b.c", "*a.b.c.d", "a.*.b.c.d", "*.*.b.c.d", "*.a.b.c:443", "*.0.0.1", "*.[::1]", ""]
-        {
+        for text in [
+            "*",
+            "*.",
+            "**",
+            "**.",
+            "***.a.b.c",
+            "*a.b.c.d",
+            "a.*.b.c.d",
+            "*.*.b.c.d",
+            "*.a.b.c:443",
+            "*.0.0.1",
+            "*.[::1]",
+            "",
+        ] {
             assert_eq!(HostPattern::parse(text), Err(HostPatternError::NotAHost), "{text}");
+        }
+        for text in ["*.co.uk", "*.example.com", "**.example.com"] {
+            assert!(pattern(text).may_be_wide(), "{text}");
+        }
+        for text in ["example.com", "*.models.example.com", "**.svc.cluster.local"] {
+            assert!(!pattern(text).may_be_wide(), "{text}");
         }
     }
 
@@ -132,5 +190,12 @@ mod tests {
         assert!(star.covers(&one) && star.covers(&star) && !one.covers(&star) && !star.covers(&other));
         assert!(star.meets(&one) && one.meets(&star) && !star.meets(&other) && !one.meets(&other));
         assert_eq!(star.to_string(), "*.a.b.c");
+        let (wide, inner) = (pattern("**.a.b.c"), pattern("**.x.a.b.c"));
+        for narrow in [&star, &one, &other, &inner, &wide] {
+            assert!(wide.covers(narrow) && wide.meets(narrow) && narrow.meets(&wide), "{narrow}");
+        }
+        assert!(!star.covers(&wide) && !inner.covers(&wide) && !inner.meets(&star) && !inner.meets(&one));
+        assert!(inner.meets(&other) && !wide.covers(&pattern("a.b.c")) && !wide.meets(&pattern("**.b.c.d")));
+        assert_eq!(wide.to_string(), "**.a.b.c");
     }
 }

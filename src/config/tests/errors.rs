@@ -166,7 +166,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "origins[1].url",
     ),
     ("service_accounts:\n", "hosts: [kubeflow.example.com]\nservice_accounts:\n", "hosts[0]"),
-    ("service_accounts:\n", "hosts: ['*.co.uk']\nservice_accounts:\n", "hosts[0]"),
+    ("service_accounts:\n", "hosts: ['**.uk']\nservice_accounts:\n", "hosts[0]"),
     ("service_accounts:\n", "hosts: ['a.*.models.example.com']\nservice_accounts:\n", "hosts[0]"),
     ("service_accounts:\n", "hosts: ['*.A.models.example.com']\nservice_accounts:\n", "hosts[0]"),
     ("https://kubeflow.example.com", "https://*.kubeflow.example.com", "origins[0].url"),
@@ -224,6 +224,38 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("{prefix: /assets/}", "{prefix: '/a%20b'}", "rules[0].paths[0].prefix"),
     ("{prefix: /assets/}", "{prefix: /a, exact: /a}", "rules[0].paths[0]"),
     ("{prefix: /assets/}", "{glob: '/*'}", "rules[0].paths[0].glob"),
+    (
+        "access: public",
+        "access: authenticated\n    further_audience: {audience: theirs, until: soon}",
+        "rules[0].further_audience.until",
+    ),
+    (
+        "access: public",
+        "access: authenticated\n    further_audience: {audience: theirs, until: '2027-02-30'}",
+        "rules[0].further_audience.until",
+    ),
+    (
+        "access: public",
+        "access: authenticated\n    further_audience: {audience: 'https://kubernetes.default.svc', until: 2027-01-31}",
+        "rules[0].further_audience.audience",
+    ),
+    (
+        "access: public",
+        "access: authenticated\n    further_audience: {audience: portcullis.example.com, until: 2027-01-31}",
+        "rules[0].further_audience.audience",
+    ),
+    (
+        "access: public",
+        "access: public\n    further_audience: {audience: theirs, until: 2027-01-31}",
+        "rules[0].further_audience",
+    ),
+    (
+        "rules:\n",
+        "rules:\n  - {name: all, further_audience: {audience: theirs, until: 2027-01-31}}\n",
+        "rules[0].further_audience",
+    ),
+    ("access: public", "access: public\n    mode: shadows", "rules[0].mode"),
+    ("rules:\n", "shadow: {gateway: true}\nrules:\n", "shadow.gateway"),
     ("rules:\n", "default: {access: public}\nrules:\n", "default.access"),
     ("rules:\n", "default: {access: optional}\nrules:\n", "default.access"),
 ];

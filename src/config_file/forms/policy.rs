@@ -143,6 +143,9 @@ pub(crate) struct Rule {
     /// Lets a bearer token that we judged travel on to the service.
     #[serde(default)]
     pub(crate) keep_bearer: bool,
+    /// Takes ServiceAccount tokens that are meant for another service, until a day.
+    #[serde(default)]
+    pub(crate) further_audience: Option<FurtherAudience>,
     /// Further names under which the service is told who was authenticated.
     #[serde(default)]
     pub(crate) headers: FurtherHeaders,
@@ -177,6 +180,16 @@ pub(crate) enum Bearer {
     Judged,
     /// The application's: it counts for nobody here, and travels on as it is.
     Application,
+}
+
+/// Another service's audience, whose tokens a rule takes until a day.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FurtherAudience {
+    /// The audience, byte for byte; never the API server's own.
+    pub(crate) audience: String,
+    /// The last day (UTC), such as `2027-01-31`.
+    pub(crate) until: String,
 }
 
 /// Further names under which a service is told who was authenticated; removed from every request, as the others are.

@@ -275,6 +275,7 @@ pub(super) fn config() -> Config {
     Config {
         kubeconfig: None,
         audiences: vec![AUDIENCE.into()],
+        further_audiences: Vec::new(),
         issuers: vec![ISSUER.into()],
         cache_ttl: Duration::from_secs(10),
         negative_cache_ttl: Duration::from_secs(5),

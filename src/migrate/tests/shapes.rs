@@ -94,6 +94,7 @@ fn what_cannot_be_used_is_told_as_the_snapshot_says() {
         super::from_oauth2_proxy(
             vec![super::input("a.cfg", "provider = \"google\"\n")],
             Some("http://kf.example.com/x"),
+            &[],
         ),
     ];
     let told: Vec<String> = failures.into_iter().map(|failure| failure.unwrap_err().to_string()).collect();
