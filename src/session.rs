@@ -9,6 +9,7 @@
 mod belonging;
 mod cache;
 mod config;
+mod listings;
 mod metrics;
 mod provider_logout;
 mod record;

@@ -10,7 +10,7 @@ use super::{
     cache::OpenedSessions,
     config::Config,
     metrics::{Metrics, OpenOutcome},
-    record::{self, NewSession, Opened, Renewal, Session, SessionListing, Tokens},
+    record::{self, NewSession, Opened, Renewal, Session, Tokens},
     registration::Registration,
     ticket::Ticket,
 };
@@ -22,7 +22,7 @@ use crate::{
     secret::{RootKeyRing, SecretString, SharedRootKeyRing},
     store::{
         CLOCK_TOLERANCE, IndexKeys, Inserted, LeaseHolder, LeaseStore, MarkStore, NewRecord, RecordName, Replaced,
-        Replacement, SWEEP_BATCH, SessionStore, StoreError, StoreReach, StoredListing, Stores, index,
+        Replacement, SWEEP_BATCH, SessionStore, StoreError, StoreReach, Stores, index,
     },
 };
 
@@ -442,49 +442,6 @@ impl Sessions {
         let ended = self.store.end_all(index, now, until).await.inspect_err(|error| self.note_failure(error))?;
         self.metrics.ended.inc_by(ended.len() as u64);
         Ok(ended)
-    }
-
-    /// The sessions of a person, the oldest first. What was planted in the store is left out.
-    ///
-    /// # Errors
-    /// Where the store does not answer.
-    pub async fn list_subject(&self, issuer: &str, subject: &str) -> Result<Vec<SessionListing>, StoreError> {
-        Ok(self.named_of_subject(issuer, subject).await?.into_iter().map(|(_, listing)| listing).collect())
-    }
-
-    /// As [`Sessions::list_subject`], with the names of the records.
-    pub(super) async fn named_of_subject(
-        &self,
-        issuer: &str,
-        subject: &str,
-    ) -> Result<Vec<(RecordName, SessionListing)>, StoreError> {
-        let ring = self.ring.load_full();
-        let mut listings = self.list(&ring, &index::subject(&ring, issuer, subject)).await?;
-        listings.retain(|(_, listing)| listing.issuer == issuer && listing.subject == subject);
-        Ok(listings)
-    }
-
-    /// The sessions of whoever services know by this name, of whatever provider, the oldest first. What was planted in
-    /// the store is left out.
-    ///
-    /// # Errors
-    /// Where the store does not answer.
-    pub async fn list_userid(&self, userid: &Userid) -> Result<Vec<SessionListing>, StoreError> {
-        let ring = self.ring.load_full();
-        let listings = self.list(&ring, &index::userid(&ring, userid.as_str())).await?;
-        Ok(listings.into_iter().map(|(_, listing)| listing).filter(|listing| listing.userid == *userid).collect())
-    }
-
-    pub(super) async fn list(
-        &self,
-        ring: &RootKeyRing,
-        index: &IndexKeys,
-    ) -> Result<Vec<(RecordName, SessionListing)>, StoreError> {
-        let stored = self.store.list(index).await.inspect_err(|error| self.note_failure(error))?;
-        let open = |stored: &StoredListing| {
-            Some((stored.name, SessionListing::open(ring, &stored.name, &stored.listing).ok()?))
-        };
-        Ok(stored.iter().filter_map(open).collect())
     }
 
     /// Takes the lease on a session for `lasts`, or renews it; whether `holder` has it now. Of all replicas one does.
