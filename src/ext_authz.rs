@@ -67,7 +67,7 @@ impl Checks {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let in_shadow = shadow::asks(request.headers()) && self.checker.load().lets_gateways_ask_in_shadow();
+        let in_shadow = self.checker.load().lets_gateways_ask_in_shadow() && shadow::asks(request.headers());
         let Some(taken) = self.budget.take(CHECK_BYTES) else {
             return if in_shadow { reply::with(encode::unchanged()) } else { self.refuse(Reason::TooManyChecks) };
         };

@@ -353,25 +353,6 @@ async fn every_request_at_the_gateways_is_checked_and_a_lost_check_is_refused() 
 }
 
 #[tokio::test]
-async fn a_shadow_is_asked_where_the_gate_is_and_enforces_nothing() {
-    let filter = Objects::of(&shadow()).await.get("EnvoyFilter", "portcullis-shadow")["spec"].clone();
-    let gate = Objects::of(&manifests().join("base/gateway")).await;
-    let policy = gate.get("AuthorizationPolicy", "portcullis");
-    assert_eq!(filter["workloadSelector"]["labels"], policy["spec"]["selector"]["matchLabels"]);
-    let [patch] = &filter["configPatches"].as_array().unwrap()[..] else { panic!("one filter: {filter:#}") };
-    let before = &patch["match"]["listener"]["filterChain"]["filter"]["subFilter"]["name"];
-    assert_eq!([&patch["patch"]["operation"], before], ["INSERT_BEFORE", "envoy.filters.http.router"]);
-    let check = &patch["patch"]["value"]["typed_config"];
-    assert_eq!(check["failure_mode_allow"], true, "a call that fails is as if it was not made");
-    let service = &check["grpc_service"];
-    assert_eq!(service["initial_metadata"], json!([{ "key": "x-portcullis-mode", "value": "shadow" }]));
-    let name = "portcullis.portcullis.svc.cluster.local";
-    let cluster =
-        format!("outbound|{}||{name}", port(&Objects::of(&manifests().join("base")).await.configuration(), "check"));
-    assert_eq!(service["envoy_grpc"], json!({ "cluster_name": cluster, "authority": name }));
-}
-
-#[tokio::test]
 async fn a_pod_drains_before_it_is_killed() {
     for folder in installations() {
         let objects = Objects::of(&folder).await;

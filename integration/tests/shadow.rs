@@ -25,8 +25,7 @@ const NAMED: &str = "Robot@Example.com";
 
 /// As the manual has it, in front of the router: what stands before it decides, and names who it is.
 fn in_shadow(bootstrap: &mut Value) {
-    for listener in bootstrap["static_resources"]["listeners"].as_array_mut().unwrap() {
-        let filters = &mut listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"];
+    for filters in filters(bootstrap) {
         let check = &mut filters[0]["typed_config"];
         check["failure_mode_allow"] = true.into();
         check["grpc_service"]["initial_metadata"] = json!([{ "key": "x-portcullis-mode", "value": "shadow" }]);
@@ -44,9 +43,18 @@ fn in_shadow(bootstrap: &mut Value) {
     }
 }
 
+/// The filters of each listener, the check first.
+fn filters(bootstrap: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let listeners = bootstrap["static_resources"]["listeners"].as_array_mut().unwrap();
+    listeners.iter_mut().map(|listener| &mut listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"])
+}
+
+fn lets_gateways(config: Config) -> Config {
+    config.set("/shadow", json!({ "gateways": true }))
+}
+
 async fn gateway_in_shadow(variant: Variant) -> Gateway {
-    let lets = |config: Config| config.set("/shadow", json!({ "gateways": true }));
-    Gateway::start_with(variant, lets, |envoy| envoy.edit(in_shadow)).await.expect("the ensemble starts")
+    Gateway::start_with(variant, lets_gateways, |envoy| envoy.edit(in_shadow)).await.expect("the ensemble starts")
 }
 
 /// The records of shadows, once there are so many.
@@ -98,9 +106,7 @@ async fn a_gateway_in_shadow_changes_nothing_and_tells_what_we_would_decide(vari
     assert_eq!(row(&told, "/fetch"), ["sign_in", "refused", "not_signed_in", "", NAMED]);
     assert_eq!(told.len(), 6, "each once: {told:#?}");
     assert!(gateway.portcullis.told("WARN", "a gateway asks in shadow").await.unwrap().len() == 1);
-    let refused = [("source", "gateway"), ("differs", "refused"), ("reason", "token_audience")];
-    let labels = refused.map(|(name, value)| format!("{name}=\"{value}\""));
-    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let labels = ["source=\"gateway\"", "differs=\"refused\"", "reason=\"token_audience\""];
     assert_eq!(gateway.portcullis.metric("portcullis_shadow_checks_total", &labels).await.unwrap(), 1);
 
     let report = report(&gateway.portcullis).await;
@@ -138,8 +144,7 @@ async fn a_gateway_that_may_not_ask_in_shadow_is_answered_as_ever(variant: Varia
 }
 
 async fn no_request_makes_a_gateway_ask_in_shadow(variant: Variant) {
-    let lets = |config: Config| config.set("/shadow", json!({ "gateways": true }));
-    let gateway = Gateway::start(variant, lets).await.expect("the ensemble starts");
+    let gateway = Gateway::start(variant, lets_gateways).await.expect("the ensemble starts");
     for (name, value) in
         [("x-portcullis-mode", "shadow"), ("X-Portcullis-Mode", "shadow"), ("grpc-x-portcullis-mode", "shadow")]
     {
@@ -186,8 +191,7 @@ async fn a_rule_in_shadow_decides_nothing_and_tells_what_it_would() {
 /// manual does without, and answers that change nothing.
 async fn envoys_own_shadow_mode_enforces_no_refusal_and_changes_headers_all_the_same(variant: Variant) {
     let shadow_mode = |bootstrap: &mut Value| {
-        for listener in bootstrap["static_resources"]["listeners"].as_array_mut().unwrap() {
-            let filters = &mut listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"];
+        for filters in filters(bootstrap) {
             filters[0]["typed_config"]["shadow_mode"] = true.into();
         }
     };
@@ -204,10 +208,8 @@ async fn envoys_own_shadow_mode_enforces_no_refusal_and_changes_headers_all_the_
     let allowed = gateway.get("/", &[forged, ("authorization", &good)]).await.unwrap().echo().unwrap();
     assert_eq!(allowed.headers.all("kubeflow-userid"), ["system:serviceaccount:team-a:robot"]);
     assert!(allowed.headers.has("portcullis-assertion") && !allowed.headers.has("authorization"));
-    let told = |outcome: &'static str| [format!("outcome=\"{outcome}\"")];
-    for outcome in ["denied", "allowed"] {
-        let labels = told(outcome);
-        let asked = gateway.portcullis.metric("portcullis_checks_total", &[labels[0].as_str()]).await.unwrap();
+    for outcome in ["outcome=\"denied\"", "outcome=\"allowed\""] {
+        let asked = gateway.portcullis.metric("portcullis_checks_total", &[outcome]).await.unwrap();
         assert_eq!(asked, 1, "{outcome}: it is asked all the same");
     }
     gateway.portcullis.sigkill().unwrap();

@@ -77,7 +77,7 @@ impl BearerAuthenticator {
 
     /// The outcome for a token that the API server accepted, now or a moment ago: a revocation counts at once.
     fn accepted(&self, reviewed: &ReviewedServiceAccount, attempt: Attempt<'_, '_>) -> Outcome {
-        let further = reviewed.further_audience().map(|audience| &**audience);
+        let further = reviewed.further_audience();
         if further.is_some() && further != attempt.further_audience {
             return Outcome::rejected(Reason::TokenAudience);
         }

@@ -16,7 +16,8 @@ pub struct FurtherAudience {
 
 impl FurtherAudience {
     /// The audience, as long as its tokens are taken.
-    pub(super) fn at(&self, now: Timestamp) -> Option<&Arc<str>> {
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Option<&str> {
         (now < self.ends_at).then_some(&self.audience)
     }
 }

@@ -6,7 +6,6 @@ use thiserror::Error;
 
 use super::{account_pattern::ServiceAccountPattern, further_audience::FurtherAudience};
 use crate::{
-    clock::Timestamp,
     decision::FurtherHeaders,
     jose::Audience,
     principal::{Email, Group},
@@ -343,10 +342,10 @@ impl Rule {
         self.config.bearer
     }
 
-    /// Another service's audience whose tokens are taken too, as long as they are.
+    /// Another service's audience whose tokens are taken too.
     #[must_use]
-    pub fn further_audience(&self, now: Timestamp) -> Option<&Arc<str>> {
-        self.config.further_audience.as_ref()?.at(now)
+    pub const fn further_audience(&self) -> Option<&FurtherAudience> {
+        self.config.further_audience.as_ref()
     }
 
     /// Further names of headers that tell the service who was authenticated.

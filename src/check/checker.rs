@@ -36,7 +36,7 @@ pub struct Parts {
 impl Checker {
     /// A checker of these parts.
     #[must_use]
-    pub const fn new(parts: Parts) -> Self {
+    pub fn new(parts: Parts) -> Self {
         Self(parts, Reminders::new())
     }
 }

@@ -123,7 +123,7 @@ impl Checker {
                     visit,
                     allowed_origins: rule.allowed_origins(),
                     bearer_counts: rule.bearer().may_be_a_credential(),
-                    further_audience: rule.further_audience(self.0.clock.now()).map(|audience| &**audience),
+                    further_audience: rule.further_audience().and_then(|further| further.at(self.0.clock.now())),
                 };
                 match self.0.authenticators.identify(attempt).await {
                     Identified::As(who) => self.permitted(visit, rule, who),

@@ -6,13 +6,13 @@
 
 mod difference;
 mod metrics;
-mod reminder;
+mod reminders;
 
 use std::borrow::Cow;
 
 use self::difference::Source;
 pub use self::difference::{Differs, TARGET};
-pub(super) use self::{metrics::ShadowMetrics, reminder::Reminders};
+pub(super) use self::{metrics::ShadowMetrics, reminders::Reminders};
 use super::{
     checker::Checker,
     evaluation::Evaluation,

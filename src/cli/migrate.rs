@@ -83,7 +83,7 @@ pub(super) struct Migrated {
 
 impl MigrateCommand {
     pub(super) fn run(self) -> Result<Migrated, MigrateCommandError> {
-        let (migrate, from): (_, From) = match self {
+        let (migrate, from): (_, FromProduct) = match self {
             Self::OAuth2Proxy(migrate) => (migrate, from_oauth2_proxy),
             Self::OidcAuthservice(migrate) => (migrate, from_oidc_authservice),
         };
@@ -97,7 +97,7 @@ impl MigrateCommand {
     }
 }
 
-type From = fn(Vec<Input>, Option<&str>, &[ClusterName]) -> Result<Migration, MigrateError>;
+type FromProduct = fn(Vec<Input>, Option<&str>, &[ClusterName]) -> Result<Migration, MigrateError>;
 
 fn names_of(kubeconfig: PathBuf) -> Result<Vec<ClusterName>, MigrateCommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

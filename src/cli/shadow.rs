@@ -37,7 +37,7 @@ pub(super) struct Report {
 pub(super) enum ReportError {
     #[error("{}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("the log is in the format `text`, which is for people: write `log: {{format: json}}`, and ask again")]
+    #[error("the log is in the format `text`, which is for people: write `logging: {{format: json}}`, and ask again")]
     Text,
     #[error("among {0} lines there is no record of a shadow: is one on, and the log at level `info`?")]
     Nothing(u64),

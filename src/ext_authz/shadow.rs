@@ -1,8 +1,9 @@
 //! Gateways that ask in shadow: another gate decides there, and we tell what we would have decided.
 //!
-//! Only where the configuration lets them. They say so in the call's own metadata (`initial_metadata` of Envoy's `grpc_service`), which no request can set: Envoy
-//! sends the request's headers within the message alone. A gateway that did otherwise would not be let. The answer then is always "allowed", with nothing changed: also
-//! an Envoy that knows no `shadow_mode` (before 1.38) changes nothing by it.
+//! Only where the configuration lets them. They say so in the call's own metadata (`initial_metadata` of Envoy's
+//! `grpc_service`), which no request can set: Envoy sends the request's headers within the message alone. A gateway that did
+//! otherwise would not be let. The answer then is always "allowed", with nothing changed: also an Envoy that knows no
+//! `shadow_mode` (before 1.38) changes nothing by it.
 
 use std::future::Future;
 

@@ -13,7 +13,8 @@ const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 
-/// A service account whose token the API server accepted for one of our audiences, or of those that rules name. Nothing else makes this value.
+/// A service account whose token the API server accepted for one of our audiences, or of those that rules name. Nothing
+/// else makes this value.
 #[derive(Clone, Debug)]
 pub struct ReviewedServiceAccount {
     account: Arc<ServiceAccount>,
@@ -44,8 +45,8 @@ impl ReviewedServiceAccount {
 
     /// Whose the token is meant for, where that is not us: only a rule that names this audience may take it.
     #[must_use]
-    pub const fn further_audience(&self) -> Option<&Arc<str>> {
-        self.further_audience.as_ref()
+    pub fn further_audience(&self) -> Option<&str> {
+        self.further_audience.as_deref()
     }
 
     /// The same token as it was reviewed before, where the API server says the same of it: what services were told then may
@@ -70,8 +71,10 @@ impl ReviewedServiceAccount {
 /// What the API server and the token say is the same.
 impl PartialEq for ReviewedServiceAccount {
     fn eq(&self, other: &Self) -> bool {
-        let said = |one: &Self| (one.expires_at, one.issued_at, one.further_audience.clone());
-        self.account == other.account && said(self) == said(other)
+        let said = |one: &Self| (one.expires_at, one.issued_at);
+        self.account == other.account
+            && said(self) == said(other)
+            && self.further_audience() == other.further_audience()
     }
 }
 

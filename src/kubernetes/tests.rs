@@ -68,7 +68,7 @@ async fn a_token_for_another_service_is_told_from_one_for_us() {
     let house = House::with(|config| config.further_audiences = vec!["theirs".into(), "others".into()]);
     let judged = async |audiences: &[&'static str]| {
         let token = house.token(TokenSpec { audiences, ..TokenSpec::default() });
-        house.tokens.judge(&token).await.map(|reviewed| reviewed.further_audience().map(ToString::to_string))
+        house.tokens.judge(&token).await.map(|reviewed| reviewed.further_audience().map(str::to_owned))
     };
     assert_eq!(judged(&["theirs"]).await.unwrap().as_deref(), Some("theirs"));
     assert_eq!(judged(&[AUDIENCE]).await.unwrap(), None);

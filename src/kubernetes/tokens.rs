@@ -48,7 +48,7 @@ struct Judge {
     ring: SharedRootKeyRing,
     /// Ours, and those of other services.
     every_audience: Vec<String>,
-    /// Both as one field of a cache key.
+    /// The same as one field of a cache key.
     audience_field: Vec<u8>,
     signatures: Option<Signatures>,
     /// The reviews of tokens by keys that the API server does not serve.
@@ -90,7 +90,7 @@ impl ServiceAccountTokens {
             let (reviews, clock) = (Arc::clone(&reviews), Arc::clone(&clock));
             Signatures::new(reviews, clock, config.timeout / 2, &config.issuers, &every_audience)
         });
-        let audience_field = [join(&config.audiences), join(&config.further_audiences)].concat();
+        let audience_field = join(&every_audience);
         let reach = Arc::new(Reach::new(&clock));
         let audience_check = AudienceCheck::new(&config, &reviews, &reach, &metrics);
         Ok(Self(Arc::new(Judge {

@@ -9,7 +9,9 @@ use portcullis_integration::mesh::of_an_operator;
 use portcullis_integration::project;
 
 use super::manual::{Checkout, the_manual_s_commands_do_what_they_say};
-use super::{Cluster, Objects, Value, built, component_in, fs, gateways, granted, json, kustomize, manifests};
+use super::{
+    Cluster, Objects, Value, built, component_in, fs, gateways, granted, json, kustomize, manifests, port, shadow,
+};
 
 const POD_DEFAULTS: &str = include_str!("pod-defaults.yaml");
 /// All that belongs to the gate of before, by its names.
@@ -274,4 +276,23 @@ async fn tls_is_added_to_what_the_gateway_serves() {
     let ports: Vec<_> = servers.iter().map(|server| &server["port"]["number"]).collect();
     assert_eq!(ports, [80, 443]);
     assert_eq!(servers[1]["tls"]["mode"], "SIMPLE");
+}
+
+#[tokio::test]
+async fn a_shadow_is_asked_where_the_gate_is_and_enforces_nothing() {
+    let filter = Objects::of(&shadow()).await.get("EnvoyFilter", "portcullis-shadow")["spec"].clone();
+    let gate = Objects::of(&manifests().join("base/gateway")).await;
+    let policy = gate.get("AuthorizationPolicy", "portcullis");
+    assert_eq!(filter["workloadSelector"]["labels"], policy["spec"]["selector"]["matchLabels"]);
+    let [patch] = &filter["configPatches"].as_array().unwrap()[..] else { panic!("one filter: {filter:#}") };
+    let before = &patch["match"]["listener"]["filterChain"]["filter"]["subFilter"]["name"];
+    assert_eq!([&patch["patch"]["operation"], before], ["INSERT_BEFORE", "envoy.filters.http.router"]);
+    let check = &patch["patch"]["value"]["typed_config"];
+    assert_eq!(check["failure_mode_allow"], true, "a call that fails is as if it was not made");
+    let service = &check["grpc_service"];
+    assert_eq!(service["initial_metadata"], json!([{ "key": "x-portcullis-mode", "value": "shadow" }]));
+    let name = "portcullis.portcullis.svc.cluster.local";
+    let cluster =
+        format!("outbound|{}||{name}", port(&Objects::of(&manifests().join("base")).await.configuration(), "check"));
+    assert_eq!(service["envoy_grpc"], json!({ "cluster_name": cluster, "authority": name }));
 }

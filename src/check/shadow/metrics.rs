@@ -1,7 +1,5 @@
 //! How much is foreseen, and how much of it differs.
 
-use std::borrow::Cow;
-
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
@@ -17,7 +15,7 @@ struct Labels {
     source: &'static str,
     differs: &'static str,
     reason: &'static str,
-    rule: Cow<'static, str>,
+    rule: String,
 }
 
 /// How many decisions were foreseen, and how they differ from those in force.
@@ -41,7 +39,7 @@ impl ShadowMetrics {
             source: source.as_str(),
             differs: differs.as_str(),
             reason: reason.as_str(),
-            rule: Cow::Owned(rule.to_owned()),
+            rule: rule.to_owned(),
         };
         self.0.get_or_create_owned(&labels).inc();
     }
