@@ -20,6 +20,8 @@ mod providers;
 mod redis;
 mod reload;
 mod resolve;
+mod reviews;
+mod rule_files;
 mod rules;
 mod service_accounts;
 mod sessions;

@@ -98,6 +98,8 @@ fn references(file: &forms::File) -> Vec<Reference> {
         }
     }
     files.extend(file.service_accounts.iter().filter_map(|accounts| accounts.kubeconfig.as_ref()));
+    files.extend(&file.rules_from);
+    files.extend(file.access_reviews.iter().filter_map(|reviews| reviews.kubeconfig.as_ref()));
     all.extend(files.into_iter().cloned().map(Reference::File));
     all
 }

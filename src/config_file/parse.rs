@@ -1,5 +1,6 @@
 //! YAML to the forms, strictly, and with every wrong field told at once where that can be done.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment as SerdeSegment;
 use serde_saphyr::{DuplicateKeyPolicy, Error as YamlError, MergeKeyPolicy, options};
@@ -17,6 +18,15 @@ const SECRET_FIELDS: [&str; 2] = ["client_secret", "keys"];
 
 /// Reads the text of a configuration file.
 pub(crate) fn parse(text: &str) -> Result<forms::File, ConfigError> {
+    parse_as(text)
+}
+
+/// Reads the text of a file of rules, which is as if it stood in a configuration file.
+pub(crate) fn parse_rules(text: &str) -> Result<Vec<forms::Rule>, ConfigError> {
+    parse_as::<forms::RulesFile>(text).map(|file| file.rules)
+}
+
+fn parse_as<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     let first = match read(text) {
         Ok(file) => return Ok(file),
         Err(failure) => failure,
@@ -41,7 +51,7 @@ pub(crate) fn parse(text: &str) -> Result<forms::File, ConfigError> {
         if !prune(&mut tree, path.segments()) {
             break;
         }
-        match read(&tree.to_string()) {
+        match read::<T>(&tree.to_string()) {
             Ok(_) => break,
             Err(next) => failure = next,
         }
@@ -65,10 +75,10 @@ struct Failure {
 
 struct Problem(Box<YamlError>);
 
-fn read(text: &str) -> Result<forms::File, Failure> {
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     let mut path = FieldPath::root();
     let outcome = serde_saphyr::with_deserializer_from_str_with_options(text, yaml_options(), |deserializer| {
-        serde_path_to_error::deserialize::<_, forms::File>(deserializer).map_err(|error| {
+        serde_path_to_error::deserialize::<_, T>(deserializer).map_err(|error| {
             path = error.path().iter().fold(FieldPath::root(), |path, segment| match segment {
                 SerdeSegment::Map { key } => path.with(Segment::Key(key.clone())),
                 SerdeSegment::Seq { index } => path.with(Segment::Index(*index)),
