@@ -14,6 +14,7 @@ mod manifests;
 mod names;
 mod pod;
 mod proxy;
+mod service;
 mod sign_in;
 
 use std::net::{IpAddr, SocketAddr};
@@ -45,6 +46,7 @@ use names::{CHECK_PORT, ISTIO_AUDIENCE, KEYS_PORT};
 pub use names::{NAMESPACE, OTHER_SERVICE, SECOND_HOST, SECOND_PROVIDER};
 use pod::Pod;
 use proxy::{Membership, Proxy, Role};
+pub use service::{Service, ServiceOf};
 
 /// The namespace of the workload.
 pub const TEAM: &str = "team-a";
