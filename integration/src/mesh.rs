@@ -16,6 +16,7 @@ mod names;
 mod pod;
 mod proxy;
 mod second_gateway;
+mod service;
 mod sign_in;
 
 use std::net::{IpAddr, SocketAddr};
@@ -49,6 +50,7 @@ pub use names::{NAMESPACE, OTHER_SERVICE, SECOND_HOST, SECOND_PROVIDER};
 use pod::Pod;
 use proxy::{Membership, Proxy, Role};
 pub use second_gateway::SecondGateway;
+pub use service::{Service, ServiceOf};
 
 /// The namespace of the workload.
 pub const TEAM: &str = "team-a";

@@ -20,7 +20,7 @@ use k8s_openapi::api::authentication::v1::TokenReview;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams};
-use portcullis_integration::cluster::{Cluster, kustomize};
+use portcullis_integration::cluster::{Cluster, kustomize, kustomize_with};
 use portcullis_integration::jwt::random_id;
 use portcullis_integration::pki::Authority;
 use portcullis_integration::portcullis::binary;
@@ -132,12 +132,7 @@ async fn component_in(namespace: &str, component: &str) -> String {
 
 /// What becomes of a kustomization that is told where the manifests are.
 async fn built(kustomization: impl Fn(&Path) -> Value) -> String {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    // kustomize takes relative paths only.
-    let up: PathBuf = folder.path().canonicalize().unwrap().components().skip(1).map(|_| "..").collect();
-    let kustomization = kustomization(&up.join(manifests().strip_prefix("/").unwrap()));
-    fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string()).unwrap();
-    kustomize(folder.path()).await.unwrap()
+    kustomize_with(|root| kustomization(&root.join("manifests"))).await.unwrap()
 }
 
 fn seconds(configuration: &Value, pointer: &str) -> u64 {
