@@ -12,6 +12,7 @@ mod outcome;
 mod pipeline;
 mod problem_page;
 mod record;
+mod removal;
 mod shadow;
 
 pub use checker::{Checker, Parts};

@@ -7,6 +7,7 @@
 //! Three things find room longer than the mass does, each longer than the one before: warnings, errors, and records of
 //! the audit log, whose acts [wait for it](Log::audit_place) before they begin.
 
+mod audit;
 mod config;
 mod line;
 mod metrics;
@@ -20,6 +21,7 @@ mod writer;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use audit::Audited;
 pub use config::{Config, Format};
 pub use line::Line;
 pub use process_log::{Logging, UntilTheEnd};

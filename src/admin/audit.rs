@@ -6,12 +6,9 @@ use tonic::{Request, Response, Status};
 
 use super::{caller::Caller, metrics::Metrics};
 use crate::{
-    logging::Log,
+    logging::{Audited, Log},
     panics::{Panicked, caught},
 };
-
-/// The most bytes of a value that a record keeps.
-const MAX_BYTES: usize = 1024;
 
 /// Where acts are recorded and counted.
 #[derive(Clone, Debug)]
@@ -70,42 +67,16 @@ impl Administrator {
 
     /// Writes the record of an act that ended so, and counts it.
     fn record<T>(&self, act: Act, outcome: &Result<T, Status>, found: impl FnOnce(&T) -> String) {
-        let (word, detail) = match outcome {
-            Ok(answer) => ("done", found(answer)),
-            Err(status) => ("failed", status.message().to_owned()),
+        let detail = match outcome {
+            Ok(answer) => found(answer),
+            Err(status) => status.message().to_owned(),
         };
-        let Act { act, target } = act;
-        self.books.metrics.count(act, word);
-        tracing::info!(
-            target: "portcullis::audit",
-            caller = %self.caller,
-            act,
-            // Escaped: it came from outside.
-            about = ?cut(&target),
-            outcome = word,
-            detail = cut(&detail),
-            "administration"
-        );
+        let audited = Audited { act: act.act, about: &act.target, is_done: outcome.is_ok(), detail: &detail };
+        self.books.metrics.count(audited.act, audited.outcome());
+        audited.record(&self.caller);
     }
 }
 
 fn failed_inside() -> Status {
     Status::internal("something failed inside")
-}
-
-/// The beginning of a text, at a character's boundary.
-fn cut(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(MAX_BYTES)).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_long_is_cut_between_characters() {
-        assert_eq!(cut("user alice"), "user alice");
-        assert_eq!(cut(&"a".repeat(5000)).len(), MAX_BYTES);
-        assert_eq!(cut(&format!("a{}", "ü".repeat(5000))).len(), MAX_BYTES - 1);
-    }
 }

@@ -67,6 +67,7 @@ impl Built {
                 )),
             ]),
             access_reviewer: self.access.as_ref().map(|access| access.reviewer.clone()),
+            revocations: Arc::clone(&self.revocations),
             gateways_in_shadow: settings.gateways_in_shadow,
             identity: Identity::new(identity, keyrings.assertion(), Arc::clone(clock)),
             endpoints: Endpoints::new(self.oidc.clone(), Arc::clone(&self.sessions), Arc::clone(clock)),

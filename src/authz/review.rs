@@ -143,6 +143,13 @@ impl Reviews {
         self.questions.iter().any(|review| review.verb.is_none())
     }
 
+    /// The namespace that a request names.
+    pub(super) fn namespace(&self, naming: &Naming, request: &Request) -> Result<Namespace, Reason> {
+        let captured = captures::all(&self.captures, request)?;
+        let name = naming.of(&captured).ok_or(Reason::ResourceMissing)?;
+        Namespace::parse(&name).map_err(|_| Reason::ResourceAmbiguous)
+    }
+
     /// What is asked about a request, in the order in which it is written, with who would do it.
     ///
     /// # Errors

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::{
-    account_pattern::ServiceAccountPattern, condition::Condition, further_audience::FurtherAudience, review::Reviews,
+    account_pattern::ServiceAccountPattern,
+    condition::Condition,
+    further_audience::FurtherAudience,
+    review::{Naming, Reviews},
     template::Template,
 };
 use crate::{
     decision::FurtherHeaders,
     jose::Audience,
-    principal::{Email, Group},
+    principal::{Email, Group, Namespace},
+    reason::Reason,
     request::{HostPattern, Path, Request, look_alike},
 };
 
@@ -171,6 +175,8 @@ pub struct RuleConfig {
     pub service_accounts: Vec<ServiceAccountPattern>,
     /// What Kubernetes is asked besides.
     pub reviews: Reviews,
+    /// The namespace whose accounts' tokens a request that passes revokes.
+    pub revokes: Option<Naming>,
     /// Whose a bearer token is.
     pub bearer: BearerUse,
     /// Another service's audience, whose tokens are taken too.
@@ -378,6 +384,21 @@ impl Rule {
     #[must_use]
     pub fn allowed_origins(&self) -> &[String] {
         &self.config.allowed_origins
+    }
+
+    /// Whether requests that pass revoke tokens.
+    #[must_use]
+    pub const fn may_revoke(&self) -> bool {
+        self.config.revokes.is_some()
+    }
+
+    /// The namespace whose accounts' tokens this request revokes, where it passes.
+    ///
+    /// # Errors
+    /// Where the request does not name it.
+    pub fn revokes(&self, request: &Request) -> Result<Option<Namespace>, Reason> {
+        let Some(naming) = &self.config.revokes else { return Ok(None) };
+        self.config.reviews.namespace(naming, request).map(Some)
     }
 
     /// What happens to CORS preflights.

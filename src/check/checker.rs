@@ -1,9 +1,11 @@
 //! What decides checks, and what it is made of.
 
+use std::sync::Arc;
+
 use super::{metrics::Metrics, shadow::Reminders};
 use crate::{
     authn::Authenticators, authz::RuleSet, clock::SharedClock, endpoints::Endpoints, identity::Identity,
-    kubernetes::AccessReviewer, logging::Log, origin::Origins,
+    kubernetes::AccessReviewer, logging::Log, origin::Origins, revocation::Revocations,
 };
 
 /// Decides checks. A reload makes a new one; checks that run keep the one that they began with.
@@ -21,6 +23,8 @@ pub struct Parts {
     pub authenticators: Authenticators,
     /// Who is asked what somebody may do, where any rule wants to know.
     pub access_reviewer: Option<AccessReviewer>,
+    /// What is revoked of ServiceAccount tokens.
+    pub revocations: Arc<Revocations>,
     /// Whether gateways may ask in shadow.
     pub gateways_in_shadow: bool,
     /// What services are told.

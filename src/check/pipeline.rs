@@ -95,6 +95,12 @@ impl Checker {
     // A check is moved with all that it may come to need, so what is rare has a box of its own.
     async fn carry_out(&self, visit: &Visit<'_>, evaluation: Evaluation<'_>) -> (Decision, Who) {
         let (respond, who) = match evaluation {
+            Evaluation::Allow { allow, rule, who } if rule.may_revoke() => {
+                match Box::pin(self.revoke_with_removal(visit, rule, who.as_ref())).await {
+                    Ok(()) => return (Decision::Allow(allow), who.into()),
+                    Err(refusal) => (problem_page::if_wanted(visit, refusal.into(), None), who.into()),
+                }
+            }
             Evaluation::Allow { allow, who, .. } => return (Decision::Allow(allow), who.into()),
             Evaluation::Endpoint { addressed, browser } => {
                 let respond = Box::pin(self.0.endpoints.answer(&addressed, visit, &browser)).await;

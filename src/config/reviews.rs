@@ -83,6 +83,32 @@ fn refuse_idle(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule,
     }
 }
 
+/// Whose tokens a request that passes revokes.
+#[expect(clippy::option_option, reason = "a field that is not written is no error")]
+pub(super) fn revokes(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule) -> Option<Option<Naming>> {
+    let at = at.key("revoke_service_accounts_of");
+    let naming = naming(context, &at, written.revoke_service_accounts_of.as_ref())?;
+    if let Some(naming) = &naming {
+        let is_asked = |variable: &str| {
+            written.reviews.iter().any(|review| {
+                let asked = review.namespace.as_deref().and_then(|text| Naming::parse(text).ok());
+                !review.optional && asked.is_some_and(|asked| asked.variables().any(|name| name == variable))
+            })
+        };
+        if written.methods.is_empty() || naming.variables().next().is_none() || !naming.variables().all(is_asked) {
+            context.report(
+                FieldError::new(
+                    &at,
+                    "whoever passes would revoke the tokens of a namespace that nothing is asked about",
+                )
+                .found(&naming.to_string())
+                .write("name the `methods` that remove somebody, and a variable that a review asks about"),
+            );
+        }
+    }
+    Some(naming)
+}
+
 /// Every variable of a question has a place that names it, and every place names something that is asked about.
 fn refuse_unnamed(context: &mut Context<'_>, at: &FieldPath, reviews: &Reviews) {
     let named: BTreeSet<&str> = reviews.captures.iter().flat_map(Capture::variables).collect();

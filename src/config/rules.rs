@@ -97,6 +97,7 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around
     let paths = each(context, &at.key("paths"), &written.paths, path);
     let only_where = reviews::conditions(context, &at.key("only_where"), &written.only_where);
     let reviews = reviews::resolve(context, at, written, around.asks_kubernetes);
+    let revokes = reviews::revokes(context, at, written);
     let groups = each(context, &at.key("groups"), &written.groups, |context, at, text: &String| {
         Group::parse_kubernetes(text).map_or_else(
             |error| {
@@ -143,6 +144,7 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around
         paths: paths?,
         only_where: only_where?,
         reviews: reviews?,
+        revokes: revokes?,
         access: access(written.access),
         groups: groups?,
         emails: emails?,

@@ -142,7 +142,7 @@ impl StandIn {
     }
 }
 
-/// An endpoint of a Service. EndpointSlices refuse loopback addresses, and Services select these as they select pods.
+/// An endpoint of a Service, which Services select as they select pods. A slice of endpoints refuses loopback addresses.
 struct Entry<'a> {
     service: &'a Value,
     /// Its port by the name that the Service has for it, where it has one.

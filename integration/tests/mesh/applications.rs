@@ -4,7 +4,7 @@ use portcullis_integration::mesh::{
     APPLICATION_NAMESPACES, GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Mesh, NEIGHBOUR, StandIn, TEAM,
 };
 use portcullis_integration::project;
-use portcullis_integration::raw_client::Response;
+use portcullis_integration::raw_client::{Response, Target};
 use portcullis_integration::upstream::Received;
 use serde_json::{Value, json};
 
@@ -35,6 +35,9 @@ const CLOSED: [&str; 2] = ["profiles-kfam", "model-catalog"];
 /// The Service that is in no mesh, and has no policies.
 const OUTSIDE: &str = "metadata-envoy-service";
 
+/// What every request says that it is.
+pub(crate) const FORGED: (&str, &str) = ("kubeflow-userid", "root@example.com");
+
 /// All stand-ins, with the labels of an application that lets in whom the gateway brings.
 pub(crate) struct Applications(Vec<StandIn>);
 
@@ -50,10 +53,13 @@ impl Applications {
         Self(all)
     }
 
+    fn behind(&self, service: &str) -> &StandIn {
+        self.0.iter().find(|stand_in| stand_in.services().any(|name| name == service)).unwrap()
+    }
+
     /// The requests with this target that came to a Service: under which name, and whether with an assertion.
     fn received(&self, service: &str, target: &str) -> Vec<(String, bool)> {
-        let stand_in = self.0.iter().find(|stand_in| stand_in.services().any(|name| name == service)).unwrap();
-        let mut received = stand_in.received_with(service, target).unwrap();
+        let mut received = self.behind(service).received_with(service, target).unwrap();
         received.retain(|received| received.target == target);
         let told = |received: Received| {
             (received.headers.all("kubeflow-userid").join(" and "), received.headers.has("portcullis-assertion"))
@@ -96,6 +102,11 @@ impl Applications {
     }
 }
 
+/// The name that the script's token is known by.
+pub(crate) fn account() -> String {
+    format!("system:serviceaccount:{TEAM}:{NEIGHBOUR}")
+}
+
 /// Lets the dashboard have the paths that nobody else has, as in Kubeflow: the workload keeps those of a notebook.
 pub(crate) async fn the_workload_steps_aside(mesh: &Mesh) {
     route_to_the_workload(mesh, &json!([{ "uri": { "prefix": "/notebook/team-a/echo/" } }])).await;
@@ -131,61 +142,90 @@ pub(crate) async fn each_application_s_own_policy_goes_on_to_say_whom_it_lets_in
     mesh.cluster.apply(&component).await.unwrap();
     let applications = Applications::start(mesh).await;
 
-    for stand_in in &applications.0 {
-        for (asked, arrives, service) in ROUTES {
-            if service == OUTSIDE || !stand_in.services().any(|name| name == service) {
-                continue;
-            }
-            let gateway = stand_in.reached_from(mesh, service, ISTIO_NAMESPACE, GATEWAY_ACCOUNT).await.unwrap();
-            let dashboard = stand_in.reached_from(mesh, service, "kubeflow", "dashboard").await.unwrap();
-            let neighbour = stand_in.reached_from(mesh, service, TEAM, NEIGHBOUR).await.unwrap();
-            let by_the_gateway = [("kubeflow-userid", "alice@example.com"), ("portcullis-assertion", &assertion)];
-            let by_others = [("kubeflow-userid", "alice@example.com"), ("authorization", &token)];
-            stand_in.becomes(mesh, None).await.unwrap();
-            eventually("nobody's policy is asked", async || {
-                get(&gateway, "/own?nobody", &by_the_gateway).await.status == 403
+    for (asked, arrives, service) in ROUTES {
+        if service == OUTSIDE {
+            continue;
+        }
+        let stand_in = applications.behind(service);
+        let past_the_gateway = PastTheGateway::new(mesh, stand_in, service, &assertion, &token).await;
+        past_the_gateway.only_its_own_policy_lets_in(mesh).await;
+
+        let path = |mark: &str| format!("{asked}?{mark}");
+        let received = |mark: &str| applications.received(service, &format!("{arrives}?{mark}"));
+        if CLOSED.contains(&service) {
+            eventually(service, async || {
+                let answer = person.navigate(&path("closed")).await.unwrap();
+                answer.status == 403 && answer.headers.has("x-envoy-upstream-service-time")
             })
             .await;
-
-            stand_in.becomes(mesh, Some(service)).await.unwrap();
-            if CLOSED.contains(&service) {
-                let opened = service == "profiles-kfam";
-                if opened {
-                    eventually("KFAM takes the dashboard's word", async || {
-                        get(&dashboard, "/own?dashboard", &by_others[..1]).await.is_from_upstream()
-                    })
-                    .await;
-                }
-                assert_eq!(get(&gateway, "/own?closed", &by_the_gateway).await.status, 403, "{service}");
-                assert_eq!(person.navigate(&format!("{asked}?own")).await.unwrap().status, 403, "{service}");
-                assert_eq!(applications.received(service, &format!("{arrives}?own")), [], "{service}");
-                continue;
-            }
-            eventually(service, async || get(&gateway, "/own?gateway", &by_the_gateway).await.is_from_upstream()).await;
-            assert_eq!(get(&gateway, "/own?unasserted", &by_the_gateway[..1]).await.status, 403, "{service}");
-            assert_eq!(get(&neighbour, "/own?neighbour", &by_others).await.status, 403, "{service}");
-            assert_eq!(get(&dashboard, "/own?dashboard", &by_others).await.status, 403, "{service}");
-            for forged in ["/own?unasserted", "/own?neighbour", "/own?dashboard"] {
-                assert_eq!(applications.received(service, forged), [], "{service}");
-            }
-
-            let script = format!("system:serviceaccount:{TEAM}:{NEIGHBOUR}");
-            let forged = ("kubeflow-userid", "root@example.com");
-            let received = |mark: &str| applications.received(service, &format!("{arrives}?{mark}"));
-            person.request("GET", &format!("{asked}?person"), &[forged]).await.unwrap().echo().unwrap();
-            assert_eq!(received("person"), [("alice@example.com".to_owned(), true)], "{service}");
-            let lines = [("authorization", token.as_str()), forged];
-            mesh.get(&format!("{asked}?token"), &lines).await.unwrap().echo().unwrap();
-            assert_eq!(received("token"), [(script, true)], "{service}");
-            assert_eq!(mesh.get(&format!("{asked}?none"), &[forged]).await.unwrap().status, 401, "{service}");
-            assert_eq!(received("none"), [], "{service}");
+            assert_eq!(received("closed"), [], "{service}");
+            continue;
         }
+        eventually(service, async || person.navigate(&path("waits")).await.unwrap().is_from_upstream()).await;
+        person.request("GET", &path("person"), &[FORGED]).await.unwrap().echo().unwrap();
+        assert_eq!(received("person"), [("alice@example.com".to_owned(), true)], "{service}");
+        mesh.get(&path("token"), &[("authorization", &token), FORGED]).await.unwrap().echo().unwrap();
+        assert_eq!(received("token"), [(account(), true)], "{service}");
+        assert_eq!(mesh.get(&path("none"), &[FORGED]).await.unwrap().status, 401, "{service}");
+        assert_eq!(received("none"), [], "{service}");
     }
-    pods_call_pipelines_as_before(mesh, &applications.0[0], &token).await;
+    pods_call_pipelines_as_before(mesh, applications.behind("ml-pipeline"), &token).await;
 
     let component = ["delete", "authorizationpolicy", "portcullis-assertion", "-n", ISTIO_NAMESPACE];
     mesh.cluster.kubectl(&component).await.unwrap();
     the_workload_comes_back(mesh).await;
+}
+
+/// Clients of what stands behind a Service, each with a certificate of the mesh.
+struct PastTheGateway<'a> {
+    stand_in: &'a StandIn,
+    service: &'a str,
+    gateway: Target,
+    dashboard: Target,
+    neighbour: Target,
+    /// What the gateway brings: a name, and the assertion.
+    brought: [(&'a str, &'a str); 2],
+    /// What others say of themselves.
+    said: [(&'a str, &'a str); 2],
+}
+
+impl<'a> PastTheGateway<'a> {
+    async fn new(mesh: &Mesh, stand_in: &'a StandIn, service: &'a str, assertion: &'a str, token: &'a str) -> Self {
+        let from = async |namespace, account| stand_in.reached_from(mesh, service, namespace, account).await.unwrap();
+        let name = ("kubeflow-userid", "alice@example.com");
+        Self {
+            stand_in,
+            service,
+            gateway: from(ISTIO_NAMESPACE, GATEWAY_ACCOUNT).await,
+            dashboard: from("kubeflow", "dashboard").await,
+            neighbour: from(TEAM, NEIGHBOUR).await,
+            brought: [name, ("portcullis-assertion", assertion)],
+            said: [name, ("authorization", token)],
+        }
+    }
+
+    async fn only_its_own_policy_lets_in(&self, mesh: &Mesh) {
+        let Self { stand_in, service, gateway, dashboard, neighbour, brought, said } = self;
+        stand_in.becomes(mesh, None).await.unwrap();
+        eventually("no policy lets anybody in", async || get(gateway, "/own?nobody", brought).await.status == 403)
+            .await;
+        stand_in.becomes(mesh, Some(service)).await.unwrap();
+        let mut refused = vec![(neighbour, said), (dashboard, said)];
+        if *service == "profiles-kfam" {
+            refused = vec![(neighbour, said), (gateway, brought)];
+            let dashboards = async || get(dashboard, "/own?dashboard", &said[..1]).await.is_from_upstream();
+            eventually("KFAM takes the dashboard's word", dashboards).await;
+        } else if CLOSED.contains(service) {
+            refused.push((gateway, brought));
+        } else {
+            eventually(service, async || get(gateway, "/own?gateway", brought).await.is_from_upstream()).await;
+            assert_eq!(get(gateway, "/own?refused", &brought[..1]).await.status, 403, "{service}: no assertion");
+        }
+        for (client, lines) in refused {
+            assert_eq!(get(client, "/own?refused", lines).await.status, 403, "{service}: {lines:?}");
+        }
+        assert!(stand_in.received_with(service, "/own?refused").unwrap().is_empty(), "{service}");
+    }
 }
 
 /// Past the gateway, with a token of the API server's own that ml-pipeline reviews itself. No name is taken from there.

@@ -1,18 +1,17 @@
 //! The manual's canary: a second ingress gateway, at which Portcullis decides, beside the first, at which oauth2-proxy does.
 
-use portcullis_integration::mesh::{Before, Mesh, NEIGHBOUR, SECOND_HOST, TEAM};
+use portcullis_integration::mesh::{Before, Mesh, NEIGHBOUR, SECOND_HOST};
 use portcullis_integration::portcullis::{HOST, ORIGIN};
 use portcullis_integration::project;
 use portcullis_integration::raw_client::{Target, http1};
 use portcullis_integration::visitor::Visitor;
 use serde_json::Value;
 
+use super::applications::{FORGED, account};
 use super::load::Load;
 use super::policies::put_back;
 use super::switch::{lead_back, nobody_verifies, paste, switch};
 use super::{assert_untouched, at_workload, bearer, eventually};
-
-const FORGED: (&str, &str) = ("kubeflow-userid", "root@example.com");
 
 pub(crate) async fn at_the_canary_portcullis_decides_and_at_the_first_gateway_oauth2_proxy_goes_on(mesh: &mut Mesh) {
     let before = mesh.before().await.unwrap();
@@ -75,11 +74,10 @@ async fn reason(gateway: &Target, path: &str) -> String {
 }
 
 async fn each_gateway_has_its_own_gate(mesh: &Mesh, canary: &Target, token: &[(&str, &str)]) {
-    let account = format!("system:serviceaccount:{TEAM}:{NEIGHBOUR}");
     for (gateway, path, asserted) in [(&mesh.gateway(), "/canary?first", false), (canary, "/canary?second", true)] {
         http1::get(gateway, HOST, path, token).await.unwrap().echo().unwrap();
         let received = at_workload(mesh, path);
-        assert_eq!(received.headers.all(FORGED.0), [&account], "{path}");
+        assert_eq!(received.headers.all(FORGED.0), [account()], "{path}");
         assert_eq!(received.headers.has("portcullis-assertion"), asserted, "{path}");
     }
     let page = mesh.get("/canary?nobody", &[("accept", "text/html"), FORGED]).await.unwrap();

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use portcullis_integration::mesh::{Mesh, NEIGHBOUR, TEAM};
+use portcullis_integration::mesh::{Mesh, NEIGHBOUR};
 use portcullis_integration::portcullis::HOST;
 use portcullis_integration::raw_client::{Response, Target, http1};
 use portcullis_integration::visitor::Visitor;
 use tokio::task::JoinHandle;
 
+use super::applications::{FORGED, account};
 use super::bearer;
 
-/// What every request says that it is.
-const FORGED: (&str, &str) = ("kubeflow-userid", "root@example.com");
 /// Between two requests of a kind, so that the machine has time for what is looked at.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -73,7 +72,7 @@ impl Load {
     /// Likewise, where nobody need be answered any more. Gives what each kind was answered.
     pub(crate) async fn stop_at_a_gateway_that_goes(self, mesh: &Mesh) -> Vec<(&'static str, Vec<Seen>)> {
         self.stop.store(true, Ordering::Relaxed);
-        let name = format!("system:serviceaccount:{TEAM}:{NEIGHBOUR}");
+        let name = account();
         let names = [("cookie", Some("alice@example.com")), ("token", Some(name.as_str()))];
         let mut answered = Vec::new();
         for (kind, requests) in self.kinds {

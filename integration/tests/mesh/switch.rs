@@ -1,11 +1,11 @@
 //! The manual's commands for the way from oauth2-proxy and back, pasted while people and scripts go on.
 
-use portcullis_integration::mesh::{Before, GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Mesh, NEIGHBOUR, TEAM};
+use portcullis_integration::mesh::{Before, GATEWAY_ACCOUNT, ISTIO_NAMESPACE, Mesh, NEIGHBOUR};
 use portcullis_integration::project;
 use portcullis_integration::visitor::Visitor;
 use serde_json::{Value, json};
 
-use super::applications::{Applications, the_workload_comes_back, the_workload_steps_aside};
+use super::applications::{Applications, FORGED, account, the_workload_comes_back, the_workload_steps_aside};
 use super::load::Load;
 use super::policies::{allow, put_back, take_away};
 use super::{at_workload, bearer, eventually, signed_in};
@@ -59,7 +59,7 @@ pub(crate) async fn the_manual_s_switch_and_way_back_let_nobody_in(mesh: &mut Me
     let mut returned = mesh.visitor().unwrap();
     people_sign_in_by_oauth2_proxy(mesh, &before, &mut returned).await;
     let applications = Applications::start(mesh).await;
-    the_applications_are_reached(mesh, &applications, "back", &returned, &token).await;
+    the_applications_are_reached(mesh, &applications, false, &returned, &token).await;
 
     the_gateway_asks_both_and_goes_on_whatever_we_say(mesh, &before, &token).await;
 
@@ -72,29 +72,28 @@ pub(crate) async fn the_manual_s_switch_and_way_back_let_nobody_in(mesh: &mut Me
     let received = at_workload(mesh, "/switch?at-last");
     assert_eq!(received.headers.all("kubeflow-userid"), ["bob@example.com"]);
     assert!(received.headers.has("portcullis-assertion"));
-    the_applications_are_reached(mesh, &applications, "there", &person, &token).await;
+    the_applications_are_reached(mesh, &applications, true, &person, &token).await;
     put_back(mesh).await;
 }
 
-/// By a person and by a script, each under one name, and by nobody else, whichever gate is in force.
+/// By a person and by a script, each under one name, and by nobody else: with an assertion, where Portcullis is the gate.
 async fn the_applications_are_reached(
     mesh: &Mesh,
     applications: &Applications,
-    gate: &str,
+    asserted: bool,
     person: &Visitor,
     token: &[(&str, &str)],
 ) {
-    let asserted = gate == "there";
+    let mark = |who: &str| format!("{who}-{}", if asserted { "asserted" } else { "unasserted" });
     the_workload_steps_aside(mesh).await;
     let mut person = person.clone();
-    let session = async |path: &str| person.navigate(path).await;
-    applications.are_reached(&format!("{gate}-session"), "alice@example.com", asserted, session).await;
-    let account = format!("system:serviceaccount:{TEAM}:{NEIGHBOUR}");
-    let script = async |path: &str| mesh.get(path, token).await;
-    applications.are_reached(&format!("{gate}-token"), &account, asserted, script).await;
-    let forged = [("kubeflow-userid", "root@example.com")];
-    let nobody = async |path: &str| mesh.get(path, &forged).await;
-    applications.are_out_of_reach(&format!("{gate}-nobody"), nobody).await;
+    let session = async |path: &str| person.request("GET", path, &[FORGED]).await;
+    applications.are_reached(&mark("session"), "alice@example.com", asserted, session).await;
+    let lines = [token[0], FORGED];
+    let script = async |path: &str| mesh.get(path, &lines).await;
+    applications.are_reached(&mark("token"), &account(), asserted, script).await;
+    let nobody = async |path: &str| mesh.get(path, &[FORGED]).await;
+    applications.are_out_of_reach(&mark("nobody"), nobody).await;
     the_workload_comes_back(mesh).await;
 }
 
@@ -113,10 +112,9 @@ async fn the_gateway_asks_both_and_goes_on_whatever_we_say(mesh: &Mesh, before: 
     assert!(mesh.get("/shadow/token", token).await.unwrap().is_from_upstream());
     eventually("what the account would be decided is told", async || told("/shadow/token").await.is_some()).await;
     let record = told("/shadow/token").await.unwrap();
-    let account = format!("system:serviceaccount:{TEAM}:{NEIGHBOUR}");
-    assert_eq!([&record["differs"], &record["principal"]], [&json!("no"), &json!(account)], "{record:#}");
+    assert_eq!([&record["differs"], &record["principal"]], [&json!("no"), &json!(account())], "{record:#}");
     let received = at_workload(mesh, "/shadow/token");
-    assert_eq!(received.headers.all("kubeflow-userid"), [account]);
+    assert_eq!(received.headers.all("kubeflow-userid"), [account()]);
     assert!(!received.headers.has("portcullis-assertion"), "Portcullis changes nothing");
     let mut person = mesh.visitor().unwrap();
     let page = before.sign_in(&mut person, "alice", "/shadow/page").await.unwrap();

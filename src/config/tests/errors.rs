@@ -292,6 +292,17 @@ const REVIEWS: &[(&str, &str, &str)] = &[
     ("resource: pods", "resource: pods.v1", "rules[0].reviews[0].resource"),
     ("resource: pods", "resource: pods, verb: GET", "rules[0].reviews[0].verb"),
     ("resource: pods", "resource: pods, only_where: [{contains: a}]", "rules[0].reviews[0].only_where[0]"),
+    ("name: n,", "name: n, revoke_service_accounts_of: '{ns}',", "rules[0].revoke_service_accounts_of"),
+    (
+        "name: n,",
+        "name: n, methods: [DELETE], revoke_service_accounts_of: team-a,",
+        "rules[0].revoke_service_accounts_of",
+    ),
+    (
+        "name: n,",
+        "name: n, methods: [DELETE], revoke_service_accounts_of: '{x}',",
+        "rules[0].revoke_service_accounts_of",
+    ),
 ];
 
 #[test]

@@ -149,6 +149,9 @@ pub(crate) struct Rule {
     /// What Kubernetes is asked besides; each must be answered with yes.
     #[serde(default)]
     pub(crate) reviews: Vec<Review>,
+    /// A namespace, with variables: a request that passes revokes what its ServiceAccounts were issued until then.
+    #[serde(default)]
+    pub(crate) revoke_service_accounts_of: Option<String>,
     /// Whose a bearer token in the `authorization` header is: ours where its issuer is, or the application's in any case.
     #[serde(default)]
     pub(crate) bearer: Bearer,
