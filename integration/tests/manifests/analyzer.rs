@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio::process::Command;
 
 use super::kubeflow::{over_the_distribution, with_both_gateways};
-use super::{component_in, fs, gates, installations, kustomize, manifests, shadow};
+use super::{built, component_in, fs, gates, installations, json, kustomize, manifests, shadow};
 
 /// What the analyzer says about objects that are installed together; none where it has no complaint, not even a remark.
 async fn complaint(texts: &[String]) -> Option<String> {
@@ -45,6 +45,11 @@ async fn the_analyzer_complains_of_nothing() {
     }
     let mut texts = Vec::from(with_both_gateways().await);
     texts.push(over_the_distribution("kubeflow-tls").await);
+    // Beside the gate: what of it the mesh acts on.
+    for component in ["kubeflow-deny-visualizations", "gateway-stream-limit"] {
+        texts.push(built(|manifests| json!({ "components": [manifests.join("components").join(component)] })).await);
+    }
+    texts.push(component_in("team-a", "kubeflow-deny-model-registry").await);
     assert_eq!(complaint(&texts).await, None);
 }
 
