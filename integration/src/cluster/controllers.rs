@@ -58,7 +58,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until every ClusterRole that is joined of others has their rules, and no more.
+    /// Waits until every `ClusterRole` that is joined of others has their rules, and no more.
     pub async fn wait_for_joined_roles(&self) -> Result<()> {
         let deadline = Instant::now() + JOINED_WITHIN;
         loop {
@@ -72,7 +72,7 @@ impl Cluster {
         }
     }
 
-    /// Whether somebody may do something in a namespace, as the API server answers a SubjectAccessReview: a verb and a
+    /// Whether somebody may do something in a namespace, as the API server answers a `SubjectAccessReview`: a verb and a
     /// resource, such as `create viewers.kubeflow.org` or `create pods/exec`. In no namespace where that is empty.
     pub async fn may(&self, user: &str, what: &str, namespace: &str) -> Result<bool> {
         let (verb, resource) = what.split_once(' ').unwrap_or((what, "*"));
@@ -88,7 +88,7 @@ impl Cluster {
 }
 
 /// Whether a role is not joined of others, or has exactly the rules of those that its selectors name.
-fn is_joined(role: &Value, roles: &[Value]) -> bool {
+fn is_joined(role: &Value, all: &[Value]) -> bool {
     let Some(selectors) = role["aggregationRule"]["clusterRoleSelectors"].as_array() else { return true };
     let rules = |role: &Value| -> Vec<String> {
         role["rules"].as_array().into_iter().flatten().map(Value::to_string).collect()
@@ -100,6 +100,6 @@ fn is_joined(role: &Value, roles: &[Value]) -> bool {
                 labels.all(|(name, value)| other["metadata"]["labels"][name] == *value)
             })
     };
-    let wanted: BTreeSet<_> = roles.iter().filter(is_named).flat_map(rules).collect();
+    let wanted: BTreeSet<_> = all.iter().filter(is_named).flat_map(rules).collect();
     wanted == rules(role).into_iter().collect()
 }

@@ -197,9 +197,8 @@ async fn what_was_there_before_can_be_labelled_and_not_made_worse(cluster: &Clus
 /// As the component's comment tells an operator to write them.
 async fn the_operator_s_hosts_count(cluster: &Cluster) {
     let comment = project::read("manifests/components/kubeflow-admission/kustomization.yaml");
-    let written: String =
-        comment.lines().filter_map(|line| line.strip_prefix("#   ")).map(|line| format!("{line}\n")).collect();
-    let written: Value = serde_saphyr::from_str(&written).unwrap();
+    let lines = comment.lines().filter_map(|line| line.strip_prefix("#   "));
+    let written: Value = serde_saphyr::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap();
     let own = kustomize_with(|root| {
         let mut own = written.clone();
         own["components"] = json!([root.join("manifests/components/kubeflow-admission")]);

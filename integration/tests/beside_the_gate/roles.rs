@@ -11,7 +11,7 @@ use super::{TEAM, component_over};
 const ROLES: [&str; 3] = ["view", "edit", "admin"];
 const FIXTURE: &str = "manifests/roles";
 
-/// What each role may: nobody, `edit` and `admin`, or all of them, as a SubjectAccessReview of a real cluster answers.
+/// What each role may: nobody, `edit` and `admin`, or all of them, as a `SubjectAccessReview` of a real cluster answers.
 const ANSWERS: [(&str, [bool; 3]); 38] = [
     ("create pods/exec", [false, true, true]),
     ("create pods", [false, true, true]),

@@ -7,7 +7,7 @@ use tokio::process::Command;
 use super::applications::applications;
 use super::kubeflow::{over_the_distribution, with_both_gateways};
 use super::manual::Checkout;
-use super::{component_in, fs, gates, installations, kustomize, manifests, shadow};
+use super::{built, component_in, fs, gates, installations, json, kustomize, manifests, shadow};
 
 /// What the analyzer says about objects that are installed together; none where it has no complaint, not even a remark.
 async fn complaint(texts: &[String]) -> Option<String> {
@@ -52,6 +52,14 @@ async fn the_analyzer_complains_of_nothing() {
     let canary = kustomize(&Checkout::new().site_folder("canary")).await.unwrap();
     let texts = [vec![with_both_gateways().await[0].clone(), canary], Vec::from(kubeflow)].concat();
     assert_eq!(complaint(&texts).await, None, "the canary");
+    let mut beside = Vec::from(with_both_gateways().await);
+    beside.push(over_the_distribution("kubeflow-tls").await);
+    // Beside the gate: what of it the mesh acts on.
+    for component in ["kubeflow-deny-visualizations", "gateway-stream-limit"] {
+        beside.push(built(|manifests| json!({ "components": [manifests.join("components").join(component)] })).await);
+    }
+    beside.push(component_in("team-a", "kubeflow-deny-model-registry").await);
+    assert_eq!(complaint(&beside).await, None);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A real API server with Kubeflow's roles, two teams, and everybody who could come; and Portcullis with the shipped rules.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use portcullis_integration::check_client::{Answer, Check, CheckClient};
@@ -216,8 +216,8 @@ impl Ground {
         self.portcullis.config().folder()
     }
 
-    pub(crate) fn admin_socket(&self) -> PathBuf {
-        self.folder().join("admin.sock")
+    pub(crate) fn admin_address(&self) -> String {
+        format!("unix:{}", self.folder().join("admin.sock").display())
     }
 
     /// The records of shadows, once there are so many.
