@@ -6,6 +6,8 @@
 
 mod account_pattern;
 mod further_audience;
+mod login;
+mod login_met;
 mod near_miss;
 mod openings;
 mod permit;
@@ -13,6 +15,8 @@ mod rule;
 
 pub use account_pattern::{ServiceAccountPattern, ServiceAccountPatternError};
 pub use further_audience::FurtherAudience;
+pub use login::{Lacking, LoginRequirement, LoginRequirementError, TooOld};
+pub use login_met::{LoginInsufficient, LoginMet};
 pub use near_miss::NearMiss;
 pub use openings::{Opening, openings};
 pub use permit::Permit;

@@ -3,6 +3,8 @@
 use super::{checker::Checker, evaluation::Evaluation};
 use crate::{
     authn::{Authenticated, BrowserSession},
+    authz::{LoginInsufficient, Rule},
+    clock::Timestamp,
     principal::{Group, Method},
     reason::Reason,
     request::{Kind, RawRequest, Request},
@@ -88,6 +90,10 @@ impl Checker {
         let names = |groups: &[Group]| groups.iter().map(|group| group.as_str().to_owned()).collect();
         let groups = who.map(|who| who.principal().groups());
         let near_misses = || Some(rule?.near_misses(groups?).iter().map(ToString::to_string).collect());
+        let mut hints: Vec<String> = near_misses().unwrap_or_default();
+        if let (Some(rule), Some(who)) = (rule, who) {
+            hints.extend(lacks(rule, who, self.0.clock.now()));
+        }
         Explanation {
             rule: rule.map(|rule| rule.name().to_string()),
             authenticator: who.map(Authenticated::method).or(session).map(Method::name),
@@ -98,7 +104,7 @@ impl Checker {
             // Which groups the caller has and which the rule wants.
             groups: groups.map(|groups| names(groups.names())).unwrap_or_default(),
             wanted_groups: rule.map(|rule| names(rule.wanted_groups())).unwrap_or_default(),
-            hints: near_misses().unwrap_or_default(),
+            hints,
             ..Explanation::of_nothing(verdict, reason)
         }
     }
@@ -110,6 +116,17 @@ impl Checker {
         }
         let origin = visit.origin().filter(|_| visit.kind() == Kind::Navigation)?;
         self.0.endpoints.login_refusal(origin).await
+    }
+}
+
+/// What the caller's login lacks of what the rule asks for.
+fn lacks(rule: &Rule, who: &Authenticated, now: Timestamp) -> Vec<String> {
+    match (rule.judge_login(who.login(), || now), who.login()) {
+        (Ok(_), _) => Vec::new(),
+        (Err(LoginInsufficient { wanted, lacking: Some(lacking) }), Some(login)) => {
+            lacking.sentences(login, wanted).collect()
+        }
+        (Err(_), _) => vec!["the rule asks for somebody who signed in: no token counts for that".to_owned()],
     }
 }
 
