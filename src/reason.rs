@@ -142,6 +142,8 @@ reasons! {
     TokenRejected => "token_rejected", [InvalidToken], NEVER;
     /// An administrator revoked the token, or closed its account.
     TokenRevoked => "token_revoked", [InvalidToken], NEVER;
+    /// A more recent or a stronger sign-in is needed here.
+    InsufficientUserAuthentication => "insufficient_user_authentication", [InsufficientAuthentication, Forbidden], NEVER;
 
     // Not allowed.
     /// A rule denies this request.

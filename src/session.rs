@@ -10,6 +10,7 @@ mod belonging;
 mod cache;
 mod config;
 mod listings;
+mod login;
 mod metrics;
 mod provider_logout;
 mod record;
@@ -24,6 +25,7 @@ mod ticket;
 mod wire;
 
 pub use config::Config;
+pub use login::Login;
 pub use metrics::Metrics;
 pub use provider_logout::{Ended, LogoutOf, Named, ProviderLogout};
 pub use record::{AccessTokenLife, NewSession, Renewal, Session, SessionListing, Tokens};

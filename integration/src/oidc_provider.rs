@@ -16,8 +16,9 @@ use crate::registration::{CLIENT_ID, CLIENT_SECRET, Person, Registration, post_l
 /// A loaded machine may take this long where 0.6 s is usual.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
-/// A running provider; alice (groups `team-a`, `everyone`) and bob (`team-b`, `everyone`) can sign in
-/// with their addresses at example.com. It is killed when it is dropped.
+/// A running provider; alice (groups `team-a`, `everyone`), bob (`team-b`, `everyone`) and carol (`team-a`) can sign in with
+/// their addresses at example.com. Where nothing is asked of her login, carol did so an hour ago. It is killed when it is
+/// dropped.
 #[derive(Debug)]
 pub struct OidcProvider {
     registration: Registration,
@@ -51,6 +52,8 @@ impl OidcProvider {
             client["backchannel_logout_uri"] = uri.into();
             client["backchannel_logout_session_required"] = true.into();
         }
+        let mut carol = account("carol", &["team-a"]);
+        carol["signed_in_before"] = 3600.into();
         let script = Script::new(include_str!("oidc_provider/server.mjs"))?;
         let settings = json!({
             "issuer": registration.issuer,
@@ -59,7 +62,7 @@ impl OidcProvider {
             "key": identity.key,
             "access_token_lifetime": access_token_lifetime,
             "client": client,
-            "accounts": [account("alice", &["team-a", "everyone"]), account("bob", &["team-b", "everyone"])],
+            "accounts": [account("alice", &["team-a", "everyone"]), account("bob", &["team-b", "everyone"]), carol],
         });
         let file = script.folder().join("settings.json");
         std::fs::write(&file, serde_json::to_vec_pretty(&settings)?)?;

@@ -9,7 +9,7 @@ use ::portcullis::clock::{SharedClock, SystemClock};
 use ::portcullis::principal::{Email, Groups, ProviderName, User, Userid};
 use ::portcullis::redis_store::{RedisAddress, RedisConfig, RedisServers};
 use ::portcullis::secret::{RootKeyRing, SecretBytes, SecretString};
-use ::portcullis::session::{AccessTokenLife, Config as SessionConfig, Metrics, NewSession, Sessions, Tokens};
+use ::portcullis::session::{AccessTokenLife, Config as SessionConfig, Login, Metrics, NewSession, Sessions, Tokens};
 use ::portcullis::store;
 use ::portcullis::stores::{self, StoreConfig};
 use anyhow::{Context, Result};
@@ -108,7 +108,7 @@ pub fn session(issuer: &str, number: u64, people: u64) -> Result<NewSession> {
             nonce: Some(token(43)),
         },
         provider_session: Some(provider_session(number)),
-        authenticated_at: Some(now),
+        login: Login::new(Some(now), None, []),
     })
 }
 

@@ -24,7 +24,7 @@ use portcullis::memory;
 use portcullis::principal::{Groups, Method, Principal, ProviderName, User, Userid};
 use portcullis::request::{RawRequest, Request};
 use portcullis::secret::{RootKeyRing, SecretBytes, SecretString, SharedRootKeyRing, random_bytes};
-use portcullis::session::{Config as SessionConfig, Metrics, NewSession, Registration, Sessions, Tokens};
+use portcullis::session::{Config as SessionConfig, Login, Metrics, NewSession, Registration, Sessions, Tokens};
 use portcullis::store;
 use portcullis::stores::{self, StoreConfig};
 use serde_json::json;
@@ -179,7 +179,7 @@ impl House {
             client_id: registration.client_id.clone(),
             tokens,
             provider_session: None,
-            authenticated_at: None,
+            login: Login::default(),
         };
         let (ticket, _) = self.sessions.create(new).await.unwrap();
         let session = self.sessions.open(ticket.expose(), ORIGIN, &registration).await.unwrap();

@@ -31,6 +31,9 @@ async fn the_gate_says_what_kubernetes_says() {
             match (row.mode, who) {
                 (Mode::Denied, _) => assert_eq!(answered, Answered::Refused("denied_by_rule".to_owned()), "{what}"),
                 (_, Who::Nobody) => assert_eq!(answered, Answered::Refused("not_signed_in".to_owned()), "{what}"),
+                (_, Who::DefaultViewer | Who::DefaultEditor) if row.wants_login => {
+                    assert_eq!(answered, Answered::Refused("insufficient_user_authentication".to_owned()), "{what}");
+                }
                 (Mode::Shadow, _) => assert_eq!(answered, Answered::Passed, "{what}"),
                 (Mode::Enforced, _) if expected => assert_eq!(answered, Answered::Passed, "{what}"),
                 (Mode::Enforced, _) => {

@@ -228,3 +228,33 @@ async fn real_providers_are_understood() {
         said.assert_says("fault", "client", &["invalid_client", "client_secret"]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rules_ask_of_logins_and_the_lists_do_not_name_is_told_beforehand() {
+    let rules = || {
+        json!([
+            { "name": "recent", "paths": [{ "prefix": "/recent" }], "login": { "max_age": "15m" } },
+            { "name": "strong", "paths": [{ "prefix": "/strong" }], "login": { "acr": ["gold"] } },
+        ])
+    };
+    let silent = said(|_| {}, |config| config.rules(rules())).await;
+    silent.assert_says("warning", "login", &["`recent`", "`auth_time`", "nobody passes"]);
+    silent.assert_says("warning", "login", &["`strong`", "`acr`", "gold"]);
+    let telling = said(
+        |provider| {
+            provider.lie(|lies| {
+                lies.edit_discovery = edit(|document| {
+                    document["claims_supported"] = json!(["sub", "email", "email_verified", "groups", "auth_time"]);
+                    document["acr_values_supported"] = json!(["silver", "gold"]);
+                });
+            });
+        },
+        |config| config.rules(rules()),
+    )
+    .await;
+    assert_eq!(telling.texts("ok", "login").len(), 2, "{}", telling.table);
+    // A rule of another host asks nothing of this provider.
+    let elsewhere = json!([{ "name": "recent", "hosts": ["models.test"], "login": { "max_age": "15m" } }]);
+    let other = said(|_| {}, |config| config.set("/hosts", json!(["models.test"])).rules(elsewhere)).await;
+    assert!(other.texts("warning", "login").is_empty(), "{}", other.table);
+}

@@ -5,6 +5,7 @@ mod costs;
 mod fixture;
 mod own_sessions;
 mod repeated;
+mod step_up;
 
 use std::{sync::Arc, time::Duration};
 

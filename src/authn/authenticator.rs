@@ -47,6 +47,8 @@ pub struct Attempt<'a, 'r> {
     pub bearer_counts: bool,
     /// Another service's audience whose tokens count too, by the rule.
     pub further_audience: Option<&'a str>,
+    /// Whether the rule asks something of the login behind the credential.
+    pub asks_of_login: bool,
 }
 
 impl Attempt<'_, '_> {

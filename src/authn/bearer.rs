@@ -100,6 +100,7 @@ fn authenticated(reviewed: &ReviewedServiceAccount, _: NotRevoked) -> Authentica
         told: Arc::clone(reviewed.told()),
         owns_authorization: true,
         holds_to_method: false,
+        session: None,
     }
 }
 

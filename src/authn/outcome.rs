@@ -6,7 +6,7 @@ use crate::{
     decision::Refusal,
     principal::{Method, Principal},
     reason::Reason,
-    session::Session,
+    session::{Login, Session},
     told::Told,
 };
 
@@ -40,6 +40,8 @@ pub struct Authenticated {
     pub(super) told: Arc<Told>,
     pub(super) owns_authorization: bool,
     pub(super) holds_to_method: bool,
+    /// Where somebody signed in for it, and the rule asks.
+    pub(super) session: Option<Arc<Session>>,
 }
 
 impl Authenticated {
@@ -71,6 +73,12 @@ impl Authenticated {
     #[must_use]
     pub const fn owns_authorization(&self) -> bool {
         self.owns_authorization
+    }
+
+    /// How its person signed in, where somebody did and the rule asks something of that.
+    #[must_use]
+    pub fn login(&self) -> Option<&Login> {
+        self.session.as_deref().map(Session::login)
     }
 
     /// Whether it counts for the method alone that the request came with: nothing may make another one of it behind us.

@@ -85,7 +85,7 @@ impl Authenticator for SessionAuthenticator {
             Err(outcome) => return outcome,
         };
         match self.open_fresh(attempt.visit).await {
-            Ok(Some(session)) => Outcome::Authenticated(authenticated(&session, holds_to_method)),
+            Ok(Some(session)) => Outcome::Authenticated(authenticated(&session, attempt, holds_to_method)),
             Ok(None) => Outcome::NotPresented,
             Err(reason) if counts_as_none(reason) => Outcome::NotCounted(reason),
             Err(reason) => Outcome::rejected(reason),
@@ -97,7 +97,7 @@ impl Authenticator for SessionAuthenticator {
             Err(outcome) => Some(outcome),
             Ok(holds_to_method) => {
                 let session = self.open_at_once(attempt.visit)?;
-                Some(Outcome::Authenticated(authenticated(&session, holds_to_method)))
+                Some(Outcome::Authenticated(authenticated(&session, attempt, holds_to_method)))
             }
         }
     }
@@ -139,7 +139,7 @@ fn guarded(attempt: Attempt<'_, '_>) -> Result<bool, Outcome> {
 }
 
 /// `holds_to_method`: another site's page may navigate here, which is a GET.
-fn authenticated(session: &Session, holds_to_method: bool) -> Authenticated {
+fn authenticated(session: &Arc<Session>, attempt: Attempt<'_, '_>, holds_to_method: bool) -> Authenticated {
     Authenticated {
         principal: Principal::User(Arc::clone(session.shared_user())),
         method: Method::SESSION,
@@ -147,5 +147,6 @@ fn authenticated(session: &Session, holds_to_method: bool) -> Authenticated {
         told: Arc::clone(session.told()),
         owns_authorization: false,
         holds_to_method,
+        session: attempt.asks_of_login.then(|| Arc::clone(session)),
     }
 }

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use futures::future::try_join_all;
 
 use super::{
+    login_met::LoginMet,
     review::{self, Review},
     rule::Rule,
 };
@@ -16,8 +17,8 @@ use crate::{
     request::Request,
 };
 
-/// The proof that a rule lets a principal pass. Only [`Rule::permit`] and [`Unreviewed::review`] make one, and only with
-/// one does a principal's name go on to a service.
+/// The proof that a rule lets a principal pass. Only [`Rule::permit`] and [`Unreviewed::review`] make one, for a
+/// login that is what the rule asks for, and only with one does a principal's name go on to a service.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Permit<'a> {
@@ -133,10 +134,15 @@ impl<'a> Unreviewed<'a> {
 
 impl Rule {
     /// Whether the principal is one that the rule's lists permit: without lists everyone is, else who is on one of them.
+    /// `login` is the proof that the principal's login is what the rule asks for.
     ///
     /// # Errors
-    /// [`Reason::NotPermitted`] where the principal is on none.
-    pub fn permit<'a>(&'a self, principal: &'a Principal) -> Result<Permission<'a>, Reason> {
+    /// [`Reason::NotPermitted`] where the principal is on none; [`Reason::InsufficientUserAuthentication`] where another
+    /// rule judged the login.
+    pub fn permit<'a>(&'a self, principal: &'a Principal, login: LoginMet<'_>) -> Result<Permission<'a>, Reason> {
+        if !login.is_of(self) {
+            return Err(Reason::InsufficientUserAuthentication);
+        }
         let config = self.config();
         let by_group = || config.groups.iter().any(|group| principal.groups().contains(group.as_str()));
         let by_email = || principal.email().is_some_and(|email| config.emails.contains(email));
@@ -191,7 +197,9 @@ mod tests {
 
     fn permits(config: RuleConfig, principal: &Principal) -> bool {
         let rules = RuleSet::new(Config { hosts: vec![], rules: vec![config], ..Config::default() });
-        rules.rules[0].permit(principal).is_ok()
+        let rule = &rules.rules[0];
+        let login = rule.judge_login(None, || unreachable!("no login is asked for")).unwrap();
+        rule.permit(principal, login).is_ok()
     }
 
     #[test]
@@ -214,6 +222,15 @@ mod tests {
         };
         assert!(permits(dotted(), &account("ci", "cert-manager.io")));
         assert!(!permits(dotted(), &account("ci", "cert-manager-io")), "a dot is a dot");
+    }
+
+    #[test]
+    fn what_one_rule_judged_is_no_permit_of_another() {
+        let rules = ["one", "other"].map(|name| Rule::new(RuleConfig::named(name)));
+        let alice = user("alice@example.com", &[]);
+        let login = || rules[0].judge_login(None, || unreachable!("no login is asked for")).unwrap();
+        assert!(rules[0].permit(&alice, login()).is_ok());
+        assert_eq!(rules[1].permit(&alice, login()).map(drop), Err(Reason::InsufficientUserAuthentication));
     }
 
     #[test]

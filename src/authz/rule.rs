@@ -8,6 +8,7 @@ use super::{
     account_pattern::ServiceAccountPattern,
     condition::Condition,
     further_audience::FurtherAudience,
+    login::LoginRequirement,
     review::{Naming, Reviews},
     template::Template,
 };
@@ -16,7 +17,7 @@ use crate::{
     jose::Audience,
     principal::{Email, Group, Namespace},
     reason::Reason,
-    request::{HostPattern, Path, Request, look_alike},
+    request::{HostName, HostPattern, Path, Request, look_alike},
 };
 
 /// What a rule asks of a request.
@@ -144,6 +145,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// What the rules that hold at one of these hosts ask of logins, each with its rule's name.
+    pub fn logins_at<'a>(&'a self, hosts: &'a [&HostName]) -> impl Iterator<Item = (&'a str, &'a LoginRequirement)> {
+        let holds = |rule: &RuleConfig| {
+            rule.hosts.is_empty() || rule.hosts.iter().any(|pattern| hosts.iter().any(|host| pattern.matches(host)))
+        };
+        self.rules.iter().filter(move |rule| holds(rule)).filter_map(|rule| Some((&*rule.name, rule.login.as_ref()?)))
+    }
+
     /// The further audiences of all rules.
     pub fn further_audiences(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().filter_map(|rule| rule.further_audience.as_ref()).map(|further| &*further.audience)
@@ -177,6 +186,8 @@ pub struct RuleConfig {
     pub reviews: Reviews,
     /// The namespace whose accounts' tokens a request that passes revokes.
     pub revokes: Option<Naming>,
+    /// What is asked of the login behind whoever passes, where anything is.
+    pub login: Option<LoginRequirement>,
     /// Whose a bearer token is.
     pub bearer: BearerUse,
     /// Another service's audience, whose tokens are taken too.
@@ -207,6 +218,10 @@ impl RuleConfig {
         self.further_audience.is_none() || self.further_audience == other.further_audience
     }
 
+    fn asks_no_less_of_logins_than(&self, other: &Self) -> bool {
+        other.login.as_ref().is_none_or(|other| self.login.as_ref().is_some_and(|own| own.asks_no_less_than(other)))
+    }
+
     fn permits_only_those_of(&self, other: &Self) -> bool {
         fn all_in<Name: PartialEq>(own: &[Name], other: &[Name]) -> bool {
             own.iter().all(|name| other.contains(name))
@@ -215,6 +230,7 @@ impl RuleConfig {
         (other.bearer.may_be_a_credential() || !self.bearer.may_be_a_credential())
             && self.takes_no_more_audiences_than(other)
             && (other.reviews.is_empty() || self.reviews == other.reviews)
+            && self.asks_no_less_of_logins_than(other)
             && (other.permits_everyone()
                 || (!self.permits_everyone()
                     && all_in(&self.groups, &other.groups)
@@ -444,6 +460,20 @@ mod tests {
         assert!(judged.tells_no_more_than(&application));
         let kept = rule(BearerUse::Kept, Access::Authenticated);
         assert!(kept.tells_no_more_than(&application) && !application.tells_no_more_than(&kept));
+    }
+
+    #[test]
+    fn a_rule_that_asks_for_a_login_asks_more() {
+        let rule = |login| Rule::new(RuleConfig { login, ..RuleConfig::named("rule") });
+        let within = |minutes| {
+            let max_age = Some(std::time::Duration::from_mins(minutes));
+            rule(Some(LoginRequirement::new(max_age, Vec::new(), Vec::new()).unwrap()))
+        };
+        let any = rule(None);
+        assert!(within(5).asks_no_less_than(&any) && !any.asks_no_less_than(&within(5)));
+        assert!(within(5).asks_no_less_than(&within(9)) && !within(9).asks_no_less_than(&within(5)));
+        let deny = Rule::new(RuleConfig { access: Access::Deny, ..RuleConfig::named("deny") });
+        assert!(deny.asks_no_less_than(&within(5)) && !within(5).asks_no_less_than(&deny));
     }
 
     #[test]

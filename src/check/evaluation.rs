@@ -5,7 +5,10 @@ use http::HeaderName;
 use super::checker::Checker;
 use crate::{
     authn::{Attempt, Authenticated, BrowserSession, Identified, Look},
-    authz::{Access, BearerUse, Missing, Permission, Permit, Preflight, Rule, RuleSet, Unpermitted, Unreviewed},
+    authz::{
+        Access, BearerUse, Lacking, LoginInsufficient, Missing, Permission, Permit, Preflight, Rule, RuleSet,
+        Unpermitted, Unreviewed,
+    },
     decision::{Allow, HeaderText, Mutations, Refusal},
     endpoints::Addressed,
     identity::{Bearer, Identity, Proof, Service},
@@ -39,6 +42,10 @@ pub enum Evaluation<'a> {
         reason: Reason,
         /// The rule.
         rule: &'a Rule,
+        /// What the login lacks of whoever is signed in already.
+        lacking: Option<Lacking>,
+        /// Who is signed in already.
+        who: Option<Authenticated>,
     },
     /// The request is refused.
     Refuse {
@@ -74,8 +81,8 @@ impl Evaluation<'_> {
     /// Who was authenticated.
     pub(super) const fn who(&self) -> Option<&Authenticated> {
         match self {
-            Self::Allow { who, .. } | Self::Refuse { who, .. } => who.as_ref(),
-            Self::SignIn { .. } | Self::Endpoint { .. } => None,
+            Self::Allow { who, .. } | Self::SignIn { who, .. } | Self::Refuse { who, .. } => who.as_ref(),
+            Self::Endpoint { .. } => None,
         }
     }
 }
@@ -130,6 +137,7 @@ impl Checker {
                     allowed_origins: rule.allowed_origins(),
                     bearer_counts: rule.bearer().may_be_a_credential(),
                     further_audience: rule.further_audience().and_then(|further| further.at(self.0.clock.now())),
+                    asks_of_login: rule.login().is_some(),
                 };
                 match self.0.authenticators.identify(attempt).await {
                     Identified::As(who) => self.permitted(visit, rule, who).await,
@@ -154,7 +162,11 @@ impl Checker {
     }
 
     async fn permitted<'a>(&'a self, visit: &Visit<'_>, rule: &'a Rule, who: Authenticated) -> Evaluation<'a> {
-        let permit = match rule.permit(who.principal()) {
+        let login = match rule.judge_login(who.login(), || self.0.clock.now()) {
+            Ok(login) => login,
+            Err(insufficient) => return not_signed_in_enough(visit, rule, insufficient, who),
+        };
+        let permit = match rule.permit(who.principal(), login) {
             Ok(Permission::Granted(permit)) => Ok(permit),
             // A box of its own, so that no other check has room for it.
             Ok(Permission::Asks(unreviewed)) => Box::pin(self.reviewed(visit, unreviewed)).await,
@@ -197,13 +209,32 @@ impl Checker {
 
 /// A navigation without a bearer goes to sign in, everything else is told that it needs a credential.
 fn not_signed_in<'a>(visit: &Visit<'_>, rule: &'a Rule, reason: Reason) -> Evaluation<'a> {
-    let can_sign_in =
-        matches!(visit.kind(), Kind::Navigation | Kind::FramedNavigation | Kind::PassedOn | Kind::FetchedPage);
     let brings_bearer = visit.brings_bearer() && rule.bearer().may_be_a_credential();
-    if can_sign_in && !brings_bearer && visit.origin().is_some() {
-        return Evaluation::SignIn { reason, rule };
+    if can_sign_in(visit) && !brings_bearer {
+        return Evaluation::SignIn { reason, rule, lacking: None, who: None };
     }
     Evaluation::refuse_with(Refusal::unauthenticated(reason), Some(rule), None)
+}
+
+/// A navigation of somebody who is signed in goes to sign in once more, everything else is told what is asked for.
+fn not_signed_in_enough<'a>(
+    visit: &Visit<'_>,
+    rule: &'a Rule,
+    insufficient: LoginInsufficient<'_>,
+    who: Authenticated,
+) -> Evaluation<'a> {
+    let reason = Reason::InsufficientUserAuthentication;
+    let lacking = insufficient.lacking.filter(|_| can_sign_in(visit));
+    if lacking.is_some() {
+        return Evaluation::SignIn { reason, rule, lacking, who: Some(who) };
+    }
+    Evaluation::refuse_with(reason.into(), Some(rule), Some(who))
+}
+
+/// Whether a sign-in can begin here.
+fn can_sign_in(visit: &Visit<'_>) -> bool {
+    matches!(visit.kind(), Kind::Navigation | Kind::FramedNavigation | Kind::PassedOn | Kind::FetchedPage)
+        && visit.origin().is_some()
 }
 
 /// A service worker's script may claim no more than its own folder, whatever the service behind says: on a shared origin

@@ -7,7 +7,8 @@ use futures::future::join_all;
 use super::{checker::Checker, evaluation::Evaluation};
 use crate::{
     authn::{Authenticated, BrowserSession},
-    authz::{Missing, Permission, Rule},
+    authz::{LoginInsufficient, Missing, Permission, Rule},
+    clock::Timestamp,
     kubernetes::AccessTold,
     principal::{Group, Method},
     reason::Reason,
@@ -115,6 +116,11 @@ impl Checker {
         let in_shadow = self.explain_rules_in_shadow(&visit).await;
         let near_misses =
             || -> Option<Vec<String>> { Some(rule?.near_misses(groups?).iter().map(ToString::to_string).collect()) };
+        let mut hints = near_misses().unwrap_or_default();
+        if let (Some(rule), Some(who)) = (rule, who) {
+            hints.extend(lacks(rule, who, self.0.clock.now()));
+        }
+        hints.extend(in_shadow);
         Explanation {
             rule: rule.map(|rule| rule.name().to_string()),
             authenticator: who.map(Authenticated::method).or(session).map(Method::name),
@@ -126,15 +132,16 @@ impl Checker {
             groups: groups.map(|groups| names(groups.names())).unwrap_or_default(),
             wanted_groups: rule.map(|rule| names(rule.wanted_groups())).unwrap_or_default(),
             reviews,
-            hints: near_misses().unwrap_or_default().into_iter().chain(in_shadow).collect(),
+            hints,
             ..Explanation::of_nothing(verdict, reason)
         }
     }
 
     /// What a rule asks Kubernetes about somebody, and what is known of the answers.
     async fn explain_reviews(&self, rule: &Rule, who: &Authenticated, request: &Request) -> Vec<ReviewExplained> {
+        let Ok(login) = rule.judge_login(who.login(), || self.0.clock.now()) else { return Vec::new() };
         let (Some(reviewer), Ok(Permission::Asks(unreviewed))) =
-            (&self.0.access_reviewer, rule.permit(who.principal()))
+            (&self.0.access_reviewer, rule.permit(who.principal(), login))
         else {
             return Vec::new();
         };
@@ -167,6 +174,17 @@ impl Checker {
         }
         let origin = visit.origin().filter(|_| visit.kind() == Kind::Navigation)?;
         self.0.endpoints.login_refusal(origin).await
+    }
+}
+
+/// What the caller's login lacks of what the rule asks for.
+fn lacks(rule: &Rule, who: &Authenticated, now: Timestamp) -> Vec<String> {
+    match (rule.judge_login(who.login(), || now), who.login()) {
+        (Ok(_), _) => Vec::new(),
+        (Err(LoginInsufficient { wanted, lacking: Some(lacking) }), Some(login)) => {
+            lacking.sentences(login, wanted).collect()
+        }
+        (Err(_), _) => vec!["the rule asks for somebody who signed in: no token counts for that".to_owned()],
     }
 }
 

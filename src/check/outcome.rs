@@ -30,6 +30,7 @@ impl Outcome {
                 Disposition::BadRequest
                 | Disposition::Unauthorized
                 | Disposition::InvalidToken
+                | Disposition::InsufficientAuthentication
                 | Disposition::Forbidden
                 | Disposition::NotFound
                 | Disposition::MethodNotAllowed

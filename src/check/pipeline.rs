@@ -10,9 +10,11 @@ use super::{
 };
 use crate::{
     authn::{Authenticated, Look},
+    authz::Rule,
     decision::{Decision, Refusal, Respond},
+    oidc::LoginAsk,
     panics::{Panicked, caught, caught_call},
-    reason::Reason,
+    reason::{Disposition, Reason},
     request::{Kind, RawRequest, Request, Unreadable},
     visit::Visit,
 };
@@ -106,11 +108,14 @@ impl Checker {
                 let respond = Box::pin(self.0.endpoints.answer(&addressed, visit, &browser)).await;
                 (problem_page::if_wanted(visit, respond, browser.userid()), Who::Browser(browser))
             }
-            Evaluation::SignIn { reason, .. } => (Box::pin(self.sign_in(visit, reason)).await, Who::Nobody),
-            Evaluation::Refuse { refusal, who, missing, .. } => {
+            Evaluation::SignIn { reason, rule, lacking, who } => {
+                let ask = LoginAsk::on_the_way_to(rule.login(), lacking);
+                (challenging(Box::pin(self.sign_in(visit, reason, ask)).await, Some(rule)), who.into())
+            }
+            Evaluation::Refuse { refusal, rule, who, missing } => {
                 let name = Box::pin(self.signed_in_as(visit, who.as_ref())).await;
                 let detail = missing.map(|missing| missing.to_string());
-                let respond = Respond { detail, ..refusal.into() };
+                let respond = Respond { detail, ..challenging(refusal.into(), rule) };
                 (problem_page::if_wanted(visit, respond, name.as_deref()), who.into())
             }
         };
@@ -129,16 +134,26 @@ impl Checker {
     }
 
     /// Sends a navigation to sign in.
-    async fn sign_in(&self, visit: &Visit<'_>, reason: Reason) -> Respond {
+    async fn sign_in(&self, visit: &Visit<'_>, reason: Reason, ask: LoginAsk) -> Respond {
         let respond = match (visit.origin(), visit.kind()) {
             (None, _) => Refusal::unauthenticated(reason).into(),
-            (Some(origin), Kind::FramedNavigation) => self.0.endpoints.sign_in_in_frame(origin, visit, reason),
+            (Some(origin), Kind::FramedNavigation) => self.0.endpoints.sign_in_in_frame(origin, visit, reason, &ask),
             (Some(origin), Kind::PassedOn | Kind::FetchedPage) => {
-                self.0.endpoints.sign_in_behind_worker(origin, visit, reason)
+                self.0.endpoints.sign_in_behind_worker(origin, visit, reason, &ask)
             }
-            (Some(origin), _) => self.0.endpoints.start_login(origin, visit).await,
+            (Some(origin), _) => self.0.endpoints.start_login(origin, visit, ask).await,
         };
         problem_page::if_wanted(visit, respond, None)
+    }
+}
+
+/// A refusal for want of a better login says what the rule asks for (RFC 9470 section 3).
+fn challenging(respond: Respond, rule: Option<&Rule>) -> Respond {
+    match rule.and_then(Rule::login) {
+        Some(wanted) if respond.disposition == Disposition::InsufficientAuthentication => {
+            Respond { challenge: Some(wanted.challenge().clone()), ..respond }
+        }
+        _ => respond,
     }
 }
 

@@ -171,5 +171,7 @@ fn comes_of_signing_in(request: &Request, evaluation: &Evaluation<'_>) -> bool {
         Evaluation::Allow { .. } | Evaluation::Endpoint { .. } => return false,
     };
     // Browsers alone send it (Fetch Metadata), and no script can take it away.
-    matches!(reason, Reason::NotSignedIn | Reason::BearerNotAccepted) && request.headers().contains("sec-fetch-site")
+    let by_person =
+        matches!(reason, Reason::NotSignedIn | Reason::BearerNotAccepted | Reason::InsufficientUserAuthentication);
+    by_person && request.headers().contains("sec-fetch-site")
 }

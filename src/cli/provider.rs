@@ -12,7 +12,7 @@ use crate::{
     config::{self, Settings},
     config_file,
     principal::escape_unseen,
-    provider_check::{self, Level, Report},
+    provider_check::{self, Level, Report, Wanted},
     providers::ConfigError,
 };
 
@@ -90,9 +90,12 @@ impl Check {
         let clock = SystemClock::shared();
         let mut reports = Vec::new();
         for provider in settings.providers.iter().filter(|provider| wanted(provider.name.as_str())) {
-            let logins = settings.origins.iter().map(|origin| &origin.login);
-            let origins: Vec<_> = logins.filter(|login| login.provider == provider.name).collect();
-            reports.push(provider_check::check(provider, &origins, &clock).await?);
+            let theirs: Vec<_> = settings.origins.iter().filter(|it| it.login.provider == provider.name).collect();
+            let origins: Vec<_> = theirs.iter().map(|origin| &origin.login).collect();
+            let hosts: Vec<_> = theirs.iter().map(|origin| &origin.host).collect();
+            let logins: Vec<_> = settings.rules.logins_at(&hosts).collect();
+            let wanted = Wanted { origins: &origins, logins: &logins };
+            reports.push(provider_check::check(provider, wanted, &clock).await?);
         }
         if reports.is_empty() { Err(ProviderError::None) } else { Ok(reports) }
     }

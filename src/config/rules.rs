@@ -2,11 +2,15 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{context::Context, identity, names, reviews, rule_files::Standing};
+use super::{
+    context::{Context, DAY, MINUTE},
+    identity, names, reviews,
+    rule_files::Standing,
+};
 use crate::{
     authz::{
-        self, Access, BearerUse, FurtherAudience, Mode, Opening, PathPattern, Preflight, RuleConfig, Separator,
-        ServiceAccountPattern,
+        self, Access, BearerUse, FurtherAudience, LoginRequirement, LoginRequirementError, Mode, Opening, PathPattern,
+        Preflight, RuleConfig, Separator, ServiceAccountPattern,
     },
     clock::Timestamp,
     config_file::{FieldError, FieldPath, forms},
@@ -120,6 +124,10 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around
         each(context, &at.key("service_accounts"), &written.service_accounts, |context, at, text: &String| {
             account(context, at, text)
         });
+    let login = match &written.login {
+        Some(login) => self::login(context, &at.key("login"), login).map(Some),
+        None => Some(None),
+    };
     let audience = match &written.audience {
         Some(audience) => identity::audience(context, &at.key("audience"), audience).map(Some),
         None => Some(None),
@@ -149,6 +157,7 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around
         groups: groups?,
         emails: emails?,
         service_accounts: service_accounts?,
+        login: login?,
         bearer: bearer(written),
         further_audience: further_audience?,
         further_headers: further_headers?,
@@ -262,6 +271,34 @@ fn further_audience(
     (context.errors() == before).then(|| FurtherAudience { audience: audience.as_str().into(), ends_at })
 }
 
+/// What is asked of logins: something, within bounds, that a provider can be asked for.
+fn login(context: &mut Context<'_>, at: &FieldPath, written: &forms::Login) -> Option<LoginRequirement> {
+    let forms::Login { max_age, acr, amr } = written;
+    let before = context.errors();
+    let age = max_age.as_ref().and_then(|age| context.duration(&at.key("max_age"), age, MINUTE..=DAY));
+    for (name, values) in [("acr", acr), ("amr", amr)] {
+        let at = at.key(name);
+        for (index, value) in values.iter().enumerate() {
+            if let Err(error) = LoginRequirement::new(None, vec![value.clone()], Vec::new()) {
+                let error =
+                    FieldError::new(&at.index(index), "it cannot be asked for").found(value).write(error.to_string());
+                context.report(error);
+            }
+        }
+    }
+    if context.errors() > before {
+        return None;
+    }
+    match LoginRequirement::new(age, acr.clone(), amr.clone()) {
+        Ok(login) => Some(login),
+        Err(error @ LoginRequirementError::Nothing) => context.refuse(
+            FieldError::new(at, error.to_string())
+                .write("write one of `max_age`, `acr` and `amr`, such as `{max_age: 15m}`, or remove it"),
+        ),
+        Err(error) => context.refuse(FieldError::new(at, "it is too much").write(error.to_string())),
+    }
+}
+
 const fn bearer(written: &forms::Rule) -> BearerUse {
     match (written.bearer, written.keep_bearer) {
         (forms::Bearer::Application, _) => BearerUse::Application,
@@ -304,6 +341,9 @@ fn refuse_idle_fields(context: &mut Context<'_>, at: &FieldPath, written: &forms
                 .write("describe `service_accounts` at the top of the file, or remove the list"),
         );
     }
+    if written.login.is_some() {
+        refuse_idle_beside_login(context, at, written);
+    }
     let application = written.bearer == forms::Bearer::Application;
     let forms::FurtherHeaders { user, email, groups } = &written.headers;
     let tells = user.is_some() || email.is_some() || groups.is_some();
@@ -328,6 +368,28 @@ fn refuse_idle_fields(context: &mut Context<'_>, at: &FieldPath, written: &forms
             context.report(
                 FieldError::new(&at.key(field), "with `bearer: application` no token is judged here")
                     .write("remove it, or `bearer: application`"),
+            );
+        }
+    }
+}
+
+/// No token is a login: what is about tokens would do nothing.
+fn refuse_idle_beside_login(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule) {
+    if written.access != forms::Access::Authenticated {
+        context.report(
+            FieldError::new(&at.key("login"), "it is asked on `access: authenticated` only")
+                .write("write `access: authenticated`, or remove it"),
+        );
+    }
+    for (field, is_written) in [
+        ("service_accounts", !written.service_accounts.is_empty()),
+        ("keep_bearer", written.keep_bearer),
+        ("further_audience", written.further_audience.is_some()),
+    ] {
+        if is_written {
+            context.report(
+                FieldError::new(&at.key(field), "no token passes a rule with `login`")
+                    .write("remove it, or write a rule of its own for what tokens may"),
             );
         }
     }

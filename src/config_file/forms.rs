@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use listeners::{AdminListener, CheckListener, CheckTls, HttpListener, Listeners, OperationsListener};
 pub(crate) use policy::{
-    Access, Assertion, Bearer, DefaultRule, FurtherAudience, FurtherHeaders, Identity, IdentityHeaders, PathPattern,
-    Preflight, Rule, RuleMode, ServiceAccounts,
+    Access, Assertion, Bearer, DefaultRule, FurtherAudience, FurtherHeaders, Identity, IdentityHeaders, Login,
+    PathPattern, Preflight, Rule, RuleMode, ServiceAccounts,
 };
 pub(crate) use providers::{
     Aliases, ClientAuthentication, Origin, Provider, ProviderEndpoints, ProviderLogout, StrictAsk, UseridCase,

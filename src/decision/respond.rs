@@ -87,12 +87,15 @@ impl From<Refusal> for Respond {
     }
 }
 
-/// The challenge of a 401 (RFC 6750 section 3).
+/// The challenge of a 401 (RFC 6750 section 3, RFC 9470 section 3). What a rule asks of logins is added by whoever knows it.
 fn challenge(disposition: Disposition) -> Option<HeaderText> {
     match disposition {
         Disposition::Unauthorized => Some(HeaderText::from_static("Bearer realm=\"portcullis\"")),
         Disposition::InvalidToken => {
             Some(HeaderText::from_static("Bearer realm=\"portcullis\", error=\"invalid_token\""))
+        }
+        Disposition::InsufficientAuthentication => {
+            Some(HeaderText::from_static("Bearer realm=\"portcullis\", error=\"insufficient_user_authentication\""))
         }
         Disposition::Ok
         | Disposition::Created

@@ -8,11 +8,13 @@ use super::{
 };
 use crate::{
     authn::BrowserSession,
+    authz::LoginRequirement,
     decision::{Respond, SetCookie},
-    oidc::{CallbackOutcome, CallbackRequest, ReturnTarget},
+    oidc::{CallbackOutcome, CallbackRequest, LoginAsk, ReturnTarget},
     origin::Origin,
     pages::{self, Problem},
     reason::Reason,
+    session::Session,
     visit::Visit,
 };
 
@@ -50,8 +52,9 @@ impl Endpoints {
                 let answer = go_on(origin, &target, Reason::SignedIn).with_cookie(cookie);
                 self.lead_on(origin, visit, &target, answer)
             }
-            CallbackOutcome::StaleState { target, attempts } => {
-                let answer = self.resume_or_restart(origin, visit, browser, target.clone(), attempts).await;
+            CallbackOutcome::StaleState { target, attempts, required } => {
+                let goes_on = (target.clone(), required.as_ref());
+                let answer = self.resume_or_restart(origin, visit, browser, goes_on, attempts).await;
                 self.lead_on(origin, visit, &target, answer)
             }
             CallbackOutcome::Failed { reason, target } => {
@@ -64,23 +67,30 @@ impl Endpoints {
     }
 
     /// A state of ours that is old, spent or another browser's: nobody is signed in by it. Whoever is signed in goes on;
-    /// whoever is not starts again.
+    /// whoever is not starts again, and so does whoever was sent for a better login and has it not: to go on would lead there
+    /// and back without an end.
     async fn resume_or_restart(
         &self,
         origin: &Origin,
         visit: &Visit<'_>,
         browser: &BrowserSession,
-        target: ReturnTarget,
+        (target, required): (ReturnTarget, Option<&LoginRequirement>),
         attempts: u8,
     ) -> Respond {
+        let is_enough = |session: &Session| {
+            required.is_none_or(|required| required.lacking(session.login(), self.clock.now()).is_none())
+        };
         match browser {
-            BrowserSession::SignedIn(_) => go_on(origin, &target, Reason::LoginResumed),
+            BrowserSession::SignedIn(session) if is_enough(session) => go_on(origin, &target, Reason::LoginResumed),
             // To start again would send the browser round in circles while the store is down.
             BrowserSession::Unknown(refusal) => failed_login(origin, visit, None, refusal.reason(), Some(&target)),
-            BrowserSession::Nobody if attempts >= MAX_RESTARTS => {
-                failed_login(origin, visit, None, Reason::LoginLoop, Some(&target))
+            BrowserSession::SignedIn(_) | BrowserSession::Nobody if attempts >= MAX_RESTARTS => {
+                failed_login(origin, visit, browser.userid(), Reason::LoginLoop, Some(&target))
             }
-            BrowserSession::Nobody => self.begin(origin, visit, target, attempts + 1, Reason::LoginRestarted).await,
+            BrowserSession::SignedIn(_) | BrowserSession::Nobody => {
+                let ask = required.map_or_else(LoginAsk::nothing, LoginAsk::once_more);
+                self.begin(origin, visit, target, attempts + 1, Reason::LoginRestarted, ask).await
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     clock::{SharedClock, Timestamp},
     decision::{Location, Refusal, Respond},
-    oidc::{LoginError, LoginStart, Oidc, ReturnTarget},
+    oidc::{LoginAsk, LoginError, LoginStart, Oidc, ReturnTarget},
     origin::{FORMER_RETURN_PARAMETER, Origin, RETURN_PARAMETER},
     reason::{Disposition, Reason},
     request::Provenance,
@@ -28,7 +28,7 @@ impl Endpoints {
         Self { oidc, sessions, clock }
     }
 
-    /// Sends a browser to its provider. `attempts` counts how often this sign-in was started before.
+    /// Sends a browser to its provider, which is asked for more. `attempts` counts how often this sign-in was started before.
     pub(super) async fn begin(
         &self,
         origin: &Origin,
@@ -36,8 +36,9 @@ impl Endpoints {
         target: ReturnTarget,
         attempts: u8,
         reason: Reason,
+        ask: LoginAsk,
     ) -> Respond {
-        match self.oidc.sign_in.begin(&origin.login, target, &login_cookies(origin, visit), attempts).await {
+        match self.oidc.sign_in.begin(&origin.login, target, &login_cookies(origin, visit), attempts, ask).await {
             Ok(LoginStart { location, set_cookie }) => Respond { set_cookie, ..Respond::redirect(reason, location) },
             Err(LoginError { reason }) => failed_sign_in(reason).into(),
         }

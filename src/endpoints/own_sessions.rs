@@ -6,7 +6,7 @@ use super::common::{Endpoints, for_people, is_same_origin};
 use crate::{
     authn::BrowserSession,
     decision::{Location, LocationError, Respond},
-    oidc::ReturnTarget,
+    oidc::{LoginAsk, ReturnTarget},
     origin::{END_PARAMETER, Origin, TOKEN_PARAMETER},
     pages::{self, LogoutForm, OwnSession, OwnSessions},
     panics::passed_on,
@@ -27,7 +27,8 @@ impl Endpoints {
         match (request.method(), browser.session()) {
             ("GET" | "HEAD", Some(session)) if kind == Kind::Navigation => self.list_own(origin, session).await,
             ("GET" | "HEAD", None) if kind == Kind::Navigation => {
-                self.begin(origin, visit, ReturnTarget::root(), 0, Reason::LoginStarted).await
+                let (target, ask) = (ReturnTarget::root(), LoginAsk::nothing());
+                self.begin(origin, visit, target, 0, Reason::LoginStarted, ask).await
             }
             ("GET" | "HEAD", Some(_)) => Respond::new(Reason::NotANavigation),
             ("POST", _) if !is_same_origin(visit) => Respond::new(Reason::CrossOrigin),

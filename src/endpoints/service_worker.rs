@@ -4,7 +4,7 @@
 use super::common::{Endpoints, back_here, back_where_asked, login_cookies, refuse_other_than_get};
 use crate::{
     decision::{Location, LocationError, Refusal, Respond},
-    oidc::ReturnTarget,
+    oidc::{LoginAsk, ReturnTarget},
     origin::{Origin, TOKEN_PARAMETER},
     pages,
     reason::{Disposition, Reason},
@@ -28,9 +28,10 @@ fn is_of_this_origin(visit: &Visit<'_>) -> bool {
 
 impl Endpoints {
     /// What a page that a service worker asked for gets: sign-in must leave the worker.
-    pub fn sign_in_behind_worker(&self, origin: &Origin, visit: &Visit<'_>, reason: Reason) -> Respond {
+    pub fn sign_in_behind_worker(&self, origin: &Origin, visit: &Visit<'_>, reason: Reason, ask: &LoginAsk) -> Respond {
         let target = back_here(origin, visit);
-        match (origin.login_url(target.as_str()), origin.service_worker_url(target.as_str(), None)) {
+        let sign_in = origin.login_url_asking(target.as_str(), &ask.link_parameters());
+        match (sign_in, origin.service_worker_url(target.as_str(), None)) {
             (Ok(sign_in), Ok(way_out)) => {
                 Respond::page(Refusal::unauthenticated(reason), pages::sign_in_behind_worker(&sign_in, &way_out))
             }

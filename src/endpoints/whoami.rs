@@ -4,7 +4,7 @@ use super::common::{Endpoints, for_people, refuse_other_than_get};
 use crate::{
     authn::BrowserSession,
     decision::Respond,
-    oidc::ReturnTarget,
+    oidc::{LoginAsk, ReturnTarget},
     origin::Origin,
     pages::{self, LogoutForm, WhoAmI},
     principal::{Email, Group},
@@ -26,7 +26,7 @@ impl Endpoints {
             Some(session) => document(session),
             None if visit.kind() == Kind::Navigation => {
                 let target = ReturnTarget::root();
-                self.begin(origin, visit, target, 0, Reason::LoginStarted).await
+                self.begin(origin, visit, target, 0, Reason::LoginStarted, LoginAsk::nothing()).await
             }
             None => Respond::new(Reason::NotSignedIn),
         }

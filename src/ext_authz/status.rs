@@ -12,7 +12,7 @@ pub(super) const fn http(disposition: Disposition) -> u16 {
         Disposition::Found => 302,
         Disposition::SeeOther => 303,
         Disposition::BadRequest => 400,
-        Disposition::Unauthorized | Disposition::InvalidToken => 401,
+        Disposition::Unauthorized | Disposition::InvalidToken | Disposition::InsufficientAuthentication => 401,
         Disposition::Forbidden => 403,
         Disposition::NotFound => 404,
         Disposition::MethodNotAllowed => 405,
@@ -27,7 +27,10 @@ pub(super) const fn http(disposition: Disposition) -> u16 {
 pub(super) const fn grpc(disposition: Disposition) -> Code {
     match disposition {
         Disposition::BadRequest => Code::InvalidArgument,
-        Disposition::Found | Disposition::Unauthorized | Disposition::InvalidToken => Code::Unauthenticated,
+        Disposition::Found
+        | Disposition::Unauthorized
+        | Disposition::InvalidToken
+        | Disposition::InsufficientAuthentication => Code::Unauthenticated,
         Disposition::NotFound => Code::NotFound,
         Disposition::MethodNotAllowed => Code::Unimplemented,
         Disposition::TooManyRequests => Code::ResourceExhausted,
@@ -49,7 +52,9 @@ pub(super) const fn title(disposition: Disposition) -> &'static str {
         Disposition::Found => "Found",
         Disposition::SeeOther => "See Other",
         Disposition::BadRequest => "Bad Request",
-        Disposition::Unauthorized | Disposition::InvalidToken => "Unauthorized",
+        Disposition::Unauthorized | Disposition::InvalidToken | Disposition::InsufficientAuthentication => {
+            "Unauthorized"
+        }
         Disposition::Forbidden => "Forbidden",
         Disposition::NotFound => "Not Found",
         Disposition::MethodNotAllowed => "Method Not Allowed",

@@ -8,12 +8,13 @@ use openidconnect::{
 };
 use url::Url;
 
+use super::login_ask::LoginAsk;
 use crate::{
     providers::{Known, ProviderConfig},
     secret::SecretString,
 };
 
-/// Where a browser goes to sign in (OpenID Connect Core section 3.1.2.1).
+/// Where a browser goes to sign in (OpenID Connect Core section 3.1.2.1), to bring what is asked for.
 pub(crate) fn authorization_url(
     config: &ProviderConfig,
     known: &Known,
@@ -21,6 +22,7 @@ pub(crate) fn authorization_url(
     nonce: &SecretString,
     state: String,
     redirect_uri: &RedirectUrl,
+    ask: &LoginAsk,
 ) -> Url {
     let verifier = PkceCodeVerifier::new(pkce_verifier.expose().to_owned());
     let nonce = Nonce::new(nonce.expose().to_owned());
@@ -38,7 +40,7 @@ pub(crate) fn authorization_url(
         .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
         // A check sees no body: the answer must come in the query.
         .add_extra_param("response_mode", "query");
-    for (name, value) in &config.authorization_parameters {
+    for (name, value) in ask.parameters(&config.authorization_parameters) {
         request = request.add_extra_param(name, value);
     }
     request.url().0

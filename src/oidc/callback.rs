@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use super::return_target::ReturnTarget;
 use crate::{
+    authz::LoginRequirement,
     calls::{Memory, SharedCalls},
     memory::{self, Budget},
     origin::LoginOrigin,
@@ -55,13 +56,17 @@ pub enum CallbackOutcome {
         /// Their session.
         session: Arc<Session>,
     },
-    /// The state is ours, but old, spent, or of another browser: nothing was exchanged or written. With a live session
-    /// the browser goes on to the target, else it starts again, with `attempts` and one.
+    /// The state is ours, but old, spent, or of another browser: nothing was exchanged or written. With a live session that
+    /// has what is required the browser goes on to the target, else it starts again, with `attempts` and one.
+    /// So it does where a login came back without the context class that is required, and nobody was asked to authenticate
+    /// anew: that was exchanged, and began no session.
     StaleState {
         /// Where the login was to end.
         target: ReturnTarget,
         /// How often it was started again before.
         attempts: u8,
+        /// What the login was to bring, where it was for that.
+        required: Option<LoginRequirement>,
     },
     /// Nobody is signed in.
     Failed {
@@ -84,7 +89,9 @@ impl CallbackOutcome {
             Self::SignedIn { ticket, target: wanted, session } => {
                 memory::block(ticket.expose().len()) + target(wanted) + session.heap_bytes()
             }
-            Self::StaleState { target: wanted, .. } => target(wanted),
+            Self::StaleState { target: wanted, required, .. } => {
+                target(wanted) + required.as_ref().map_or(0, LoginRequirement::heap_bytes)
+            }
             Self::Failed { target: wanted, .. } => wanted.as_ref().map_or(0, target),
         }
     }

@@ -16,7 +16,7 @@ use crate::{
         ask_token_endpoint, told_times,
     },
     secret::SecretString,
-    session::Tokens,
+    session::{Login, Tokens},
 };
 
 /// What the browser brought, with what its state remembered.
@@ -33,8 +33,8 @@ pub(super) struct SignedInUser {
     pub(super) user: User,
     /// The provider's name of its own session (`sid`, OpenID Connect Back-Channel Logout section 2.1).
     pub(super) provider_session: Option<String>,
-    /// When the provider says that the person was authenticated (`auth_time`).
-    pub(super) authenticated_at: Option<Timestamp>,
+    /// How the provider says that the person was authenticated.
+    pub(super) login: Login,
     /// What the provider issued.
     pub(super) tokens: Tokens,
 }
@@ -81,7 +81,7 @@ impl Exchange<'_> {
         let provider_session = id_token.claim("sid").and_then(Value::as_str);
         let provider_session = provider_session.filter(|sid| (1..=MAX_NAME_BYTES).contains(&sid.len()));
         let provider_session = provider_session.map(str::to_owned);
-        let authenticated_at = told_times::authenticated_at(id_token.claim("auth_time"), self.now);
+        let login = login(&id_token, self.now);
         let tokens = Tokens {
             id_token: SecretString::new(id_token.expose().to_owned()),
             access_token: Some(access_token.token),
@@ -89,7 +89,7 @@ impl Exchange<'_> {
             access_token_life: told_times::access_token_life(self.now, told.expires_in, id_token.expires_at(), None),
             nonce: Some(nonce),
         };
-        Ok(SignedInUser { user, provider_session, authenticated_at, tokens })
+        Ok(SignedInUser { user, provider_session, login, tokens })
     }
 
     pub(super) async fn ask_token_endpoint(
@@ -208,4 +208,17 @@ impl Exchange<'_> {
         let asked = userinfo.ask(access_token);
         self.provider.troubles.noted(ProviderCall::Userinfo, endpoint, asked, UserinfoError::trouble).await
     }
+}
+
+/// How the person was authenticated (OpenID Connect Core section 2). `amr` is a list; a lone text counts, as some providers
+/// write it.
+fn login(id_token: &IdToken, now: Timestamp) -> Login {
+    let authenticated_at = told_times::authenticated_at(id_token.claim("auth_time"), now);
+    let context = id_token.claim("acr").and_then(Value::as_str);
+    let methods = match id_token.claim("amr") {
+        Some(Value::Array(methods)) => methods.as_slice(),
+        Some(method) => std::slice::from_ref(method),
+        None => &[],
+    };
+    Login::new(authenticated_at, context, methods.iter().filter_map(Value::as_str))
 }

@@ -13,6 +13,7 @@ use super::{
     exchange::{Exchange, Grant, SignedInUser},
     exchange_error::ExchangeError,
     kept_tokens::kept,
+    login_ask::LoginAsk,
     login_cookie::{self, LoginCookie},
     metrics::Metrics,
     return_target::ReturnTarget,
@@ -20,11 +21,14 @@ use super::{
     vouchers::Vouchers,
 };
 use crate::{
+    authz::{LoginRequirement, TooOld},
     calls::{Closed, Lane, Part, Place, RateLimit},
     clock::{SharedClock, Timestamp},
     decision::{Location, SetCookie},
     origin::LoginOrigin,
-    providers::{Known, PerProvider, Provider, ProviderCall, ProviderConfig, Providers, Refused, Trouble, for_log},
+    providers::{
+        Known, Oddity, PerProvider, Provider, ProviderCall, ProviderConfig, Providers, Refused, Trouble, for_log,
+    },
     reason::Reason,
     secret::{SecretString, SharedRootKeyRing, constant_time_eq, sha256},
     session::{CreateError, NewSession, Session, Sessions},
@@ -77,6 +81,20 @@ pub struct LoginError {
     pub reason: Reason,
 }
 
+/// Why a callback that was completed began no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NoSession {
+    For(Reason),
+    /// The provider may bring what is required where it is asked in other words.
+    AskOnceMore,
+}
+
+impl From<Reason> for NoSession {
+    fn from(reason: Reason) -> Self {
+        Self::For(reason)
+    }
+}
+
 /// A callback that may be completed.
 struct Fresh {
     at: Arc<AtProvider>,
@@ -118,8 +136,8 @@ impl SignIn {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Sends a browser to the origin's provider, to come back to `target`. `attempts` counts how often this login was
-    /// started again before. Nothing is written anywhere.
+    /// Sends a browser to the origin's provider, to bring what is asked for and to come back to `target`. `attempts` counts how
+    /// often this login was started again before. Nothing is written anywhere.
     ///
     /// # Errors
     /// [`Reason::LoginLoop`] where it was started again too often; [`Reason::ProviderUnavailable`] where nothing is
@@ -130,8 +148,9 @@ impl SignIn {
         target: ReturnTarget,
         login_cookies: &[&str],
         attempts: u8,
+        ask: LoginAsk,
     ) -> Result<LoginStart, LoginError> {
-        let outcome = self.inner.begin(origin, target, login_cookies, attempts).await;
+        let outcome = self.inner.begin(origin, target, login_cookies, attempts, ask).await;
         let reason = match &outcome {
             Ok(_) if attempts > 0 => Reason::LoginRestarted,
             Ok(_) => Reason::LoginStarted,
@@ -173,6 +192,7 @@ impl Inner {
         target: ReturnTarget,
         login_cookies: &[&str],
         attempts: u8,
+        ask: LoginAsk,
     ) -> Result<LoginStart, LoginError> {
         let failed = |reason| LoginError { reason };
         if attempts > MAX_ATTEMPTS {
@@ -190,10 +210,11 @@ impl Inner {
             let set_cookie = SetCookie::new(&origin.login_cookie, cookie.value(), Some(login_cookie::MAX_AGE));
             (cookie, Some(set_cookie.map_err(|_| failed(Reason::Internal))?))
         };
-        let state = LoginState::begin(&provider.registration, target, attempts, cookie.binding(), now);
+        let required = ask.required().cloned();
+        let state = LoginState::begin(&provider.registration, target, attempts, required, cookie.binding(), now);
         let sealed = state.seal(&keys, &origin.url);
         let (verifier, nonce) = (&state.pkce_verifier, &state.nonce);
-        let url = authorization_url(&provider.config, &known, verifier, nonce, sealed, &redirect_url(origin));
+        let url = authorization_url(&provider.config, &known, verifier, nonce, sealed, &redirect_url(origin), &ask);
         let location = Location::new(&url).map_err(|_| failed(Reason::Internal))?;
         Ok(LoginStart { location, set_cookie })
     }
@@ -224,7 +245,7 @@ impl Inner {
         let at = match at {
             // A code of another issuer, or for another client, must not reach this one's token endpoint.
             Some(at) if fits && state.is_alive(now) && state.is_of(&at.provider.registration) => at,
-            _ => return Err(CallbackOutcome::StaleState { target: state.target, attempts: state.attempts }),
+            _ => return Err(stale(state)),
         };
 
         let provider = &at.provider;
@@ -284,33 +305,41 @@ impl Inner {
     async fn complete(&self, fresh: Fresh) -> CallbackOutcome {
         let came_at = fresh.came_at;
         let login_began_at = self.clock.now();
-        let target = fresh.state.target.clone();
-        let attempts = fresh.state.attempts;
+        let (target, attempts) = (fresh.state.target.clone(), fresh.state.attempts);
+        let required = fresh.state.required.clone();
         let outcome = match self.sessions.spend(&fresh.state.id, fresh.state.expires_at()).await {
             Ok(true) => self.sign_in(fresh, login_began_at).await,
-            Ok(false) => return CallbackOutcome::StaleState { target, attempts },
+            Ok(false) => return stale(fresh.state),
             Err(error) => {
                 tracing::error!(%error, "a login's mark cannot be stored");
-                Err(Reason::StoreUnavailable)
+                Err(NoSession::For(Reason::StoreUnavailable))
             }
         };
         self.metrics.exchanged(self.clock.monotonic().saturating_sub(came_at));
         match outcome {
             Ok((ticket, session)) => CallbackOutcome::SignedIn { ticket, target, session },
-            Err(reason) => CallbackOutcome::Failed { reason, target: Some(target) },
+            Err(NoSession::AskOnceMore) => CallbackOutcome::StaleState { target, attempts, required },
+            Err(NoSession::For(reason)) => CallbackOutcome::Failed { reason, target: Some(target) },
         }
     }
 
-    async fn sign_in(&self, fresh: Fresh, login_began_at: Timestamp) -> Result<(SecretString, Arc<Session>), Reason> {
+    async fn sign_in(
+        &self,
+        fresh: Fresh,
+        login_began_at: Timestamp,
+    ) -> Result<(SecretString, Arc<Session>), NoSession> {
         let Fresh { at, known, state, code, origin, previous_ticket, source, came_at } = fresh;
-        let grant =
-            Grant { code, nonce: state.nonce, pkce_verifier: state.pkce_verifier, redirect_uri: redirect_url(&origin) };
+        let LoginState { nonce, pkce_verifier, required, attempts, .. } = state;
+        let grant = Grant { code, nonce, pkce_verifier, redirect_uri: redirect_url(&origin) };
         let deadline = self.callback_deadline.saturating_sub(self.clock.monotonic().saturating_sub(came_at));
         let provider = &at.provider;
         let exchange = Exchange::at(provider, &known, self.clock.now());
         let signed_in = at.exchanges.call(deadline, exchange.run(grant)).await;
         let signed_in = signed_in.map_err(|error| failed(provider, &error))?;
         provider.troubles.succeeded(ProviderCall::Authorization);
+        if let Some(required) = required {
+            has_what_is_required(provider, &signed_in, &required, attempts, self.clock.now())?;
+        }
         let dropped = signed_in.user.groups.dropped();
         if dropped > 0 {
             self.metrics.groups_dropped(provider.name(), dropped);
@@ -320,13 +349,14 @@ impl Inner {
             self.end_previous(&ticket).await?;
         }
         let session = new_session(signed_in, &provider.config, &origin, source, login_began_at);
-        let (ticket, session) = self.sessions.create(session).await.map_err(|error| {
+        let created = self.sessions.create(session).await.map_err(|error| {
             tracing::warn!(%error, "a session did not begin");
             match error {
                 CreateError::LoggedOut => Reason::SessionEnded,
                 CreateError::Store(_) => Reason::StoreUnavailable,
             }
-        })?;
+        });
+        let (ticket, session) = created?;
         self.vouchers.vouched(&provider.config, session.handle(), came_at);
         Ok((ticket, session))
     }
@@ -361,8 +391,37 @@ fn new_session(
         client_id: provider.client_id.clone(),
         tokens: kept(signed_in.tokens, provider),
         provider_session: signed_in.provider_session,
-        authenticated_at: signed_in.authenticated_at,
+        login: signed_in.login,
     }
+}
+
+/// A state that nobody is signed in by.
+fn stale(state: LoginState) -> CallbackOutcome {
+    CallbackOutcome::StaleState { target: state.target, attempts: state.attempts, required: state.required }
+}
+
+/// Whether the login is what the browser was sent for, whatever the provider was asked in the end: else the person would be
+/// sent there again and again.
+fn has_what_is_required(
+    provider: &Provider,
+    signed_in: &SignedInUser,
+    required: &LoginRequirement,
+    attempts: u8,
+    now: Timestamp,
+) -> Result<(), NoSession> {
+    let login = &signed_in.login;
+    let Some(lacking) = required.lacking(login, now) else { return Ok(()) };
+    // `acr_values` alone is a wish: some fulfil it only where they authenticate anew, which every further attempt asks for.
+    if lacking.is_of_context_alone() && attempts == 0 {
+        return Err(NoSession::AskOnceMore);
+    }
+    if lacking.age == Some(TooOld::NotTold) {
+        provider.oddities.note(Oddity::NoAuthTime);
+    }
+    let lacks = lacking.sentences(login, required).collect::<Vec<_>>().join("; ");
+    let (provider, userid) = (provider.name().as_str(), signed_in.user.userid.as_str());
+    tracing::info!(provider, userid, lacks, "a sign-in does not bring what a rule asks for");
+    Err(NoSession::For(Reason::InsufficientUserAuthentication))
 }
 
 /// Why nothing is known of a provider.
@@ -397,6 +456,8 @@ fn denial(provider: &Provider, known: &Known, refused: Refused) -> Reason {
     tracing::info!(provider = provider.name().as_str(), error, description, "the provider denied a sign-in");
     match error.as_str() {
         "server_error" | "temporarily_unavailable" => Reason::ProviderUnavailable,
+        // OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+        "unmet_authentication_requirements" => Reason::InsufficientUserAuthentication,
         _ => Reason::ProviderDenied,
     }
 }

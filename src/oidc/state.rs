@@ -10,6 +10,7 @@ use super::{
     return_target::ReturnTarget,
 };
 use crate::{
+    authz::LoginRequirement,
     clock::Timestamp,
     principal::ProviderName,
     secret::{Label, RootKeyRing, SecretString, decode, encode, random_bytes},
@@ -37,6 +38,8 @@ pub(super) struct LoginState {
     pub(super) target: ReturnTarget,
     /// How often this login was started again.
     pub(super) attempts: u8,
+    /// What the ID token must say of the login, where the browser was sent for that.
+    pub(super) required: Option<LoginRequirement>,
     /// When the browser was sent away.
     pub(super) issued_at: Timestamp,
     /// The browser that was sent away.
@@ -55,8 +58,33 @@ struct Record {
     registration: String,
     target: ReturnTarget,
     attempts: u8,
+    /// Missing where nothing is required, as in what a release before this one sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    required: Option<Required>,
     issued_at: Timestamp,
     binding: String,
+}
+
+/// The sealed form of what is required.
+#[derive(Serialize, Deserialize)]
+struct Required {
+    max_age: Option<u64>,
+    acr: Vec<String>,
+    amr: Vec<String>,
+}
+
+impl Required {
+    fn of(required: &LoginRequirement) -> Self {
+        Self {
+            max_age: required.max_age().map(|age| age.as_secs()),
+            acr: required.contexts().to_vec(),
+            amr: required.methods().to_vec(),
+        }
+    }
+
+    fn read(self) -> Option<LoginRequirement> {
+        LoginRequirement::new(self.max_age.map(Duration::from_secs), self.acr, self.amr).ok()
+    }
 }
 
 impl LoginState {
@@ -65,6 +93,7 @@ impl LoginState {
         registration: &Registration,
         target: ReturnTarget,
         attempts: u8,
+        required: Option<LoginRequirement>,
         binding: Binding,
         now: Timestamp,
     ) -> Self {
@@ -76,6 +105,7 @@ impl LoginState {
             registration: Some(registration.digest()),
             target,
             attempts,
+            required,
             issued_at: now,
             binding,
         }
@@ -92,6 +122,7 @@ impl LoginState {
             registration: self.registration.map(|digest| encode(&digest)).unwrap_or_default(),
             target: self.target.clone(),
             attempts: self.attempts,
+            required: self.required.as_ref().map(Required::of),
             issued_at: self.issued_at,
             binding: encode(&self.binding),
         };
@@ -106,6 +137,11 @@ impl LoginState {
         }
         let plaintext = keys.open(Label::LoginState, &[origin.as_bytes()], &decode(parameter)?).ok()?;
         let record: Record = serde_json::from_slice(plaintext.expose()).ok()?;
+        let required = match record.required {
+            // One that cannot be read is not one that asks for nothing.
+            Some(required) => Some(required.read()?),
+            None => None,
+        };
         Some(Self {
             id: decode(&record.id)?.try_into().ok()?,
             nonce: SecretString::new(record.nonce),
@@ -114,6 +150,7 @@ impl LoginState {
             registration: decode(&record.registration).and_then(|digest| digest.try_into().ok()),
             target: record.target,
             attempts: record.attempts,
+            required,
             issued_at: record.issued_at,
             binding: decode(&record.binding)?.try_into().ok()?,
         })
@@ -150,7 +187,7 @@ mod tests {
 
     fn state(target: &str) -> LoginState {
         let target = ReturnTarget::parse(target, |_| false);
-        LoginState::begin(&registration("https://idp.example.com", "portcullis"), target, 1, [7; 32], NOW)
+        LoginState::begin(&registration("https://idp.example.com", "portcullis"), target, 1, None, [7; 32], NOW)
     }
 
     #[test]
@@ -195,11 +232,15 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_target_still_fits() {
+    fn the_longest_target_still_fits_with_all_that_can_be_required() {
         let keys = key_ring(1);
         let target = format!("/?{}", "\\".repeat(2046));
-        let parameter = state(&target).seal(&keys, ORIGIN);
-        assert_eq!(LoginState::open(&keys, ORIGIN, &parameter).unwrap().target.as_str(), target);
+        let values = || vec!["a".repeat(96); 8];
+        let required = LoginRequirement::new(Some(Duration::from_hours(24)), values(), values()).unwrap();
+        let state_of = |required| LoginState { required, ..state(&target) };
+        let parameter = state_of(Some(required.clone())).seal(&keys, ORIGIN);
+        let opened = LoginState::open(&keys, ORIGIN, &parameter).unwrap();
+        assert_eq!((opened.target.as_str(), opened.required), (target.as_str(), Some(required)));
         assert!(parameter.len() < MAX_PARAMETER_BYTES);
         let usual = state(&format!("/{}", "a".repeat(100))).seal(&keys, ORIGIN);
         assert!(usual.len() < 700, "{}", usual.len());

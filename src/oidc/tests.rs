@@ -11,6 +11,7 @@ mod readings;
 mod refresh;
 mod secrets;
 mod shared_calls;
+mod step_up;
 mod strict;
 pub(crate) mod support;
 mod troubles;

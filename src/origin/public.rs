@@ -105,7 +105,22 @@ impl Origin {
     /// # Errors
     /// Where no header could hold the address.
     pub fn login_url(&self, target: &str) -> Result<Location, LocationError> {
-        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair(RETURN_PARAMETER, target).finish();
+        self.login_url_asking(target, &[])
+    }
+
+    /// The same, for a sign-in that asks for more: with these parameters.
+    ///
+    /// # Errors
+    /// As for [`Origin::login_url`].
+    pub fn login_url_asking(
+        &self,
+        target: &str,
+        parameters: &[(&'static str, String)],
+    ) -> Result<Location, LocationError> {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair(RETURN_PARAMETER, target)
+            .extend_pairs(parameters)
+            .finish();
         Location::on_origin(&self.login.url, &format!("{}/login?{query}", self.path_prefix.as_str()))
     }
 

@@ -36,6 +36,7 @@ pub(super) const fn heading(disposition: Disposition, reason: Reason) -> &'stati
     match disposition {
         Disposition::BadRequest => "This request cannot be understood",
         Disposition::Unauthorized | Disposition::InvalidToken => "Please sign in",
+        Disposition::InsufficientAuthentication => "Please sign in again",
         Disposition::Forbidden => "Not allowed",
         Disposition::NotFound => "Nothing here",
         Disposition::MethodNotAllowed => "This does not work that way",
@@ -52,7 +53,7 @@ pub(super) const fn heading(disposition: Disposition, reason: Reason) -> &'stati
 /// The tone that fits the heading.
 pub(super) const fn tone(disposition: Disposition) -> Tone {
     match disposition {
-        Disposition::Unauthorized | Disposition::InvalidToken => Tone::Calm,
+        Disposition::Unauthorized | Disposition::InvalidToken | Disposition::InsufficientAuthentication => Tone::Calm,
         Disposition::TooManyRequests | Disposition::Unavailable => Tone::Wait,
         Disposition::BadRequest
         | Disposition::Forbidden
@@ -78,7 +79,9 @@ pub(super) const fn advice(disposition: Disposition, reason: Reason) -> &'static
 /// What to do next where only the kind of the answer is known.
 const fn advice_of(disposition: Disposition) -> &'static str {
     match disposition {
-        Disposition::Unauthorized | Disposition::InvalidToken => "Open the page that you wanted again to sign in.",
+        Disposition::Unauthorized | Disposition::InvalidToken | Disposition::InsufficientAuthentication => {
+            "Open the page that you wanted again to sign in."
+        }
         Disposition::TooManyRequests | Disposition::Unavailable => {
             "Nothing is wrong with your request. If it stays so, give the people who run this site the details below."
         }
@@ -128,6 +131,11 @@ const fn words(reason: Reason) -> Words {
         Reason::CrossOrigin | Reason::NotANavigation => Words::Advice(
             "This was stopped so that other sites cannot act in your name. Open the address directly: type it or use a \
              bookmark.",
+        ),
+        Reason::InsufficientUserAuthentication => Words::Advice(
+            "This page asks for a sign-in that is more recent than yours, or of another kind, such as with a second factor. \
+             Open the page again and sign in once more. If it stays so, give the people who run this site the details \
+             below.",
         ),
         Reason::AmbiguousPath => Words::Advice(
             "Check the address for stray characters such as doubled slashes, backslashes or dots, and open it again.",

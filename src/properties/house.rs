@@ -26,7 +26,7 @@ use crate::{
     principal::{Email, Groups, User, Userid},
     providers::Outbound,
     secret::{RootKeyRing, SecretBytes, SecretString, encode},
-    session::{NewSession, Sessions, Tokens},
+    session::{Login, NewSession, Sessions, Tokens},
 };
 
 /// The host that the browser is signed in at, and its origin.
@@ -169,7 +169,7 @@ async fn sign_in(sessions: &Sessions) -> String {
             nonce: None,
         },
         provider_session: None,
-        authenticated_at: None,
+        login: Login::default(),
     };
     let (ticket, _) = sessions.create(new).await.expect("an empty store takes a session");
     ticket.expose().to_owned()

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::report::{Report, list};
 use crate::{
+    authz::LoginRequirement,
     clock::Timestamp,
     providers::{Answer, Discovered, ProviderConfig, StrictAsk, told_times::LEEWAY},
 };
@@ -44,6 +45,36 @@ pub(super) fn found(
     scopes(report, config, discovered, &document);
     refresh(report, config, discovered, &document);
     endpoints(report, config, discovered, &document);
+}
+
+/// Whether it tells what rules ask of logins. Whether it does, the first sign-in shows: these lists bind nobody.
+pub(super) fn logins(report: &mut Report, logins: &[(&str, &LoginRequirement)], members: &Map<String, Value>) {
+    let document = Document { members };
+    let claims = document.list("claims_supported").unwrap_or_default();
+    let known = document.list("acr_values_supported").unwrap_or_default();
+    for (rule, wanted) in logins {
+        let told = [("auth_time", wanted.max_age().is_some()), ("amr", !wanted.methods().is_empty())];
+        let untold: Vec<&str> =
+            told.iter().filter(|(claim, asked)| *asked && !claims.contains(claim)).map(|(claim, _)| *claim).collect();
+        for claim in &untold {
+            let text = format!(
+                "the rule `{rule}` needs `{claim}` in the ID token, and `claims_supported` does not list it: many tell it all \
+                 the same, and where this provider does not, nobody passes that rule"
+            );
+            report.warning("login", text);
+        }
+        let contexts = wanted.contexts().iter().map(String::as_str);
+        let unknown: Vec<&str> = contexts.filter(|context| !known.contains(context)).collect();
+        if !unknown.is_empty() {
+            let text = format!(
+                "the rule `{rule}` asks for an `acr` that `acr_values_supported` does not list: {}",
+                list(unknown)
+            );
+            report.warning("login", text);
+        } else if untold.is_empty() {
+            report.fine("login", format!("it tells what the rule `{rule}` asks of logins"));
+        }
+    }
 }
 
 struct Document<'a> {
@@ -164,8 +195,38 @@ fn endpoints(report: &mut Report, config: &ProviderConfig, discovered: &Discover
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::provider_check::{Finding, Level};
+
+    #[test]
+    fn what_rules_ask_of_logins_is_looked_for_in_the_lists() {
+        let told = |wanted: LoginRequirement, document: Value| {
+            let mut report = Report::default();
+            logins(&mut report, &[("admin", &wanted)], document.as_object().unwrap());
+            let told = report.findings.into_iter().map(|finding| (finding.level, finding.text));
+            told.collect::<Vec<_>>()
+        };
+        let recent = || LoginRequirement::new(Some(Duration::from_mins(15)), Vec::new(), Vec::new()).unwrap();
+        let gold = |acr: &[&str]| {
+            let acr = acr.iter().map(|value| (*value).to_owned()).collect();
+            LoginRequirement::new(None, acr, vec!["otp".to_owned()]).unwrap()
+        };
+        let lists = json!({"claims_supported": ["sub", "auth_time", "amr"], "acr_values_supported": ["gold"]});
+        let fine = "it tells what the rule `admin` asks of logins".to_owned();
+        for wanted in [recent(), gold(&["gold"]), gold(&[])] {
+            assert_eq!(told(wanted, lists.clone()), [(Level::Fine, fine.clone())]);
+        }
+        for document in [json!({}), json!({"claims_supported": ["sub"]}), json!({"claims_supported": "auth_time"})] {
+            let [(level, text)] = &told(recent(), document)[..] else { panic!("one finding") };
+            assert!(*level == Level::Warning && text.contains("`auth_time`") && text.contains("`admin`"), "{text}");
+        }
+        let [(level, text)] = &told(gold(&["gold", "silver"]), lists)[..] else { panic!("one finding") };
+        assert!(*level == Level::Warning && text.ends_with("does not list: silver"), "{text}");
+        let both: Vec<Level> = told(gold(&["gold"]), json!({})).into_iter().map(|(level, _)| level).collect();
+        assert_eq!(both, [Level::Warning; 2]);
+    }
 
     #[test]
     fn a_clock_that_refuses_tokens_is_a_fault() {

@@ -15,7 +15,7 @@ use super::report::Report;
 use crate::{
     clock::Timestamp,
     logout::logout_request,
-    oidc::authorization_url,
+    oidc::{LoginAsk, authorization_url},
     origin::LoginOrigin,
     providers::{
         CallError, Endpoint, Known, ProviderConfig, ProviderHttp, Refused, StrictAsk, TokenEndpointError, for_log,
@@ -42,7 +42,8 @@ impl Probes<'_> {
         let about = "sign-in";
         let redirect_uri = RedirectUrl::from_url(origin.redirect_uri.clone());
         let (verifier, nonce, state) = (made_up_verifier(), SecretString::new(random_id()), random_id());
-        let url = authorization_url(self.config, self.known, &verifier, &nonce, state, &redirect_uri);
+        let ask = LoginAsk::nothing();
+        let url = authorization_url(self.config, self.known, &verifier, &nonce, state, &redirect_uri, &ask);
         let (response, refused) = match self.walk(url).await {
             Ok(landed) => landed,
             Err(error) => return report.warning(about, not_from_here(&error)),

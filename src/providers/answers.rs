@@ -101,6 +101,8 @@ pub(crate) const TABLE: &[Member] = &[
     member(IdToken, "hasgroups", Lenient(Kind::Boolean)),
     member(IdToken, "sid", Lenient(Kind::Text)),
     member(IdToken, "auth_time", Lenient(Kind::Number)),
+    member(IdToken, "acr", Lenient(Kind::Text)),
+    member(IdToken, "amr", Lenient(Kind::Any)),
     member(IdToken, "jti", Lenient(Kind::Text)),
     member(Userinfo, "sub", Decides),
     member(Userinfo, "email", Decides),

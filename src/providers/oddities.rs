@@ -27,18 +27,21 @@ pub(crate) enum Oddity {
     UnreadableGroups,
     /// Introspection calls an access token inactive that was issued a moment ago.
     InactiveAtOnce,
+    /// An ID token has no `auth_time`, where a rule asks how old the login is.
+    NoAuthTime,
 }
 
 impl Oddity {
     /// Every kind there is.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::UserinfoRefused,
         Self::GroupsElsewhere,
         Self::GroupWithComma,
         Self::NoGroupsClaim,
         Self::UnreadableGroups,
         Self::InactiveAtOnce,
+        Self::NoAuthTime,
     ];
 
     /// Its name, as the metric says it.
@@ -50,6 +53,7 @@ impl Oddity {
             Self::NoGroupsClaim => "no_groups_claim",
             Self::UnreadableGroups => "unreadable_groups",
             Self::InactiveAtOnce => "inactive_at_once",
+            Self::NoAuthTime => "no_auth_time",
         }
     }
 
@@ -78,6 +82,10 @@ impl Oddity {
             Self::InactiveAtOnce => {
                 "introspection calls a token inactive right after it was issued, so that each session ends or is refreshed \
                  at each question: is this client in the token's audience? `strict.ask: userinfo` needs no audience"
+            }
+            Self::NoAuthTime => {
+                "the provider was asked for `max_age` and its ID token has no `auth_time`: nobody passes a rule with \
+                 `login.max_age`; let it tell one (Keycloak: the client scope `basic`), or leave `max_age` out"
             }
         }
     }

@@ -58,10 +58,16 @@ pub(crate) fn issued_recently(issued_at: Timestamp, now: Timestamp) -> Result<()
     }
 }
 
-/// `auth_time`, where it can be true: a date ahead of us would look like a fresh login for ever.
+/// `auth_time`, where it can be true: a date ahead of us would look like a fresh login for ever. By a clock that is ahead of
+/// ours, as it may be, it was now.
 pub(crate) fn authenticated_at(told: Option<&Value>, now: Timestamp) -> Option<Timestamp> {
-    let at = Timestamp::from_unix_seconds(told?.as_u64()?);
-    (at <= now.plus(LEEWAY)).then_some(at)
+    let seconds = match told? {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) if text.starts_with(|first: char| first.is_ascii_digit()) => text.parse().ok()?,
+        _ => return None,
+    };
+    let at = Timestamp::from_unix_millis(0).plus(Duration::try_from_secs_f64(seconds).ok()?);
+    (at <= now.plus(LEEWAY)).then_some(at.min(now))
 }
 
 #[cfg(test)]
@@ -89,6 +95,24 @@ mod tests {
         {
             assert_eq!(life(told.clone()), None, "{told}");
         }
+    }
+
+    #[test]
+    fn nobody_was_authenticated_later_than_now() {
+        let at = |told: Value| authenticated_at(Some(&told), NOW);
+        let seconds = NOW.as_unix_seconds();
+        assert_eq!(at(json!(seconds - 5)), Some(NOW.minus(Duration::from_secs(5))));
+        assert_eq!(at(json!(0)), Some(Timestamp::from_unix_seconds(0)));
+        for told in [json!(1_700_000_000.0), json!("1700000000")] {
+            assert_eq!(at(told.clone()), Some(Timestamp::from_unix_seconds(1_700_000_000)), "{told}");
+        }
+        for ahead in [0, 1, 60] {
+            assert_eq!(at(json!(seconds + ahead)), Some(NOW), "{ahead}");
+        }
+        for told in [json!(seconds + 61), json!(u64::MAX), json!(-1), json!("soon"), json!(null), json!([seconds])] {
+            assert_eq!(at(told.clone()), None, "{told}");
+        }
+        assert_eq!(authenticated_at(None, NOW), None);
     }
 
     #[test]

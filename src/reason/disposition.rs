@@ -17,6 +17,9 @@ pub enum Disposition {
     Unauthorized,
     /// Nobody is authenticated: the bearer token that came is not good (RFC 6750 section 3.1, `invalid_token`).
     InvalidToken,
+    /// Somebody is authenticated, but not as recently or not in the way that is asked for (RFC 9470 section 3,
+    /// `insufficient_user_authentication`).
+    InsufficientAuthentication,
     /// Whoever is authenticated may not.
     Forbidden,
     /// There is nothing here.
@@ -36,7 +39,7 @@ pub enum Disposition {
 impl Disposition {
     /// Every kind there is.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Ok,
         Self::Created,
         Self::Found,
@@ -44,6 +47,7 @@ impl Disposition {
         Self::BadRequest,
         Self::Unauthorized,
         Self::InvalidToken,
+        Self::InsufficientAuthentication,
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,

@@ -13,6 +13,7 @@ use prost::Message as _;
 
 use super::{
     belonging::{Belonging, Belongings},
+    login::Login,
     registration::Registration,
     ticket::{Handle, Ticket},
     wire,
@@ -79,8 +80,8 @@ pub struct NewSession {
     pub tokens: Tokens,
     /// The provider's session, `sid` (OpenID Connect Front-Channel Logout 1.0 section 3).
     pub provider_session: Option<String>,
-    /// When the provider says that the person was authenticated, `auth_time`.
-    pub authenticated_at: Option<Timestamp>,
+    /// How the person was authenticated there.
+    pub login: Login,
 }
 
 /// An opened session: a ticket of ours was presented for it, and its record opened.
@@ -94,7 +95,7 @@ pub struct Session {
     created_at: Timestamp,
     expires_at: Timestamp,
     version: u64,
-    authenticated_at: Option<Timestamp>,
+    login: Login,
     renewable: Option<AccessTokenLife>,
     source: String,
     handle: Handle,
@@ -171,10 +172,10 @@ impl Session {
         self.version
     }
 
-    /// When the provider says that the person was authenticated, where it says so.
+    /// How the person was authenticated at the provider when they signed in.
     #[must_use]
-    pub const fn authenticated_at(&self) -> Option<Timestamp> {
-        self.authenticated_at
+    pub const fn login(&self) -> &Login {
+        &self.login
     }
 
     /// How long the access token is good, where there is a refresh token to get another one with.
@@ -205,6 +206,7 @@ impl Session {
             + memory::shared::<Self>()
             + memory::shared::<Told>()
             + self.user.heap_bytes()
+            + self.login.heap_bytes()
             + texts.iter().sum::<usize>()
     }
 
@@ -300,7 +302,7 @@ pub(super) fn begin(
         created_at: now,
         expires_at: now.plus(absolute_lifetime),
         version: 1,
-        authenticated_at: new.authenticated_at,
+        login: new.login,
         renewable: new.tokens.renewable(),
         source: new.source.map(|source| source.to_string()).unwrap_or_default(),
         handle: ticket.handle().clone(),
@@ -339,7 +341,8 @@ pub(super) fn renew(
         created_at: before.created_at,
         expires_at: before.expires_at,
         version: before.version.saturating_add(1),
-        authenticated_at: before.authenticated_at,
+        // A refresh authenticates nobody: what its ID token says of that is not asked (OpenID Connect Core section 12.2).
+        login: before.login.clone(),
         renewable: renewal.tokens.renewable(),
         source: before.source.clone(),
         handle: before.handle.clone(),
@@ -365,7 +368,7 @@ fn seal(
     provider_session: Option<String>,
 ) -> Result<Vec<u8>, UnsealError> {
     let text = |secret: &SecretString| secret.expose().to_owned();
-    let record = wire::Record {
+    let mut record = wire::Record {
         user: Some(wire::User {
             provider: session.user.provider.as_str().to_owned(),
             issuer: session.user.issuer.clone(),
@@ -389,9 +392,10 @@ fn seal(
             nonce: tokens.nonce.as_ref().map(text),
         }),
         provider_session,
-        authenticated_at_ms: session.authenticated_at.map(Timestamp::as_unix_millis),
         client_id: session.belonging.client_id.clone(),
+        ..wire::Record::default()
     };
+    session.login.write(&mut record);
     let plain = zeroize::Zeroizing::new(record.encode_to_vec());
     let is_for = record_is_for(&session.name, session.origin(), &session.user.provider);
     ring.seal_with_secret(ticket.key(), Label::Record, ticket.secret(), &is_for, &plain)
@@ -419,6 +423,7 @@ pub(super) fn open(
     let plain = ring.open_with_secret(Label::Record, ticket.secret(), &is_for, sealed)?;
     let record = wire::Record::decode(plain.expose()).map_err(|_| UnsealError)?;
     let listing = SessionListing::open(ring, ticket.name(), listing)?;
+    let login = Login::read(&record);
     let tokens = read_tokens(record.tokens.ok_or(UnsealError)?);
     let user = read_user(record.user.ok_or(UnsealError)?)?;
     let client_id = record.client_id.or_else(|| audience(&tokens.id_token));
@@ -429,7 +434,7 @@ pub(super) fn open(
         created_at: Timestamp::from_unix_millis(record.created_at_ms),
         expires_at: Timestamp::from_unix_millis(record.expires_at_ms),
         version: record.version,
-        authenticated_at: record.authenticated_at_ms.map(Timestamp::from_unix_millis),
+        login,
         renewable: tokens.renewable(),
         source: listing.source,
         handle: ticket.handle().clone(),

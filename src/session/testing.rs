@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
-use super::{AccessTokenLife, Config, Metrics, NewSession, Registration, Sessions, Tokens};
+use super::{AccessTokenLife, Config, Login, Metrics, NewSession, Registration, Sessions, Tokens};
 pub(crate) use crate::store::testing::{now, ring};
 use crate::{
     clock::{ManualClock, Timestamp},
@@ -55,7 +55,7 @@ pub(crate) fn new_session(name: &str, began: Timestamp) -> NewSession {
             nonce: Some(SecretString::new(format!("nonce-of-{name}"))),
         },
         provider_session: Some(format!("sid-of-{name}")),
-        authenticated_at: Some(began),
+        login: Login::new(Some(began), Some("urn:example:mfa"), ["pwd", "otp"]),
     }
 }
 

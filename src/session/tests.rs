@@ -79,7 +79,7 @@ async fn a_session_opens_with_its_ticket_on_every_replica() {
         assert_eq!(session.handle(), created.handle());
         assert_eq!((session.version(), session.created_at()), (1, now()));
         assert_eq!(session.expires_at(), now().plus(ABSOLUTE));
-        assert_eq!(session.authenticated_at(), Some(now()));
+        assert_eq!(session.login(), &new_session("user", now()).login);
     }
     let tokens = world.sessions.tokens(ticket.expose(), ORIGIN, &dex()).await.unwrap();
     assert_eq!(tokens, new_session("user", now()).tokens);

@@ -1,5 +1,5 @@
 // The certified OpenID provider `oidc-provider`, over TLS, with one client and a few accounts.
-// Whoever types an account's address signs in; the password is not looked at.
+// Whoever types an account's address signs in; the password is not looked at. Who is asked for a second factor has one.
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -7,6 +7,7 @@ import { Provider } from 'oidc-provider';
 
 const settings = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const accounts = new Map(settings.accounts.map((account) => [account.email, account]));
+const secondFactor = 'urn:example:mfa';
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 
 const provider = new Provider(settings.issuer, {
@@ -15,6 +16,7 @@ const provider = new Provider(settings.issuer, {
   cookies: { keys: ['signs the cookies of one run of the tests'] },
   scopes: ['openid', 'email', 'profile', 'groups'],
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'] },
+  acrValues: [secondFactor],
   // As the specification wants it: what a scope asks for is told by userinfo alone.
   conformIdTokenClaims: true,
   pkce: { required: () => true },
@@ -59,6 +61,18 @@ const provider = new Provider(settings.issuer, {
     return grant;
   },
 });
+
+// The pages say how somebody signed in, and, of accounts that signed in long ago, when.
+const finished = provider.interactionFinished.bind(provider);
+provider.interactionFinished = async (request, response, result, options) => {
+  if (result.login) {
+    const { params } = await provider.interactionDetails(request, response);
+    if (params.acr_values?.split(' ').includes(secondFactor)) result.login.acr = secondFactor;
+    const { signed_in_before: before } = accounts.get(result.login.accountId) ?? {};
+    if (before && !params.max_age && !params.prompt) result.login.ts = Math.floor(Date.now() / 1000) - before;
+  }
+  return finished(request, response, result, options);
+};
 
 provider.on('backchannel.error', (_, error) => console.error(`back-channel logout: ${error} ${error.cause ?? ''}`));
 

@@ -19,10 +19,18 @@ pub(crate) struct Row {
     pub(crate) asks: &'static str,
     /// The namespace; none for the whole cluster.
     pub(crate) namespace: &'static str,
+    /// Whether it wants somebody who has signed in lately.
+    pub(crate) wants_login: bool,
+}
+
+impl Row {
+    const fn with_login(self) -> Self {
+        Self { wants_login: true, ..self }
+    }
 }
 
 const fn row(mode: Mode, method: &'static str, path: &'static str, asks: &'static str, namespace: &'static str) -> Row {
-    Row { mode, method, path, asks, namespace }
+    Row { mode, method, path, asks, namespace, wants_login: false }
 }
 
 use Mode::{Denied, Enforced, Shadow};
@@ -124,14 +132,17 @@ pub(crate) const RULES: &[Row] = &[
         "/api/workgroup/add-contributor/team-a",
         "create rolebindings.rbac.authorization.k8s.io",
         "team-a",
-    ),
+    )
+    .with_login(),
     row(
         Enforced,
         "DELETE",
         "/api/workgroup/remove-contributor/team-a",
         "delete rolebindings.rbac.authorization.k8s.io",
         "team-a",
-    ),
+    )
+    .with_login(),
+    row(Enforced, "DELETE", "/api/workgroup/nuke-self", "", "").with_login(),
     row(
         Enforced,
         "GET",

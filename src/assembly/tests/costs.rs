@@ -49,7 +49,7 @@ fn browsers(cookie: &str) -> RawRequest {
     raw("kf.example.com", "GET", "/pipeline/apis/v2beta1/runs?page_size=10", &sent)
 }
 
-fn token(account: &str) -> String {
+pub(super) fn token(account: &str) -> String {
     let part = |value: &serde_json::Value| encode(value.to_string().as_bytes());
     let claims = serde_json::json!({
         "iss": CLUSTER, "aud": ["portcullis.test"], "exp": 1_800_003_600_u64,

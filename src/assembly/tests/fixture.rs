@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 
 use crate::{
     assembly::{Assembly, Keyrings, Metrics, Outside},
-    check::{Checked, Checker},
+    check::{Checked, Checker, Explanation},
     clock::{Clock, ManualClock, SharedClock, Timestamp},
     config::{self, Settings},
     http_client::{HttpError, OutboundHttp, SharedHttp},
@@ -26,7 +26,7 @@ use crate::{
     providers::Outbound,
     request::RawRequest,
     secret::{RootKeyRing, SecretBytes, SecretString, random_bytes},
-    session::{NewSession, Sessions, Tokens},
+    session::{Login, NewSession, Sessions, Tokens},
     store::Stores,
 };
 
@@ -47,6 +47,8 @@ rules:
   - {name: closed, paths: [{prefix: /closed}], access: deny}
   - {name: admin, paths: [{prefix: /admin}], groups: [admins]}
   - {name: cors, paths: [{prefix: /cors}], preflight: allow}
+  - {name: recent, paths: [{prefix: /recent}], login: {max_age: 15m}}
+  - {name: strong, paths: [{prefix: /strong}], login: {acr: [gold, silver], amr: [otp]}}
 ";
 
 pub(super) struct Fixture {
@@ -54,7 +56,7 @@ pub(super) struct Fixture {
     pub(super) sessions: Arc<Sessions>,
     pub(super) store: Arc<CountingStore>,
     registry: Registry,
-    clock: Arc<ManualClock>,
+    pub(super) clock: Arc<ManualClock>,
 }
 
 /// A clock that panics while it is told to.
@@ -152,6 +154,11 @@ impl Fixture {
     }
 
     pub(super) async fn sign_in_as(&self, subject: &str, groups: &[&str]) -> String {
+        self.sign_in_by(subject, groups, Login::default()).await
+    }
+
+    /// The same, where the provider says this of the login.
+    pub(super) async fn sign_in_by(&self, subject: &str, groups: &[&str], login: Login) -> String {
         let (ticket, _) = self
             .sessions
             .create(NewSession {
@@ -175,11 +182,15 @@ impl Fixture {
                     nonce: None,
                 },
                 provider_session: None,
-                authenticated_at: None,
+                login,
             })
             .await
             .unwrap();
         format!("__Host-portcullis={}", ticket.expose())
+    }
+
+    pub(super) async fn explain(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Explanation {
+        self.checker.explain(raw("kf.example.com", method, path, headers)).await
     }
 
     pub(super) async fn check_raw(&self, raw: RawRequest) -> Checked {

@@ -152,6 +152,9 @@ pub(crate) struct Rule {
     /// A namespace, with variables: a request that passes revokes what its ServiceAccounts were issued until then.
     #[serde(default)]
     pub(crate) revoke_service_accounts_of: Option<String>,
+    /// What is asked of the login of whoever passes. No token is a login.
+    #[serde(default)]
+    pub(crate) login: Option<Login>,
     /// Whose a bearer token in the `authorization` header is: ours where its issuer is, or the application's in any case.
     #[serde(default)]
     pub(crate) bearer: Bearer,
@@ -173,6 +176,18 @@ pub(crate) struct Rule {
     /// What happens to a CORS preflight: refused, or passed on without any identity.
     #[serde(default)]
     pub(crate) preflight: Preflight,
+}
+
+/// What is asked of a login: one part at least, and each that is written.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Login {
+    /// How long ago the provider may have authenticated the person (`auth_time`): from 1 minute to 24 hours.
+    pub(crate) max_age: Option<DurationText>,
+    /// Authentication context classes, one of which the provider must tell (`acr`), byte for byte.
+    pub(crate) acr: Vec<String>,
+    /// Authentication methods, one of which the provider must tell (`amr`), byte for byte.
+    pub(crate) amr: Vec<String>,
 }
 
 /// Whether a rule decides.

@@ -42,7 +42,7 @@ async fn an_honest_answer_signs_in() {
     let user = session.user();
     assert_eq!((user.userid.as_str(), user.subject.as_str()), ("user@example.com", "subject-1"));
     assert!(user.groups.contains("team-a") && !user.groups.contains("system:masters"));
-    assert_eq!(session.authenticated_at(), Some(Timestamp::from_unix_seconds(START - 5)));
+    assert_eq!(session.login().authenticated_at(), Some(Timestamp::from_unix_seconds(START - 5)));
     assert_eq!(world.provider.calls("/userinfo"), 0, "nothing was missing");
     let origin = &world.origin;
     assert!(world.sessions.open(ticket.expose(), &origin.url, world.registration()).await.is_ok());

@@ -11,7 +11,7 @@ use super::{
     support::{CLIENT_SECRET, ISSUER, Lies, World, provider_config},
 };
 use crate::{
-    oidc::{Config, Limits, LoginError, Metrics, Oidc, ReturnTarget},
+    oidc::{Config, Limits, LoginAsk, LoginError, Metrics, Oidc, ReturnTarget},
     providers::{ConfigError, ProviderConfig, unusable},
     reason::Reason,
 };
@@ -158,10 +158,10 @@ async fn a_reload_keeps_what_was_known_of_the_same_provider() {
         Oidc::new(config, keys, sessions, world.clock.clone(), metrics, Some(&world.oidc)).unwrap()
     };
     let same = reload(provider_config(&world.provider));
-    assert!(same.sign_in.begin(&world.origin, ReturnTarget::root(), &[], 0).await.is_ok());
+    assert!(same.sign_in.begin(&world.origin, ReturnTarget::root(), &[], 0, LoginAsk::nothing()).await.is_ok());
     let other =
         reload(ProviderConfig { issuer: "https://other.example.com".to_owned(), ..provider_config(&world.provider) });
-    assert!(other.sign_in.begin(&world.origin, ReturnTarget::root(), &[], 0).await.is_err());
+    assert!(other.sign_in.begin(&world.origin, ReturnTarget::root(), &[], 0, LoginAsk::nothing()).await.is_err());
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ fn edited(query: &str, name: &str, values: &[&str]) -> String {
 
 fn not_fresh(outcome: &CallbackOutcome) -> (&str, u8) {
     match outcome {
-        CallbackOutcome::StaleState { target, attempts } => (target.as_str(), *attempts),
+        CallbackOutcome::StaleState { target, attempts, .. } => (target.as_str(), *attempts),
         other => panic!("expected a stale state, not {other:?}"),
     }
 }
@@ -95,7 +95,7 @@ async fn five_cold_tabs_all_land_finished_in_reverse() {
         let target = loop {
             match browser.callback(&query).await {
                 CallbackOutcome::SignedIn { target, .. } => break target,
-                CallbackOutcome::StaleState { target, attempts } => {
+                CallbackOutcome::StaleState { target, attempts, .. } => {
                     restarted += 1;
                     let url = browser.begin_again(target, attempts + 1).await.unwrap();
                     query = world.provider.authorize(&url);

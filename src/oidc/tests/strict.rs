@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::Clock as _,
     memory,
-    oidc::{Limits, Presented, ReturnTarget},
+    oidc::{Limits, LoginAsk, Presented, ReturnTarget},
     providers::{RefreshConfig, StrictAsk, StrictConfig},
     reason::Reason,
 };
@@ -166,7 +166,7 @@ async fn a_provider_that_nobody_can_ask_signs_nobody_in() {
         let outcome = oidc.freshness.keep_fresh(person.presented(), session).await;
         assert_eq!(outcome.unwrap_err(), Reason::SignInNotSetUp, "{endpoint}");
         assert!(person.is_there().await, "{endpoint}: nobody is signed out by a word that is wrong");
-        let begun = oidc.sign_in.begin(&world.origin, ReturnTarget::root(), &[], 0).await;
+        let begun = oidc.sign_in.begin(&world.origin, ReturnTarget::root(), &[], 0, LoginAsk::nothing()).await;
         assert_eq!(begun.unwrap_err().reason, Reason::SignInNotSetUp, "{endpoint}");
     }
 }

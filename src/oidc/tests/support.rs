@@ -15,7 +15,7 @@ pub(in crate::oidc) use self::provider::{ISSUER, Lies, ScriptedProvider};
 pub(crate) use self::store::CountingStore;
 use crate::{
     clock::{ManualClock, Timestamp},
-    oidc::{CallbackOutcome, CallbackRequest, Config, Limits, LoginError, Metrics, Oidc, ReturnTarget},
+    oidc::{CallbackOutcome, CallbackRequest, Config, Limits, LoginAsk, LoginError, Metrics, Oidc, ReturnTarget},
     origin::LoginOrigin,
     principal::ProviderName,
     providers::{ClaimsConfig, ClientAuthentication, EndpointsConfig, LogoutConfig, Outbound, ProviderConfig, Scopes},
@@ -163,7 +163,16 @@ impl Browser<'_> {
     }
 
     pub(in crate::oidc) async fn begin_again(&self, target: ReturnTarget, attempts: u8) -> Result<Url, LoginError> {
-        let start = self.request_login(target, attempts).await?;
+        self.begin_asking(target, attempts, LoginAsk::nothing()).await
+    }
+
+    pub(in crate::oidc) async fn begin_asking(
+        &self,
+        target: ReturnTarget,
+        attempts: u8,
+        ask: LoginAsk,
+    ) -> Result<Url, LoginError> {
+        let start = self.request(target, attempts, ask).await?;
         if let Some(cookie) = start.set_cookie {
             let header = cookie.header();
             let value = header.as_str().split([';', '=']).nth(1).unwrap();
@@ -178,9 +187,18 @@ impl Browser<'_> {
         target: ReturnTarget,
         attempts: u8,
     ) -> Result<crate::oidc::LoginStart, LoginError> {
+        self.request(target, attempts, LoginAsk::nothing()).await
+    }
+
+    async fn request(
+        &self,
+        target: ReturnTarget,
+        attempts: u8,
+        ask: LoginAsk,
+    ) -> Result<crate::oidc::LoginStart, LoginError> {
         let cookie = self.login_cookie.lock().unwrap().clone();
         let cookies: Vec<&str> = cookie.as_deref().into_iter().collect();
-        self.world.oidc.sign_in.begin(&self.world.origin, target, &cookies, attempts).await
+        self.world.oidc.sign_in.begin(&self.world.origin, target, &cookies, attempts, ask).await
     }
 
     /// Comes back from the provider, and keeps the ticket.
