@@ -9,6 +9,7 @@ mod further_audience;
 mod near_miss;
 mod openings;
 mod permit;
+mod precedence;
 mod rule;
 
 pub use account_pattern::{ServiceAccountPattern, ServiceAccountPatternError};
@@ -16,6 +17,7 @@ pub use further_audience::FurtherAudience;
 pub use near_miss::NearMiss;
 pub use openings::{Opening, openings};
 pub use permit::Permit;
+pub use precedence::{Behind, Precedence, Takes, precedence};
 pub use rule::{Access, BearerUse, Config, Mode, PathPattern, PatternError, Preflight, Rule, RuleConfig};
 
 use std::collections::BTreeSet;

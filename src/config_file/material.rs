@@ -46,6 +46,11 @@ impl Material {
         }
     }
 
+    /// Whether `reference` was looked for, so that there is something to say about it.
+    pub(crate) fn was_read(&self, reference: &Reference) -> bool {
+        self.0.contains_key(reference)
+    }
+
     /// A hash of all of it, to see whether anything changed.
     pub(super) fn digest(&self) -> [u8; 32] {
         let mut all = Vec::new();

@@ -1,0 +1,63 @@
+//! A table's run.
+
+use thiserror::Error;
+
+use super::{
+    coverage,
+    product::{ProductError, Products},
+    report::{CaseReport, Found, Report},
+    table::{Case, Table},
+};
+use crate::{clock::SystemClock, config, config_file::ConfigError, decision::HeaderName};
+
+/// Why a table was not run to its end.
+#[derive(Debug, Error)]
+#[error("the table cannot be run: {0}")]
+pub struct RunError(#[from] Problem);
+
+#[derive(Debug, Error)]
+enum Problem {
+    #[error(transparent)]
+    Product(#[from] ProductError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Runtime(#[from] std::io::Error),
+}
+
+/// Runs every case of a table, each in a product of its own.
+///
+/// # Errors
+/// Where the product cannot be built of the configuration.
+pub fn run(table: &Table) -> Result<Report, RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(Problem::from)?;
+    let cases = runtime.block_on(run_cases(table))?;
+    let rules = coverage::judge(&table.settings.rules, &table.unreached_on_purpose, &cases);
+    Ok(Report { table: table.path.clone(), cases, rules })
+}
+
+async fn run_cases(table: &Table) -> Result<Vec<CaseReport>, Problem> {
+    let now = table.now.unwrap_or_else(|| SystemClock::shared().now());
+    let products = |with_shadow| {
+        let settings = config::without_files(&table.configuration)?;
+        Ok::<_, Problem>(Products::new(settings, now, with_shadow)?)
+    };
+    let (enforced, with_shadow) = (products(false)?, products(true)?);
+    let mut reports = Vec::with_capacity(table.cases.len());
+    for case in &table.cases {
+        let products = if case.with_shadow { &with_shadow } else { &enforced };
+        reports.push(run_case(case, products, table.settings.headers.assertion()).await?);
+    }
+    Ok(reports)
+}
+
+/// What the case's request would be decided as is told first, since a check may end the session that it comes with.
+async fn run_case(case: &Case, products: &Products, assertion: &HeaderName) -> Result<CaseReport, Problem> {
+    let product = products.build(&case.caller).await?;
+    let raw = case.request.with(product.credential.as_ref());
+    let explanation = product.checker.explain(raw.clone()).await;
+    let checked = product.checker.check(raw, None).await;
+    let found = Found::of(explanation, &checked, assertion);
+    let mismatches = case.expectation.mismatches(&found);
+    Ok(CaseReport { name: case.name.clone(), found, mismatches })
+}
