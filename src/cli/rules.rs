@@ -10,6 +10,7 @@ use crate::{
     authz::{self, Access, BearerUse, Mode, PathPattern, Precedence, Preflight, RuleConfig, Takes},
     config,
     config_file::{self, ConfigError},
+    decision::HeaderName,
     jose::Audience,
     principal::{Email, Group},
 };
@@ -111,7 +112,7 @@ fn how(rule: &RuleConfig) -> Vec<String> {
         format!("takes tokens for {} until {}", further.audience, table::moment(further.ends_at.as_unix_millis()))
     });
     let audience = rule.audience.as_ref().map(|audience| format!("assertion for {}", Audience::as_str(audience)));
-    let headers: Vec<&str> = rule.further_headers.names().map(|name| name.as_str()).collect();
+    let headers: Vec<&str> = rule.further_headers.names().map(HeaderName::as_str).collect();
     let headers = (!headers.is_empty()).then(|| format!("told by {}, too", headers.join(", ")));
     let origins = (!rule.allowed_origins.is_empty())
         .then(|| format!("pages of {} may ask, too", rule.allowed_origins.join(", ")));
@@ -144,8 +145,9 @@ fn note(config: &authz::Config, precedence: &Precedence) -> Option<String> {
     if precedence.behind.is_empty() {
         return None;
     }
-    let takers = precedence.takers();
-    let told = precedence.behind.iter().filter(|behind| !precedence.is_never_reached || takers.contains(&behind.rule));
+    let because_of = precedence.takers();
+    let told =
+        precedence.behind.iter().filter(|behind| !precedence.is_never_reached || because_of.contains(&behind.rule));
     let behind = told.map(|behind| {
         let name = config.rules.get(behind.rule).map_or("", |rule| rule.name.as_str());
         let takes = match &behind.takes {
