@@ -4,6 +4,7 @@
 //! plays the clock, the store and the API server in `Outside`, and a provider's client in its configuration; the wiring
 //! in between is the one that ships.
 
+mod access;
 mod accounts;
 mod dependencies;
 mod error;

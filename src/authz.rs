@@ -5,20 +5,29 @@
 //! holds for what some servers do not tell from the path (in another case, or with a slash at its end), that one decides.
 
 mod account_pattern;
+mod captured;
+mod captures;
+mod condition;
 mod further_audience;
 mod near_miss;
 mod openings;
 mod permit;
 mod precedence;
+mod review;
 mod rule;
+mod template;
 
 pub use account_pattern::{ServiceAccountPattern, ServiceAccountPatternError};
+pub use captures::{Capture, Value};
+pub use condition::Condition;
 pub use further_audience::FurtherAudience;
 pub use near_miss::NearMiss;
 pub use openings::{Opening, openings};
-pub use permit::Permit;
+pub use permit::{Missing, Permission, Permit, Unpermitted, Unreviewed};
 pub use precedence::{Behind, Precedence, Takes, precedence};
+pub use review::{Naming, NamingError, Review, Reviews};
 pub use rule::{Access, BearerUse, Config, Mode, PathPattern, PatternError, Preflight, Rule, RuleConfig};
+pub use template::{Separator, Template, TemplateError};
 
 use std::collections::BTreeSet;
 
@@ -133,9 +142,10 @@ impl RuleSet {
         if path.climbs() {
             return Err(Reason::AmbiguousPath);
         }
-        let asked = Asked { host: request.host(), method: request.method(), byte_clean: path.is_byte_clean() };
+        let byte_clean = path.is_byte_clean();
         let mut look_alikes = BTreeSet::new();
-        let mut positions = readings.iter().map(|reading| self.position(asked, reading, &mut look_alikes));
+        let mut positions =
+            readings.iter().map(|reading| self.position(request, byte_clean, reading, &mut look_alikes));
         let first = positions.next().flatten();
         if positions.any(|position| position != first) {
             return Err(Reason::AmbiguousPath);
@@ -146,12 +156,18 @@ impl RuleSet {
 
     /// The first rule that holds for a reading of the path. Those before it that hold for what looks like it are added to
     /// `look_alikes`, unless the rule names this very path.
-    fn position(&self, asked: Asked<'_>, reading: &str, look_alikes: &mut BTreeSet<usize>) -> Option<usize> {
+    fn position(
+        &self,
+        request: &Request,
+        byte_clean: bool,
+        reading: &str,
+        look_alikes: &mut BTreeSet<usize>,
+    ) -> Option<usize> {
         let folded = look_alike(reading);
         let mut alike = Vec::new();
         let mut first = None;
         for (position, rule) in self.rules.iter().enumerate() {
-            if !rule.takes(asked.host, asked.method, asked.byte_clean) {
+            if !rule.takes(request, byte_clean) {
                 continue;
             }
             match rule.matches(reading, &folded) {
@@ -180,14 +196,6 @@ impl RuleSet {
             }
         })
     }
-}
-
-/// What is asked for, apart from the path.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    host: &'a Host,
-    method: &'a str,
-    byte_clean: bool,
 }
 
 #[cfg(test)]

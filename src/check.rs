@@ -16,7 +16,7 @@ mod shadow;
 
 pub use checker::{Checker, Parts};
 pub use evaluation::Evaluation;
-pub use explanation::{Explanation, Verdict};
+pub use explanation::{Explanation, ReviewExplained, Verdict};
 pub use metrics::Metrics;
 pub use outcome::Outcome;
 pub use pipeline::Checked;

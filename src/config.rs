@@ -21,6 +21,8 @@ mod providers;
 mod redis;
 mod reload;
 mod resolve;
+mod reviews;
+mod rule_files;
 mod rules;
 mod service_accounts;
 mod sessions;

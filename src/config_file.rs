@@ -16,7 +16,7 @@ pub use error::{ConfigError, FieldError, FieldPath};
 pub(crate) use material::{Material, Reference};
 #[cfg(test)]
 pub(crate) use parse::parse;
-pub(crate) use parse::parse_form;
+pub(crate) use parse::{parse_form, parse_rules};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use reading::written;
 pub(crate) use reading::{Look, Written, look, read_text, written_alone};

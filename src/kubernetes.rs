@@ -1,5 +1,6 @@
-//! ServiceAccount tokens: the API server's TokenReview is the truth, and what can be refused without it is refused
-//! first.
+//! What the API server is asked: whose a token is, and what somebody may do (`access`).
+//!
+//! ServiceAccount tokens: TokenReview is the truth, and what can be refused without it is refused first.
 //!
 //! A token runs through these steps, and the first that refuses decides: size, the cache of accepted tokens (by a keyed
 //! hash of the whole token), shape and claims, the cache of refused tokens, the signature by the API server's own keys
@@ -7,6 +8,7 @@
 //! deadline; only an answer is ever cached. No token counts before the API server has said that none of our audiences is
 //! its own.
 
+mod access;
 mod answer;
 mod cache;
 mod claims;
@@ -21,6 +23,10 @@ mod reviews;
 mod signature;
 mod tokens;
 
+pub use access::{
+    AccessAllowed, AccessAnswer, AccessAttributes, AccessConfig, AccessQuestion, AccessReviewer, AccessReviews,
+    AccessSubject, AccessTold,
+};
 pub use answer::ReviewedServiceAccount;
 pub use client::{ClientError, KubeReviews};
 pub use config::{Config, ConfigError, NEGATIVE_CACHE_TTL};

@@ -39,6 +39,10 @@ pub const SESSION_CALL_BYTES: u64 = 24 * KIB;
 pub const SESSION_CALLS_FAILED: usize = 2048;
 /// Tokens that are being reviewed or wait for that.
 pub const REVIEWS: u64 = 8 * MIB;
+/// What the API server said that somebody may do, and may not.
+pub const ACCESS_ANSWERS: u64 = 4 * MIB;
+/// Questions what somebody may do that are being asked or wait for that.
+pub const ACCESS_CALLS: u64 = 4 * MIB;
 /// The list of revoked tokens, at its longest, while it is read anew.
 pub const REVOCATIONS: u64 = 16 * MIB;
 /// What the embedded store keeps of its file, and uses of sessions that wait to be stored.
@@ -59,7 +63,7 @@ pub const LOG: u64 = 4 * MIB;
 pub const PROGRAM: u64 = 32 * MIB;
 
 /// Every part, with its name for people.
-pub const PARTS: [(&str, u64); 14] = [
+pub const PARTS: [(&str, u64); 16] = [
     ("opened sessions", OPENED_SESSIONS),
     ("accepted tokens", ACCEPTED_TOKENS),
     ("refused tokens", REFUSED_TOKENS),
@@ -67,6 +71,8 @@ pub const PARTS: [(&str, u64); 14] = [
     ("answered callbacks", CALLBACKS),
     ("calls about sessions", SESSION_CALLS),
     ("token reviews", REVIEWS),
+    ("answers to access reviews", ACCESS_ANSWERS),
+    ("access reviews", ACCESS_CALLS),
     ("revocations", REVOCATIONS),
     ("embedded store", EMBEDDED_STORE),
     ("checks under way", CHECKS),

@@ -34,6 +34,8 @@ pub struct Problem<'a> {
     pub reason: Reason,
     /// The request's id, to find it in the logs.
     pub request_id: Option<&'a str>,
+    /// What more there is to say of the reason.
+    pub detail: Option<&'a str>,
     /// Who is signed in.
     pub signed_in_as: Option<&'a str>,
     /// When to try again.
@@ -54,6 +56,7 @@ impl Problem<'_> {
             disposition,
             reason,
             request_id: None,
+            detail: None,
             signed_in_as: None,
             retry_after: None,
             try_again: None,

@@ -8,7 +8,7 @@ mod service_account;
 pub use names::{Email, Group, Groups, NameError, ProviderName, Userid, escape_unseen, is_unseen};
 pub use service_account::{KubernetesNameError, Namespace, ServiceAccountName};
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,9 @@ pub struct ServiceAccount {
     pub credential_id: Option<String>,
     /// The groups that the API server told.
     pub groups: Groups,
+    /// Further attributes that the API server told, the pod and the token's id among them: what it is asked about the
+    /// account names them again.
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 /// The pod that a ServiceAccount token is bound to.
@@ -117,7 +120,9 @@ impl ServiceAccount {
     pub fn heap_bytes(&self) -> usize {
         let pod = self.pod.iter().flat_map(|pod| [&pod.name, &pod.uid]);
         let texts = [&self.namespace, &self.name, &self.uid].into_iter().chain(pod).chain(&self.credential_id);
-        memory::shared::<Self>() + self.groups.heap_bytes() + texts.map(|text| memory::block(text.len())).sum::<usize>()
+        let extra = self.extra.iter().flat_map(|(name, values)| std::iter::once(name).chain(values));
+        let texts = texts.chain(extra).map(|text| memory::block(size_of::<String>() + text.len()));
+        memory::shared::<Self>() + self.groups.heap_bytes() + texts.sum::<usize>()
     }
 
     /// The Kubernetes user name, `system:serviceaccount:<namespace>:<name>`.

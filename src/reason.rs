@@ -98,6 +98,10 @@ reasons! {
     UnknownHost => "unknown_host", [Misdirected], NEVER;
     /// The path has more than one reading.
     AmbiguousPath => "ambiguous_path", [BadRequest], NEVER;
+    /// The request does not name what the rule asks Kubernetes about, such as its namespace.
+    ResourceMissing => "resource_missing", [BadRequest], NEVER;
+    /// The request names what the rule asks Kubernetes about twice, differently, or as no such name.
+    ResourceAmbiguous => "resource_ambiguous", [BadRequest], NEVER;
     /// A protected header was named in the Connection header.
     ProtectedHeaderHidden => "protected_header_hidden", [BadRequest], NEVER;
     /// There is nothing at this address.
@@ -144,6 +148,8 @@ reasons! {
     DeniedByRule => "denied_by_rule", [Forbidden], NEVER;
     /// This account is not permitted here.
     NotPermitted => "not_permitted", [Forbidden], NEVER;
+    /// Kubernetes does not permit this account what the request would do.
+    AccessReviewDenied => "access_review_denied", [Forbidden], NEVER;
 
     // Sign-in failed.
     /// The sign-in's state is missing, damaged or not ours.
@@ -178,7 +184,7 @@ reasons! {
     ApiServerUnavailable => "api_server_unavailable", [Unavailable], LATER;
     /// ServiceAccount tokens cannot be told from tokens for the API server itself.
     AudienceShared => "audience_shared", [Unavailable], MUCH_LATER;
-    /// Too many token reviews at once.
+    /// The Kubernetes API server is asked too much at once.
     TooManyReviews => "too_many_reviews", [Unavailable], SOON;
     /// The gateway's deadline left no time to decide.
     DeadlineExceeded => "deadline_exceeded", [Unavailable], LATER;

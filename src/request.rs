@@ -29,7 +29,7 @@ pub use kind::Kind;
 pub use path::{Path, PathError, look_alike};
 pub use plain_path::{PlainPath, PlainPathError};
 pub use provenance::Provenance;
-pub use query::{Query, QueryError};
+pub use query::{Parameter, Query, QueryError, fully_decoded};
 pub use raw::RawRequest;
 
 use crate::secret;
@@ -134,7 +134,7 @@ impl Request {
         &self.path
     }
 
-    /// The query. It decides nothing but inside our own endpoints.
+    /// The query. It decides nothing but inside our own endpoints, and where a rule says what it names.
     #[must_use]
     pub const fn query(&self) -> &Query {
         &self.query

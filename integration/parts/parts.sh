@@ -9,7 +9,7 @@ cache=${PORTCULLIS_CACHE:-${HOME:?set HOME or PORTCULLIS_CACHE}/.cache/portculli
 # The order is that of `get all`: what is needed first, and what is quick, comes first.
 all_parts=()
 for envoy_version in $ENVOY_VERSIONS; do all_parts+=("envoy-$envoy_version"); done
-all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah keycloak etcd kubernetes dex oauth2-proxy istio istioctl)
+all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah keycloak etcd kubernetes kube-controller-manager dex oauth2-proxy istio istioctl)
 # Got by name only: what `get all` is for does without.
 further_parts=(cargo-shear typos cargo-auditable syft valgrind perf inferno authorino font)
 
@@ -57,6 +57,8 @@ describe() {
     kubernetes)
       version=$KUBERNETES_VERSION recipe=kubernetes needs=go hint='6 min'
       files='kube-apiserver kubectl' ;;
+    kube-controller-manager)
+      version=$KUBERNETES_VERSION recipe=kube-controller-manager needs=go hint='4 min' files=kube-controller-manager ;;
     dex)
       version=$DEX_VERSION recipe=dex needs=go hint='2 min' files=dex ;;
     istio)

@@ -1,9 +1,10 @@
-//! A real Kubernetes API server with its etcd, and no controllers.
+//! A real Kubernetes API server with its etcd, and no controllers unless a test starts some.
 //!
 //! Nothing of a cluster that a controller would make exists: ServiceAccounts named `default`,
 //! endpoints and the status of pods are made by the tests. Admission, RBAC, server-side apply, tokens
 //! and reviews are the real ones.
 
+mod controllers;
 mod etcd;
 mod kubectl;
 mod token;
@@ -28,8 +29,9 @@ use crate::pki::Authority;
 use crate::ports::Port;
 use crate::process::{Launch, Process, Signal};
 
+pub use controllers::Controllers;
 use etcd::Etcd;
-pub use kubectl::kustomize;
+pub use kubectl::{kustomize, kustomize_with};
 pub use token::TokenRequest;
 
 /// A loaded machine may take this long where 5 s are usual.

@@ -5,6 +5,7 @@
 //! else.
 
 mod addresses;
+mod applications;
 mod before;
 mod configuration;
 mod identity;
@@ -14,6 +15,8 @@ mod manifests;
 mod names;
 mod pod;
 mod proxy;
+mod second_gateway;
+mod service;
 mod sign_in;
 
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +38,7 @@ use crate::upstream::{Protocol, Upstream};
 use crate::visitor::Visitor;
 
 use addresses::Block;
+pub use applications::{APPLICATION_NAMESPACES, StandIn, distribution};
 pub use before::Before;
 use configuration::{configure, processes};
 use istiod::Istiod;
@@ -45,6 +49,8 @@ use names::{CHECK_PORT, ISTIO_AUDIENCE, KEYS_PORT};
 pub use names::{NAMESPACE, OTHER_SERVICE, SECOND_HOST, SECOND_PROVIDER};
 use pod::Pod;
 use proxy::{Membership, Proxy, Role};
+pub use second_gateway::SecondGateway;
+pub use service::{Service, ServiceOf};
 
 /// The namespace of the workload.
 pub const TEAM: &str = "team-a";
@@ -58,8 +64,6 @@ pub const WORKLOAD: &str = "echo";
 /// The audience of scripts' tokens, as the manifests say.
 pub const TOKEN_AUDIENCE: &str = "portcullis";
 
-/// The namespace of the ingress gateway's listeners, as Kubeflow has it.
-const GATEWAYS: &str = "kubeflow";
 /// A loaded machine may take this long where 2 s are usual.
 const SETTLED_WITHIN: Duration = Duration::from_mins(1);
 /// Where the gateway listens, as the Service of the gateway says.
@@ -116,7 +120,7 @@ impl Mesh {
         let users = vec![User { email: Some(format!("alice@{SECOND_HOST}")), ..User::new("alice", &[]) }];
         let provider = Provider::start(Settings { users, ..Settings::default() }).await?;
         let certificate = Authority::new("the public's authority")?.server(&[HOST])?;
-        for namespace in [ISTIO_NAMESPACE, GATEWAYS, "auth", TEAM] {
+        for namespace in [ISTIO_NAMESPACE, "auth", TEAM].iter().chain(&APPLICATION_NAMESPACES) {
             cluster.create_namespace(namespace).await?;
         }
         let mut istiod = Istiod::start(&cluster, pods.block.address(1), pods.keys_address())?;
@@ -128,6 +132,8 @@ impl Mesh {
         for manifest in [include_str!("mesh/mesh.yaml"), include_str!("mesh/loopback.yaml")] {
             cluster.apply(&pods.fill_in(manifest, workload.address(), dex.address())).await?;
         }
+        let applications = Manifests::build(&distribution("applications")).await?;
+        cluster.apply(&applications.to_list()).await?;
         cluster.apply(&gateway_secret(&certificate).to_string()).await?;
         for pod in [&pods.gateway, &pods.portcullis, &pods.workload] {
             pod.create(&cluster).await?;

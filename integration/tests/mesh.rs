@@ -4,6 +4,10 @@
 //! at the end.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "mesh/applications.rs"]
+mod applications;
+#[path = "mesh/canary.rs"]
+mod canary;
 #[path = "mesh/custom_providers.rs"]
 mod custom_providers;
 #[path = "mesh/everywhere.rs"]
@@ -47,6 +51,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
+use applications::each_application_s_own_policy_goes_on_to_say_whom_it_lets_in;
+use canary::at_the_canary_portcullis_decides_and_at_the_first_gateway_oauth2_proxy_goes_on;
 use custom_providers::a_second_custom_provider_denies_all_or_writes_behind_us_by_its_name;
 use everywhere::{
     an_owner_can_name_the_accounts_of_a_namespace, what_the_gateway_brings_without_an_assertion_is_refused_everywhere,
@@ -105,6 +111,8 @@ fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
         what_the_gateway_brings_without_an_assertion_is_refused_everywhere,
         the_gateway_inside_the_cluster_asks_where_it_is_told_to,
         the_manual_s_switch_and_way_back_let_nobody_in,
+        each_application_s_own_policy_goes_on_to_say_whom_it_lets_in,
+        at_the_canary_portcullis_decides_and_at_the_first_gateway_oauth2_proxy_goes_on,
         a_second_custom_provider_denies_all_or_writes_behind_us_by_its_name,
     ];
     together.into_iter().chain(alone).collect()

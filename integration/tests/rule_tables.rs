@@ -83,9 +83,12 @@ assertion: {{issuer: 'https://portcullis.example.com', audience: kubeflow}}
 #[test]
 fn every_shipped_configuration_has_a_table_that_passes() {
     let shipped = files(&root().join("manifests"), "yaml");
-    let configurations: Vec<&PathBuf> = shipped.iter().filter(|path| path.ends_with("portcullis.yaml")).collect();
-    let tables: Vec<PathBuf> = configurations.iter().map(|path| path.with_file_name(TABLE)).collect();
-    assert!(tables.len() >= 4, "the configurations were not found: {tables:?}");
+    let has_rules = |path: &&PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name == "portcullis.yaml" || name.ends_with("-rules.yaml")
+    };
+    let tables: Vec<PathBuf> = shipped.iter().filter(has_rules).map(|path| path.with_file_name(TABLE)).collect();
+    assert!(tables.len() >= 5, "the configurations were not found: {tables:?}");
     for table in &tables {
         assert!(table.exists(), "{} is missing", table.display());
     }
@@ -134,6 +137,36 @@ FAILED rule `late`: it can never match: `admin` comes first for all that it hold
     let said = format!("unreached_on_purpose: [new]\n{CASES}");
     assert_eq!(Folder::with(&more.replace("/admin/x", "/other"), &said.replace("[new]", "[new, late]")).test(&[]).0, 0);
     assert_eq!(Folder::with(RULES, &said).test(&[]).0, 64, "there is no such rule");
+}
+
+#[test]
+fn a_question_that_no_answer_is_assumed_of_fails_and_is_named() {
+    let rules = "access_reviews: {}
+rules:
+  - name: notebooks
+    paths: [{prefix: /notebook}]
+    captures: [{path: [\"/notebook/{namespace}/{name}/**\"]}]
+    reviews: [{verb: create, resource: pods, subresource: exec, namespace: \"{namespace}\", name: \"{name}-0\"}]
+";
+    let cases = "cases:
+  - name: a notebook
+    request: {url: 'https://kf.example.com/notebook/team-a/nb/'}
+    who: {user: viewer@example.com}
+    reviews: [{verb: create, resource: pods, subresource: exec, namespace: team-a, name: nb-0, answer: denied}]
+    expect: {decision: refused, status: 403, reason: access_review_denied}
+";
+    assert_eq!(Folder::with(rules, cases).test(&[]).0, 0);
+    let (code, told) = Folder::with(rules, &cases.replace("team-a, name", "team-b, name")).test(&[]);
+    assert_eq!(code, 1);
+    let question = "create pods/exec nb-0 -n team-a";
+    assert!(
+        told.contains(&format!("\n  review: expected no question without an answer, found {question}\n")),
+        "{told}"
+    );
+    assert!(told.contains("\n  reason: expected access_review_denied, found api_server_unavailable\n"), "{told}");
+    let (code, told) = Folder::with(rules, &cases.replace("answer: denied", "answer: allowed")).test(&[]);
+    assert_eq!(code, 1);
+    assert!(told.contains(&format!("\n  asked: {question}: yes\n")), "{told}");
 }
 
 #[test]

@@ -7,10 +7,10 @@ use tonic::{Request, Response, Status};
 
 use super::{
     audit::{Act, Administrator},
-    wire::{ExplainRequest, ExplainResponse, decision_service_server::DecisionService},
+    wire::{AccessReview, ExplainRequest, ExplainResponse, decision_service_server::DecisionService},
 };
 use crate::{
-    check::{Checker, Explanation},
+    check::{Checker, Explanation, ReviewExplained},
     request::RawRequest,
 };
 
@@ -58,6 +58,14 @@ impl From<Explanation> for ExplainResponse {
             groups: explanation.groups,
             wanted_groups: explanation.wanted_groups,
             hints: explanation.hints,
+            reviews: explanation.reviews.into_iter().map(AccessReview::from).collect(),
         }
+    }
+}
+
+impl From<ReviewExplained> for AccessReview {
+    fn from(ReviewExplained { question, answer, age, advice }: ReviewExplained) -> Self {
+        let age_ms = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        Self { question, answer: answer.to_owned(), age_ms, advice: advice.unwrap_or_default() }
     }
 }

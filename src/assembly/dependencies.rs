@@ -31,6 +31,10 @@ pub(super) fn dependencies(built: &Built) -> Vec<Dependency> {
         let state = move || state(tokens.known_audiences().may_judge());
         Dependency { name: "audiences of tokens".to_owned(), state: Arc::new(state) }
     });
+    let access = built.access.iter().map(|access| {
+        let reviewer = access.reviewer.clone();
+        Dependency { name: "access reviews".to_owned(), state: Arc::new(move || state(reviewer.is_answered())) }
+    });
     let store = built.sessions.store_reach().map(|_| {
         let sessions = Arc::clone(&built.sessions);
         let state = move || match sessions.store_reach() {
@@ -44,5 +48,5 @@ pub(super) fn dependencies(built: &Built) -> Vec<Dependency> {
     let revocations = Arc::clone(&built.revocations);
     let revocations =
         Dependency { name: "list of revocations".to_owned(), state: Arc::new(move || state(revocations.is_current())) };
-    providers.chain(api_server).chain(audiences).chain(store).chain([revocations]).collect()
+    providers.chain(api_server).chain(audiences).chain(access).chain(store).chain([revocations]).collect()
 }

@@ -5,8 +5,8 @@ use std::{future::Future, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    accounts::Accounts, dependencies::dependencies, error::AssembleError, keyrings::Keyrings, metrics::Metrics,
-    outside::Outside, wiring::Built,
+    access::Access, accounts::Accounts, dependencies::dependencies, error::AssembleError, keyrings::Keyrings,
+    metrics::Metrics, outside::Outside, wiring::Built,
 };
 use crate::{
     admin::Administered,
@@ -69,8 +69,12 @@ impl Assembly {
             Some(config) => Some(Accounts::new(config, keyrings, &metrics, &outside).await?),
             None => None,
         };
+        let access = match &settings.access_reviews {
+            Some(config) => Some(Access::new(config, &metrics, &outside).await?),
+            None => None,
+        };
         let oidc = oidc(settings, &sessions, keyrings, &metrics, clock, None)?;
-        let built = Built { sessions, revocations, oidc, accounts };
+        let built = Built { sessions, revocations, oidc, accounts, access };
         let checker = built.checker(settings, keyrings, &metrics, &outside);
         Ok(Self {
             checker: Arc::new(ArcSwap::from_pointee(checker)),
@@ -110,9 +114,17 @@ impl Assembly {
             (Some(wanted), _, _) => Some(Accounts::new(wanted, keyrings, metrics, &self.outside).await?),
             (None, _, _) => None,
         };
+        let access = match (&settings.access_reviews, &before.access_reviews, &self.built.access) {
+            (Some(wanted), Some(have), Some(access)) if wanted == have => {
+                access.reload().await?;
+                Some(access.clone())
+            }
+            (Some(wanted), _, _) => Some(Access::new(wanted, metrics, &self.outside).await?),
+            (None, _, _) => None,
+        };
         let oidc = oidc(settings, &sessions, keyrings, metrics, clock, Some(&self.built.oidc))?;
         let revocations = Arc::clone(&self.built.revocations);
-        let built = Built { sessions, revocations, oidc, accounts };
+        let built = Built { sessions, revocations, oidc, accounts, access };
         self.checker.store(Arc::new(built.checker(settings, keyrings, metrics, &self.outside)));
         self.dependencies.store(Arc::new(dependencies(&built)));
         self.providers.store(Arc::new(built.oidc.providers.clone()));

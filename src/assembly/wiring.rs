@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{accounts::Accounts, keyrings::Keyrings, metrics::Metrics, outside::Outside};
+use super::{access::Access, accounts::Accounts, keyrings::Keyrings, metrics::Metrics, outside::Outside};
 use crate::{
     authn::{Authenticators, BearerAuthenticator, SessionAuthenticator},
     authz::RuleSet,
@@ -27,6 +27,7 @@ pub(super) struct Built {
     pub(super) revocations: Arc<Revocations>,
     pub(super) oidc: Oidc,
     pub(super) accounts: Option<Accounts>,
+    pub(super) access: Option<Access>,
 }
 
 impl Built {
@@ -65,6 +66,7 @@ impl Built {
                     self.oidc.freshness.clone(),
                 )),
             ]),
+            access_reviewer: self.access.as_ref().map(|access| access.reviewer.clone()),
             gateways_in_shadow: settings.gateways_in_shadow,
             identity: Identity::new(identity, keyrings.assertion(), Arc::clone(clock)),
             endpoints: Endpoints::new(self.oidc.clone(), Arc::clone(&self.sessions), Arc::clone(clock)),

@@ -4,12 +4,15 @@ use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
-use super::{account_pattern::ServiceAccountPattern, further_audience::FurtherAudience};
+use super::{
+    account_pattern::ServiceAccountPattern, condition::Condition, further_audience::FurtherAudience, review::Reviews,
+    template::Template,
+};
 use crate::{
     decision::FurtherHeaders,
     jose::Audience,
     principal::{Email, Group},
-    request::{Host, HostPattern, Path, look_alike},
+    request::{HostPattern, Path, Request, look_alike},
 };
 
 /// What a rule asks of a request.
@@ -80,6 +83,8 @@ pub enum PathPattern {
     Exact(String),
     /// This path and everything below it, by whole segments.
     Prefix(String),
+    /// Every path that a template stands for.
+    Template(Template),
 }
 
 impl PathPattern {
@@ -108,6 +113,7 @@ impl PathPattern {
             Self::Exact(path) => Self::Exact(look_alike(path).into_owned()),
             Self::Prefix(path) if path.is_empty() => Self::Prefix(String::new()),
             Self::Prefix(path) => Self::Prefix(look_alike(path).into_owned()),
+            Self::Template(template) => Self::Template(template.folded()),
         }
     }
 
@@ -115,7 +121,10 @@ impl PathPattern {
     pub(super) fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (_, Self::Exact(path)) | (Self::Prefix(_), Self::Prefix(path)) => self.matches(path),
-            (Self::Exact(_), Self::Prefix(_)) => false,
+            (Self::Exact(_), Self::Prefix(_) | Self::Template(_)) => false,
+            (Self::Prefix(path), Self::Template(template)) => template.is_below(path),
+            (Self::Template(template), Self::Prefix(path)) => template.covers_below(path),
+            (Self::Template(template), Self::Template(other)) => template.covers(other),
         }
     }
 
@@ -125,6 +134,7 @@ impl PathPattern {
             Self::Prefix(prefix) => {
                 path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }
+            Self::Template(template) => template.matches(path),
         }
     }
 }
@@ -135,6 +145,7 @@ impl fmt::Display for PathPattern {
             Self::Exact(path) => write!(formatter, "exact {path}"),
             Self::Prefix(path) if path.is_empty() => formatter.write_str("prefix /"),
             Self::Prefix(path) => write!(formatter, "prefix {path}"),
+            Self::Template(template) => write!(formatter, "template {template}"),
         }
     }
 }
@@ -170,6 +181,8 @@ pub struct RuleConfig {
     pub methods: Vec<String>,
     /// Paths.
     pub paths: Vec<PathPattern>,
+    /// What a request must have besides. The configuration has these where the rule denies, and nowhere else.
+    pub only_where: Vec<Condition>,
     /// What is asked.
     pub access: Access,
     /// Groups, one of which permits.
@@ -178,6 +191,8 @@ pub struct RuleConfig {
     pub emails: Vec<Email>,
     /// Service accounts, one of which permits.
     pub service_accounts: Vec<ServiceAccountPattern>,
+    /// What Kubernetes is asked besides.
+    pub reviews: Reviews,
     /// Whose a bearer token is.
     pub bearer: BearerUse,
     /// Another service's audience, whose tokens are taken too.
@@ -215,6 +230,7 @@ impl RuleConfig {
         // Whoever comes with a token passes the one that judges tokens alone.
         (other.bearer.may_be_a_credential() || !self.bearer.may_be_a_credential())
             && self.takes_no_more_audiences_than(other)
+            && (other.reviews.is_empty() || self.reviews == other.reviews)
             && (other.permits_everyone()
                 || (!self.permits_everyone()
                     && all_in(&self.groups, &other.groups)
@@ -249,13 +265,14 @@ impl Rule {
     }
 
     /// Whether the rule holds for requests of this kind, whatever their path.
-    pub(super) fn takes(&self, host: &Host, method: &str, byte_clean: bool) -> bool {
+    pub(super) fn takes(&self, request: &Request, byte_clean: bool) -> bool {
         // A public rule matches only what every server behind reads alike.
         let readable = byte_clean || self.config.access != Access::Public;
         let hosts = &self.config.hosts;
         readable
-            && (hosts.is_empty() || hosts.iter().any(|pattern| pattern.matches(host.host_name())))
-            && self.takes_method(method)
+            && (hosts.is_empty() || hosts.iter().any(|pattern| pattern.matches(request.host().host_name())))
+            && self.takes_method(request.method())
+            && self.config.only_where.iter().all(|condition| condition.holds(request))
     }
 
     /// How the rule matches a reading of a path, given with its [`look_alike`].
@@ -288,9 +305,10 @@ impl Rule {
     pub(super) fn holds_wherever(&self, other: &Self) -> bool {
         let (hosts, others) = (&self.config.hosts, &other.config.hosts);
         let methods = &other.config.methods;
-        (hosts.is_empty()
-            || (!others.is_empty() && others.iter().all(|other| hosts.iter().any(|host| host.covers(other)))))
-            && (!self.asks_for_methods()
+        self.config.only_where.is_empty()
+            && (hosts.is_empty()
+                || (!others.is_empty() && others.iter().all(|other| hosts.iter().any(|host| host.covers(other)))))
+            && (self.config.methods.is_empty()
                 || (!methods.is_empty() && methods.iter().all(|method| self.takes_method(method))))
     }
 
@@ -324,8 +342,8 @@ impl Rule {
         self.config.methods.is_empty() || listed(method) || (method == "HEAD" && listed("GET"))
     }
 
-    pub(super) const fn asks_for_methods(&self) -> bool {
-        !self.config.methods.is_empty()
+    pub(super) fn asks_for_methods(&self) -> bool {
+        !self.config.methods.is_empty() || self.config.reviews.asks_for_methods()
     }
 
     pub(super) const fn config(&self) -> &RuleConfig {

@@ -2,8 +2,8 @@
 
 use super::{metrics::Metrics, shadow::Reminders};
 use crate::{
-    authn::Authenticators, authz::RuleSet, clock::SharedClock, endpoints::Endpoints, identity::Identity, logging::Log,
-    origin::Origins,
+    authn::Authenticators, authz::RuleSet, clock::SharedClock, endpoints::Endpoints, identity::Identity,
+    kubernetes::AccessReviewer, logging::Log, origin::Origins,
 };
 
 /// Decides checks. A reload makes a new one; checks that run keep the one that they began with.
@@ -19,6 +19,8 @@ pub struct Parts {
     pub rules: RuleSet,
     /// Who judges credentials, in order.
     pub authenticators: Authenticators,
+    /// Who is asked what somebody may do, where any rule wants to know.
+    pub access_reviewer: Option<AccessReviewer>,
     /// Whether gateways may ask in shadow.
     pub gateways_in_shadow: bool,
     /// What services are told.

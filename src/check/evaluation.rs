@@ -5,7 +5,7 @@ use http::HeaderName;
 use super::checker::Checker;
 use crate::{
     authn::{Attempt, Authenticated, BrowserSession, Identified, Look},
-    authz::{Access, BearerUse, Preflight, Rule, RuleSet},
+    authz::{Access, BearerUse, Missing, Permission, Permit, Preflight, Rule, RuleSet, Unpermitted, Unreviewed},
     decision::{Allow, HeaderText, Mutations, Refusal},
     endpoints::Addressed,
     identity::{Bearer, Identity, Proof, Service},
@@ -48,12 +48,18 @@ pub enum Evaluation<'a> {
         rule: Option<&'a Rule>,
         /// Who was authenticated all the same.
         who: Option<Authenticated>,
+        /// What Kubernetes would have to permit.
+        missing: Option<Box<Missing>>,
     },
 }
 
 impl Evaluation<'_> {
     pub(super) fn refuse(reason: Reason) -> Self {
-        Self::Refuse { refusal: reason.into(), rule: None, who: None }
+        Self::refuse_with(reason.into(), None, None)
+    }
+
+    const fn refuse_with<'a>(refusal: Refusal, rule: Option<&'a Rule>, who: Option<Authenticated>) -> Evaluation<'a> {
+        Evaluation::Refuse { refusal, rule, who, missing: None }
     }
 
     /// The rule, where one was chosen.
@@ -103,7 +109,7 @@ impl Checker {
         let look = if addressed.needs_session() { Look::Fresh } else { Look::Stored };
         match self.0.authenticators.browser_session(visit, look).await {
             BrowserSession::Unknown(refusal) if addressed.needs_session() => {
-                Evaluation::Refuse { refusal, rule: None, who: None }
+                Evaluation::refuse_with(refusal, None, None)
             }
             browser => Evaluation::Endpoint { addressed, browser },
         }
@@ -111,7 +117,7 @@ impl Checker {
 
     async fn evaluate_rule<'a>(&'a self, visit: &Visit<'_>, rule: &'a Rule) -> Evaluation<'a> {
         match rule.access() {
-            Access::Deny => Evaluation::Refuse { refusal: Reason::DeniedByRule.into(), rule: Some(rule), who: None },
+            Access::Deny => Evaluation::refuse_with(Reason::DeniedByRule.into(), Some(rule), None),
             Access::Public => self.anonymous(visit, rule, Reason::Public),
             Access::Optional | Access::Authenticated
                 if visit.kind() == Kind::Preflight && rule.preflight() == Preflight::Allow =>
@@ -126,8 +132,8 @@ impl Checker {
                     further_audience: rule.further_audience().and_then(|further| further.at(self.0.clock.now())),
                 };
                 match self.0.authenticators.identify(attempt).await {
-                    Identified::As(who) => self.permitted(visit, rule, who),
-                    Identified::Refused(refusal) => Evaluation::Refuse { refusal, rule: Some(rule), who: None },
+                    Identified::As(who) => self.permitted(visit, rule, who).await,
+                    Identified::Refused(refusal) => Evaluation::refuse_with(refusal, Some(rule), None),
                     Identified::Nobody(_) if rule.access() == Access::Optional => {
                         self.anonymous(visit, rule, Reason::Anonymous)
                     }
@@ -147,10 +153,18 @@ impl Checker {
         Evaluation::Allow { allow: Allow::new(reason, mutations), rule, who: None }
     }
 
-    fn permitted<'a>(&'a self, visit: &Visit<'_>, rule: &'a Rule, who: Authenticated) -> Evaluation<'a> {
+    async fn permitted<'a>(&'a self, visit: &Visit<'_>, rule: &'a Rule, who: Authenticated) -> Evaluation<'a> {
         let permit = match rule.permit(who.principal()) {
+            Ok(Permission::Granted(permit)) => Ok(permit),
+            // A box of its own, so that no other check has room for it.
+            Ok(Permission::Asks(unreviewed)) => Box::pin(self.reviewed(visit, unreviewed)).await,
+            Err(reason) => Err(reason.into()),
+        };
+        let permit = match permit {
             Ok(permit) => permit,
-            Err(reason) => return Evaluation::Refuse { refusal: reason.into(), rule: Some(rule), who: Some(who) },
+            Err(Unpermitted { refusal, missing }) => {
+                return Evaluation::Refuse { refusal, rule: Some(rule), who: Some(who), missing };
+            }
         };
         let request = visit.request();
         let proof = Proof { method: who.method(), told: who.told() };
@@ -165,6 +179,12 @@ impl Checker {
         }
         narrow_service_workers(request, &mut mutations);
         Evaluation::Allow { allow: Allow::new(who.reason(), mutations), rule, who: Some(who) }
+    }
+
+    async fn reviewed<'a>(&self, visit: &Visit<'_>, unreviewed: Unreviewed<'a>) -> Result<Permit<'a>, Unpermitted> {
+        // The configuration sees to it that who has such rules says who is asked.
+        let reviewer = self.0.access_reviewer.as_ref().ok_or(Reason::Internal)?;
+        unreviewed.review(visit.request(), reviewer).await
     }
 
     /// A token that was accepted is not decoded a second time only to learn whose it is.
@@ -183,7 +203,7 @@ fn not_signed_in<'a>(visit: &Visit<'_>, rule: &'a Rule, reason: Reason) -> Evalu
     if can_sign_in && !brings_bearer && visit.origin().is_some() {
         return Evaluation::SignIn { reason, rule };
     }
-    Evaluation::Refuse { refusal: Refusal::unauthenticated(reason), rule: Some(rule), who: None }
+    Evaluation::refuse_with(Refusal::unauthenticated(reason), Some(rule), None)
 }
 
 /// A service worker's script may claim no more than its own folder, whatever the service behind says: on a shared origin

@@ -101,9 +101,11 @@ impl Checker {
                 (problem_page::if_wanted(visit, respond, browser.userid()), Who::Browser(browser))
             }
             Evaluation::SignIn { reason, .. } => (Box::pin(self.sign_in(visit, reason)).await, Who::Nobody),
-            Evaluation::Refuse { refusal, who, .. } => {
+            Evaluation::Refuse { refusal, who, missing, .. } => {
                 let name = Box::pin(self.signed_in_as(visit, who.as_ref())).await;
-                (problem_page::if_wanted(visit, refusal.into(), name.as_deref()), who.into())
+                let detail = missing.map(|missing| missing.to_string());
+                let respond = Respond { detail, ..refusal.into() };
+                (problem_page::if_wanted(visit, respond, name.as_deref()), who.into())
             }
         };
         (Decision::Respond(respond), who)

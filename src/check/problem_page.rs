@@ -30,6 +30,7 @@ pub(super) fn if_wanted(visit: &Visit<'_>, respond: Respond, who: Option<&str>) 
     let again = if respond.retry_after.is_some() { place(request.target()) } else { None };
     let page = pages::problem(&Problem {
         request_id: Some(request.request_id().as_str()),
+        detail: respond.detail.as_deref(),
         signed_in_as: who,
         retry_after: respond.retry_after,
         try_again: again.as_ref(),

@@ -25,6 +25,8 @@ pub struct CheckRecord {
     rule: Option<Arc<str>>,
     who: Who,
     asked: Asked,
+    /// What more there is to say of the reason.
+    detail: Option<String>,
 }
 
 /// Who was authenticated.
@@ -45,11 +47,11 @@ pub(super) enum Asked {
 impl CheckRecord {
     /// The record of a request that was decided so, by which rule and about whom.
     pub(super) fn new(asked: Asked, decision: &Decision, rule: Option<Arc<str>>, who: Who) -> Self {
-        let disposition = match decision {
-            Decision::Allow(_) => None,
-            Decision::Respond(respond) => Some(respond.disposition),
+        let (disposition, detail) = match decision {
+            Decision::Allow(_) => (None, None),
+            Decision::Respond(respond) => (Some(respond.disposition), respond.detail.clone()),
         };
-        Self { reason: decision.reason(), disposition, rule, who, asked }
+        Self { reason: decision.reason(), disposition, rule, who, asked, detail }
     }
 
     /// A record of nothing but a request's id.
@@ -58,7 +60,7 @@ impl CheckRecord {
         let raw = RawRequest::new("GET", "kf", "/").header("x-request-id", request_id);
         let asked = Asked::Read(Request::parse(raw).unwrap());
         let (reason, disposition) = (Reason::Internal, Some(Disposition::Internal));
-        Self { reason, disposition, rule: None, who: Who::Nobody, asked }
+        Self { reason, disposition, rule: None, who: Who::Nobody, asked, detail: None }
     }
 
     /// What came of it.
@@ -107,6 +109,9 @@ impl CheckRecord {
         line.text("host", &outside(self.asked.host()));
         line.text("path", &outside(self.asked.path()));
         line.text("source", &outside(self.asked.source()));
+        if let Some(detail) = &self.detail {
+            line.text("detail", detail);
+        }
     }
 }
 

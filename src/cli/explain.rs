@@ -123,6 +123,12 @@ impl Explained {
             "groups": answer.groups,
             "wanted_groups": answer.wanted_groups,
             "hints": answer.hints,
+            "reviews": answer.reviews.iter().map(|review| json!({
+                "question": review.question,
+                "answer": review.answer,
+                "age_ms": review.age_ms,
+                "advice": some(&review.advice),
+            })).collect::<Vec<_>>(),
         })
     }
 
@@ -139,9 +145,15 @@ impl Explained {
             ("groups", groups(&answer.groups)),
             ("wanted groups", groups(&answer.wanted_groups)),
         ];
+        let reviews = answer.reviews.iter().flat_map(|review| {
+            let age = review.age_ms.map(|age| format!(", {age} ms ago")).unwrap_or_default();
+            let asked = ("review", known(&format!("{}: {}{age}", review.question, review.answer)));
+            let advice = (!review.advice.is_empty()).then(|| ("", known(&review.advice)));
+            std::iter::once(asked).chain(advice)
+        });
         let hints = answer.hints.iter().map(|hint| ("hint", known(hint)));
         let lines: Vec<String> =
-            lines.into_iter().chain(hints).map(|(name, value)| format!("{name:15}{value}")).collect();
+            lines.into_iter().chain(reviews).chain(hints).map(|(name, value)| format!("{name:15}{value}")).collect();
         lines.join("\n")
     }
 }
@@ -151,6 +163,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::admin::AccessReview;
 
     #[derive(Parser)]
     struct Line {
@@ -188,6 +201,7 @@ mod tests {
             groups: vec!["dev".to_owned(), "/ops\u{202e}".to_owned()],
             wanted_groups: vec!["dev".to_owned()],
             hints: Vec::new(),
+            reviews: Vec::new(),
         };
         let groups = ExplainResponse {
             verdict: "refused".to_owned(),
@@ -200,6 +214,23 @@ mod tests {
             wanted_groups: vec!["admins".to_owned()],
             hints: vec![
                 "the rule wants `admins`, the caller is in `/admins`: they differ by a `/` at the beginning".to_owned(),
+            ],
+            reviews: vec![
+                AccessReview {
+                    question: "get notebooks.kubeflow.org -n team-a".to_owned(),
+                    answer: "yes".to_owned(),
+                    age_ms: Some(1200),
+                    advice: String::new(),
+                },
+                AccessReview {
+                    question: "create pods/exec nb-0 -n team-a".to_owned(),
+                    answer: "no".to_owned(),
+                    age_ms: Some(3),
+                    advice:
+                        "It needs `create pods/exec nb-0 -n team-a`: ask for the role kubeflow-edit in the namespace \
+                             team-a."
+                            .to_owned(),
+                },
             ],
         };
         let refused = ExplainResponse {

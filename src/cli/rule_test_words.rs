@@ -17,7 +17,9 @@ pub(super) fn why(case: &CaseReport, begin: &str) -> String {
         escape_unseen(&text)
     });
     let hints = case.found.hints.iter().map(|hint| format!("hint: {}", escape_unseen(hint)));
-    let lines = mismatches.chain([format!("found: {}", found(&case.found))]).chain(hints);
+    let asked = case.found.reviews.iter();
+    let asked = asked.map(|(question, answer)| format!("asked: {}: {answer}", escape_unseen(question)));
+    let lines = mismatches.chain([format!("found: {}", found(&case.found))]).chain(asked).chain(hints);
     lines.map(|line| format!("{begin}{line}")).collect::<Vec<_>>().join("\n")
 }
 

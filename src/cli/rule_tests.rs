@@ -105,6 +105,9 @@ fn document(report: &Report) -> Value {
                 "userid": case.found.userid,
                 "groups": case.found.groups,
                 "wanted_groups": case.found.wanted_groups,
+                "reviews": case.found.reviews.iter().map(|(question, answer)| {
+                    json!({ "question": question, "answer": answer })
+                }).collect::<Vec<_>>(),
                 "headers": case.found.headers,
                 "removed": case.found.removed,
                 "hints": case.found.hints,

@@ -7,11 +7,14 @@ use serde_json::{Value, json};
 
 use super::{administration::Output, table};
 use crate::{
-    authz::{self, Access, BearerUse, Mode, PathPattern, Precedence, Preflight, RuleConfig, Takes},
+    authz::{
+        self, Access, BearerUse, Condition, Mode, Naming, PathPattern, Precedence, Preflight, Review, RuleConfig, Takes,
+    },
     config,
-    config_file::{self, ConfigError},
+    config_file::ConfigError,
     decision::HeaderName,
     jose::Audience,
+    kubernetes::AccessAttributes,
     principal::{Email, Group},
 };
 
@@ -28,7 +31,7 @@ pub(super) struct Rules {
 impl Rules {
     /// The rules, as they are printed.
     pub(super) fn run(&self) -> Result<String, ConfigError> {
-        let settings = config_file::read_text(&self.file).and_then(|text| config::without_files(&text))?;
+        let settings = config::without_files(&self.file, &[])?;
         Ok(match self.output {
             Output::Table => told(&settings.rules),
             Output::Json => format!("{:#}", document(&settings.rules)),
@@ -117,7 +120,33 @@ fn how(rule: &RuleConfig) -> Vec<String> {
     let origins = (!rule.allowed_origins.is_empty())
         .then(|| format!("pages of {} may ask, too", rule.allowed_origins.join(", ")));
     let preflight = (rule.preflight == Preflight::Allow).then(|| "preflights pass".to_owned());
-    [bearer, further_audience, audience, headers, origins, preflight].into_iter().flatten().collect()
+    let further = [bearer, further_audience, audience, headers, origins, preflight].into_iter().flatten();
+    let only = rule.only_where.iter().map(|condition| format!("only where {}", condition_told(condition)));
+    only.chain(rule.reviews.questions.iter().map(question)).chain(further).collect()
+}
+
+/// What is asked of Kubernetes, as `kubectl auth can-i` has it.
+fn question(review: &Review) -> String {
+    let named = |naming: &Option<Naming>| naming.as_ref().map(ToString::to_string).unwrap_or_default();
+    let attributes = AccessAttributes {
+        namespace: named(&review.namespace),
+        verb: review.verb.clone().unwrap_or_else(|| "(by the method)".to_owned()),
+        group: review.group.clone(),
+        resource: review.resource.clone(),
+        subresource: review.subresource.clone(),
+        name: named(&review.name),
+    };
+    let only: Vec<String> = review.only_where.iter().map(condition_told).collect();
+    let only = if only.is_empty() { String::new() } else { format!(", where {}", only.join(" and ")) };
+    let optional = if review.optional { ", where the request names it" } else { "" };
+    format!("asks: {attributes}{only}{optional}")
+}
+
+fn condition_told(condition: &Condition) -> String {
+    match condition {
+        Condition::Query(parameter) => format!("the query has {parameter}"),
+        Condition::Header { name, contains } => format!("the header {name} holds {contains}"),
+    }
 }
 
 fn names<Name>(items: &[Name], text: impl Fn(&Name) -> &str) -> Vec<String> {
@@ -211,8 +240,16 @@ origins: [{url: 'https://kf.example.com', provider: dex}]
 hosts: ['*.models.example.com']
 service_accounts: {audiences: [portcullis], issuers: ['https://kubernetes.default.svc']}
 assertion: {issuer: 'https://portcullis.example.com', audience: kubeflow}
+access_reviews: {}
 rules:
   - {name: assets, paths: [{prefix: /assets}, {exact: /favicon.ico}], access: public}
+  - name: notebooks
+    paths: [{template: '/notebook/*/*/**'}]
+    captures: [{path: ['/notebook/{namespace}/{name}/**']}]
+    reviews:
+      - {verb: create, resource: pods, subresource: exec, namespace: '{namespace}', name: '{name}-0'}
+      - {resource: secrets, namespace: '{namespace}', only_where: [{query: secret}], optional: true}
+  - {name: proxies, only_where: [{header: referer, contains: /_proxy/}], access: deny}
   - {name: runs, methods: [GET], paths: [{prefix: /pipeline/runs}], bearer: application, preflight: allow}
   - name: pipelines
     paths: [{prefix: /pipeline}]
@@ -227,7 +264,10 @@ rules:
 
     #[test]
     fn rules_are_told_as_the_snapshot_says() {
-        let settings = config::without_files(CONFIGURATION).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("portcullis.yaml");
+        std::fs::write(&file, CONFIGURATION).unwrap();
+        let settings = config::without_files(&file, &[]).unwrap();
         insta::assert_snapshot!("rules", format!("{}\n\n{:#}", told(&settings.rules), document(&settings.rules)));
     }
 }

@@ -6,7 +6,7 @@ use super::{
     context::{Context, MINUTE},
     identity,
     issuers::Issuers,
-    keys, listeners, names, origins, providers, rules, service_accounts, sessions,
+    keys, listeners, names, origins, providers, reviews, rule_files, rules, service_accounts, sessions,
     settings::{Drain, Settings},
 };
 use crate::{
@@ -59,9 +59,18 @@ fn whole(context: &mut Context<'_>, file: &forms::File) -> Option<Settings> {
         .map(|accounts| service_accounts::resolve(context, &root.key("service_accounts"), accounts, &issuers));
     let headers = identity::headers(context, &root.key("identity"), &file.identity);
     let assertion = identity::assertion(context, &root.key("assertion"), &file.assertion, &issuers);
-    let around =
-        rules::Around { served: &hosts, headers: &file.identity.headers, tokens: file.service_accounts.as_ref() };
-    let rules = rules::resolve(context, &root.key("rules"), &file.rules, &around);
+    let at = root.key("access_reviews");
+    let asked = file.access_reviews.as_ref();
+    let access_reviews =
+        asked.map(|written| reviews::access_reviews(context, &at, written, file.service_accounts.as_ref()));
+    let around = rules::Around {
+        served: &hosts,
+        headers: &file.identity.headers,
+        tokens: file.service_accounts.as_ref(),
+        asks_kubernetes: asked.is_some(),
+    };
+    let written_rules = rule_files::all(context, &root, file);
+    let rules = rules::resolve(context, &written_rules, &around);
     let default_access = default_access(context, &root.key("default").key("access"), file.default.access);
     let wide = wide_hosts(&root.key("hosts"), &file.hosts);
     let rules = authz::Config { hosts: hosts.into_iter().collect(), rules: rules?, default: default_access? };
@@ -77,9 +86,13 @@ fn whole(context: &mut Context<'_>, file: &forms::File) -> Option<Settings> {
             Some(resolved) => Some(resolved?.with_further(rules.further_audiences())),
             None => None,
         },
+        access_reviews: match access_reviews {
+            Some(resolved) => Some(resolved?),
+            None => None,
+        },
         headers: headers?,
         assertion: assertion?,
-        warnings: rules::warnings(&root.key("rules"), &file.rules, &rules)
+        warnings: rules::warnings(&written_rules, &rules)
             .into_iter()
             .chain(wide)
             .chain(gateways_in_shadow(&root, &file.shadow))

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{context::Context, identity, names};
+use super::{context::Context, identity, names, reviews, rule_files::Standing};
 use crate::{
     authz::{
-        self, Access, BearerUse, FurtherAudience, Mode, Opening, PathPattern, Preflight, RuleConfig,
+        self, Access, BearerUse, FurtherAudience, Mode, Opening, PathPattern, Preflight, RuleConfig, Separator,
         ServiceAccountPattern,
     },
     clock::Timestamp,
@@ -23,19 +23,19 @@ pub(super) struct Around<'a> {
     pub(super) headers: &'a forms::IdentityHeaders,
     /// How ServiceAccount tokens are judged, where they are.
     pub(super) tokens: Option<&'a forms::ServiceAccounts>,
+    /// Whether it says how Kubernetes is asked what somebody may do.
+    pub(super) asks_kubernetes: bool,
 }
 
 pub(super) fn resolve(
     context: &mut Context<'_>,
-    at: &FieldPath,
-    written: &[forms::Rule],
+    written: &[Standing<'_>],
     around: &Around<'_>,
 ) -> Option<Vec<RuleConfig>> {
     let before = context.errors();
     let mut taken = BTreeSet::new();
     let mut rules = Vec::with_capacity(written.len());
-    for (index, written) in written.iter().enumerate() {
-        let at = at.index(index);
+    for Standing { at, rule: written } in written {
         if !taken.insert(&written.name) {
             context.report(
                 FieldError::new(&at.key("name"), "two rules cannot share a name")
@@ -43,38 +43,40 @@ pub(super) fn resolve(
                     .write("write another name"),
             );
         }
-        refuse_idle_fields(context, &at, written, around.tokens.is_some());
-        rules.extend(rule(context, &at, written, around));
+        refuse_idle_fields(context, at, written, around.tokens.is_some());
+        rules.extend(rule(context, at, written, around));
     }
     (context.errors() == before).then_some(rules)
 }
 
 /// Rules that may close less than they seem to.
-pub(super) fn warnings(at: &FieldPath, written: &[forms::Rule], rules: &authz::Config) -> Vec<FieldError> {
+pub(super) fn warnings(written: &[Standing<'_>], rules: &authz::Config) -> Vec<FieldError> {
     let warning = |Opening { rule, path }| {
-        let exact = written.get(rule).and_then(|rule| rule.paths.get(path)?.exact.as_deref()).unwrap_or_default();
-        FieldError::new(
-            &at.index(rule).key("paths").index(path).key("exact"),
+        let Standing { at, rule } = written.get(rule)?;
+        let exact = rule.paths.get(path)?.exact.as_deref()?;
+        let warning = FieldError::new(
+            &at.key("paths").index(path).key("exact"),
             "it closes this path alone, and what lies below it asks less: a service that takes the one for the other \
              serves what is closed",
         )
         .found(exact)
-        .write(format!("write `{{prefix: {exact}}}`, which closes all below it too"))
+        .write(format!("write `{{prefix: {exact}}}`, which closes all below it too"));
+        Some(warning)
     };
-    let bridge = |(index, rule): (usize, &forms::Rule)| {
+    let bridge = |Standing { at, rule }: &Standing<'_>| {
         let further = rule.further_audience.as_ref()?;
         let told = format!("tokens that are meant for another service pass here until {}", further.until);
-        let at = at.index(index).key("further_audience");
+        let at = at.key("further_audience");
         Some(FieldError::new(&at, told).found(&further.audience).write("remove it once the scripts' tokens are for us"))
     };
-    let in_shadow = |(index, rule): (usize, &forms::Rule)| {
-        FieldError::new(&at.index(index).key("mode"), "this rule is in shadow: it decides nothing")
+    let in_shadow = |Standing { at, rule }: &Standing<'_>| {
+        FieldError::new(&at.key("mode"), "this rule is in shadow: it decides nothing")
             .found(&rule.name)
             .write("write `mode: enforce` once `portcullis shadow report` tells nothing that should pass")
     };
-    let shadows = written.iter().enumerate().filter(|(_, rule)| rule.mode == forms::RuleMode::Shadow).map(in_shadow);
-    let bridges = written.iter().enumerate().filter_map(bridge);
-    authz::openings(rules).into_iter().map(warning).chain(shadows).chain(bridges).collect()
+    let shadows = written.iter().filter(|written| written.rule.mode == forms::RuleMode::Shadow).map(in_shadow);
+    let bridges = written.iter().filter_map(bridge);
+    authz::openings(rules).into_iter().filter_map(warning).chain(shadows).chain(bridges).collect()
 }
 
 fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around: &Around<'_>) -> Option<RuleConfig> {
@@ -93,6 +95,8 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around
     let methods =
         each(context, &at.key("methods"), &written.methods, |context, at, text: &String| method(context, at, text));
     let paths = each(context, &at.key("paths"), &written.paths, path);
+    let only_where = reviews::conditions(context, &at.key("only_where"), &written.only_where);
+    let reviews = reviews::resolve(context, at, written, around.asks_kubernetes);
     let groups = each(context, &at.key("groups"), &written.groups, |context, at, text: &String| {
         Group::parse_kubernetes(text).map_or_else(
             |error| {
@@ -137,6 +141,8 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around
         hosts: hosts?,
         methods: methods?,
         paths: paths?,
+        only_where: only_where?,
+        reviews: reviews?,
         access: access(written.access),
         groups: groups?,
         emails: emails?,
@@ -174,13 +180,16 @@ fn method(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Strin
 }
 
 fn path(context: &mut Context<'_>, at: &FieldPath, written: &forms::PathPattern) -> Option<PathPattern> {
-    let (at, text, pattern) = match (&written.exact, &written.prefix) {
-        (Some(exact), None) => (at.key("exact"), exact, PathPattern::exact(exact)),
-        (None, Some(prefix)) => (at.key("prefix"), prefix, PathPattern::prefix(prefix)),
+    let (at, text, pattern) = match (&written.exact, &written.prefix, &written.template) {
+        (Some(exact), None, None) => (at.key("exact"), exact, PathPattern::exact(exact)),
+        (None, Some(prefix), None) => (at.key("prefix"), prefix, PathPattern::prefix(prefix)),
+        (None, None, Some(text)) => {
+            return reviews::template(context, &at.key("template"), text, Separator::Path).map(PathPattern::Template);
+        }
         _ => {
             return context.refuse(
-                FieldError::new(at, "a pattern is one of the two")
-                    .write("write either `{exact: /path}` or `{prefix: /path/}`"),
+                FieldError::new(at, "a pattern is one of the three")
+                    .write("write one of `{exact: /path}`, `{prefix: /path/}` and `{template: \"/path/*/x/**\"}`"),
             );
         }
     };
@@ -279,6 +288,13 @@ fn refuse_idle_fields(context: &mut Context<'_>, at: &FieldPath, written: &forms
                     .write("write `access: authenticated`, or remove the list"),
             );
         }
+    }
+    if !written.only_where.is_empty() && written.access != forms::Access::Deny {
+        // Whoever leaves out what it looks at would pass another rule.
+        context.report(
+            FieldError::new(&at.key("only_where"), "it narrows rules with `access: deny` only")
+                .write("write `access: deny`, or remove it"),
+        );
     }
     if !written.service_accounts.is_empty() && !tokens_accepted {
         context.report(

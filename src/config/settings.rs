@@ -32,6 +32,8 @@ pub struct Settings {
     pub origins: Vec<origin::Origin>,
     /// ServiceAccount tokens, where they are accepted.
     pub service_accounts: Option<kubernetes::Config>,
+    /// How Kubernetes is asked what somebody may do, where any rule wants to know.
+    pub access_reviews: Option<kubernetes::AccessConfig>,
     /// The trusted headers.
     pub headers: identity::HeaderConfig,
     /// The signed assertion.

@@ -104,6 +104,12 @@ impl FieldError {
         self
     }
 
+    /// The same of a file that stands at `at` of another one.
+    #[must_use]
+    pub(crate) fn below(self, at: &FieldPath) -> Self {
+        Self { path: FieldPath([at.0.as_slice(), &self.path.0].concat()), ..self }
+    }
+
     /// The field.
     #[must_use]
     pub const fn path(&self) -> &FieldPath {

@@ -7,6 +7,7 @@ mod listeners;
 mod policy;
 mod providers;
 mod redis;
+mod reviews;
 mod values;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(crate) use providers::{
     UserinfoUse,
 };
 pub(crate) use redis::{Redis, RedisMode};
+pub(crate) use reviews::{AccessReviews, Capture, Condition, Review};
 pub(crate) use values::{DurationText, Secret};
 
 /// The configuration of Portcullis.
@@ -54,6 +56,9 @@ pub(crate) struct File {
     /// Kubernetes ServiceAccount tokens as bearers. Absent: they are not accepted.
     #[serde(default)]
     pub(crate) service_accounts: Option<ServiceAccounts>,
+    /// How the API server is asked what somebody may do, for rules that have `reviews`.
+    #[serde(default)]
+    pub(crate) access_reviews: Option<AccessReviews>,
     /// The headers that tell services who was authenticated.
     #[serde(default)]
     pub(crate) identity: Identity,
@@ -62,6 +67,9 @@ pub(crate) struct File {
     /// What is served to whom; the first match decides.
     #[serde(default)]
     pub(crate) rules: Vec<Rule>,
+    /// Files of further rules (`rules: [...]`), which come after these in the order of the files.
+    #[serde(default)]
+    pub(crate) rules_from: Vec<PathBuf>,
     /// What holds where no rule matches.
     #[serde(default)]
     pub(crate) default: DefaultRule,
@@ -71,6 +79,14 @@ pub(crate) struct File {
     /// The log on standard error.
     #[serde(default)]
     pub(crate) logging: Logging,
+}
+
+/// A file of rules.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RulesFile {
+    /// What is served to whom; the first match decides.
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// Who may ask without being obeyed.

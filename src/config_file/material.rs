@@ -37,6 +37,16 @@ impl Material {
         Self(references(file).into_iter().map(read).collect())
     }
 
+    /// Reads files of rules and nothing else, for who judges rules where the other files are elsewhere. One that lies in
+    /// `folder` is read there, under whatever path it will be mounted.
+    pub(crate) fn of_rules(files: &[PathBuf], folder: &Path) -> Self {
+        let read = |path: &PathBuf| {
+            let beside = path.file_name().map(|name| folder.join(name)).filter(|path| path.is_file());
+            (Reference::File(path.clone()), read_file(beside.as_ref().unwrap_or(path)))
+        };
+        Self(files.iter().map(read).collect())
+    }
+
     /// The contents of `reference`, or why they cannot be read.
     pub(crate) fn get(&self, reference: &Reference) -> Result<&SecretBytes, &str> {
         match self.0.get(reference) {
@@ -103,6 +113,8 @@ fn references(file: &forms::File) -> Vec<Reference> {
         }
     }
     files.extend(file.service_accounts.iter().filter_map(|accounts| accounts.kubeconfig.as_ref()));
+    files.extend(&file.rules_from);
+    files.extend(file.access_reviews.iter().filter_map(|reviews| reviews.kubeconfig.as_ref()));
     all.extend(files.into_iter().cloned().map(Reference::File));
     all
 }

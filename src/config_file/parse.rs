@@ -22,6 +22,11 @@ pub(crate) fn parse(text: &str) -> Result<forms::File, ConfigError> {
     parse_form(text)
 }
 
+/// Reads the text of a file of rules, which is as if it stood in a configuration file.
+pub(crate) fn parse_rules(text: &str) -> Result<Vec<forms::Rule>, ConfigError> {
+    parse_form::<forms::RulesFile>(text).map(|file| file.rules)
+}
+
 /// Reads the text of a file that has another form than the configuration, as strictly and with the same words.
 pub(crate) fn parse_form<Form: DeserializeOwned + JsonSchema>(text: &str) -> Result<Form, ConfigError> {
     let first = match read::<Form>(text) {

@@ -18,6 +18,8 @@ pub struct Respond {
     pub disposition: Disposition,
     /// What it says.
     pub body: Body,
+    /// What more there is to say of the reason, for people.
+    pub detail: Option<String>,
     /// Where it sends the client.
     pub location: Option<Location>,
     /// The one cookie that it sets: one is what every client of ext_authz delivers.
@@ -74,6 +76,7 @@ impl From<Refusal> for Respond {
             reason: refusal.reason(),
             disposition: refusal.disposition(),
             body: Body::Problem,
+            detail: None,
             location: None,
             set_cookie: None,
             retry_after: refusal.retry_after(),

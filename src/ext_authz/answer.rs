@@ -89,7 +89,10 @@ fn problem(respond: &Respond, request_id: &str) -> String {
         "type": "about:blank",
         "title": status::title(respond.disposition),
         "status": status::http(respond.disposition),
-        "detail": respond.reason.summary(),
+        "detail": match &respond.detail {
+            Some(detail) => format!("{} {detail}", respond.reason.summary()),
+            None => respond.reason.summary().to_owned(),
+        },
         "reason": respond.reason.as_str(),
         "request_id": request_id,
     })

@@ -129,6 +129,7 @@ pub(super) fn believe(
         pod,
         credential_id: said(CREDENTIAL_ID),
         groups: Groups::from_kubernetes(user.groups.iter().map(String::as_str)),
+        extra: user.extra,
     });
     Ok(ReviewedServiceAccount {
         account,

@@ -14,20 +14,28 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioExecutor};
-use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
+use k8s_openapi::api::{
+    authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus},
+    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec, SubjectAccessReviewStatus},
+};
 use kube::{
     Client,
     client::{Body, ConfigExt as _},
     config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use tower::{BoxError, ServiceBuilder};
 
-use super::reviews::{ReviewAnswer, ReviewError, ReviewedUser, Reviews};
+use super::{
+    access::{AccessAnswer, AccessAttributes, AccessQuestion, AccessReviews, AccessSubject},
+    reviews::{ReviewAnswer, ReviewError, ReviewedUser, Reviews},
+};
 use crate::{jose, secret::SecretString};
 
 const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
 const TOKEN_REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
+const SUBJECT_ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 const JWKS: &str = "/openid/v1/jwks";
 /// The largest answer that is read, in bytes. A TokenReview comes back with its token.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -128,6 +136,19 @@ impl KubeReviews {
     }
 }
 
+impl KubeReviews {
+    /// Creates a review and reads what came of it.
+    async fn create<R: Serialize + DeserializeOwned>(&self, at: &'static str, review: &R) -> Result<R, ReviewError> {
+        #[expect(clippy::expect_used, reason = "strings and lists of them are JSON")]
+        let body = serde_json::to_vec(review).expect("a review is plain data");
+        let answer = self.send(Method::POST, at, body).await?;
+        // Two readers of a name that occurs twice take two values.
+        jose::parse_object(&answer).ok_or(ReviewError::Malformed("it is no strict JSON object"))?;
+        serde_json::from_slice(&answer)
+            .map_err(|_| ReviewError::Malformed("it is no review of the kind that was asked"))
+    }
+}
+
 #[async_trait]
 impl Reviews for KubeReviews {
     async fn review_token(&self, token: &SecretString, audiences: &[String]) -> Result<ReviewAnswer, ReviewError> {
@@ -135,13 +156,7 @@ impl Reviews for KubeReviews {
             spec: TokenReviewSpec { token: token.expose().to_owned(), audiences: Some(audiences.to_vec()) },
             ..TokenReview::default()
         };
-        #[expect(clippy::expect_used, reason = "strings and lists of them are JSON")]
-        let body = serde_json::to_vec(&review).expect("a TokenReview is plain data");
-        let answer = self.send(Method::POST, TOKEN_REVIEWS, body).await?;
-        // Two readers of a name that occurs twice take two values.
-        jose::parse_object(&answer).ok_or(ReviewError::Malformed("it is no strict JSON object"))?;
-        let answer: TokenReview =
-            serde_json::from_slice(&answer).map_err(|_| ReviewError::Malformed("it is no TokenReview"))?;
+        let answer = self.create(TOKEN_REVIEWS, &review).await?;
         answer.status.map(ReviewAnswer::from).ok_or(ReviewError::Malformed("the TokenReview has no status"))
     }
 
@@ -158,6 +173,46 @@ impl Reviews for KubeReviews {
         });
         let token = inline.or_else(|| std::fs::read_to_string(connection.auth.token_file.as_ref()?).ok())?;
         Some(SecretString::new(token.trim().to_owned()))
+    }
+}
+
+#[async_trait]
+impl AccessReviews for KubeReviews {
+    async fn review_access(&self, question: &AccessQuestion) -> Result<AccessAnswer, ReviewError> {
+        let answer = self.create(SUBJECT_ACCESS_REVIEWS, &SubjectAccessReview::from(question)).await?;
+        answer.status.map(AccessAnswer::from).ok_or(ReviewError::Malformed("the SubjectAccessReview has no status"))
+    }
+}
+
+impl From<&AccessQuestion> for SubjectAccessReview {
+    fn from(question: &AccessQuestion) -> Self {
+        let said = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let AccessSubject { user, uid, groups, extra } = &*question.subject;
+        let AccessAttributes { namespace, verb, group, resource, subresource, name } = &question.attributes;
+        let attributes = ResourceAttributes {
+            namespace: said(namespace),
+            verb: said(verb),
+            group: said(group),
+            resource: said(resource),
+            subresource: said(subresource),
+            name: said(name),
+            ..ResourceAttributes::default()
+        };
+        let spec = SubjectAccessReviewSpec {
+            resource_attributes: Some(attributes),
+            user: said(user),
+            uid: said(uid),
+            groups: (!groups.is_empty()).then(|| groups.clone()),
+            extra: (!extra.is_empty()).then(|| extra.clone()),
+            ..SubjectAccessReviewSpec::default()
+        };
+        Self { spec, ..Self::default() }
+    }
+}
+
+impl From<SubjectAccessReviewStatus> for AccessAnswer {
+    fn from(status: SubjectAccessReviewStatus) -> Self {
+        Self { allowed: status.allowed, denied: status.denied.unwrap_or(false) }
     }
 }
 

@@ -14,7 +14,10 @@ use prometheus_client::{
 
 use super::reviews::ReviewError;
 
-/// The metrics of ServiceAccount tokens. Clones share their values.
+/// The buckets of calls to the API server.
+const SECONDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// The metrics of what the API server is asked. Clones share their values.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Values>);
 
@@ -27,6 +30,10 @@ struct Values {
     in_flight: Gauge,
     seconds: Histogram,
     judges_none: Gauge,
+    access_answers: Family<VerdictLabels, Counter>,
+    access_reviews: Family<AccessLabels, Counter>,
+    access_in_flight: Gauge,
+    access_seconds: Histogram,
 }
 
 macro_rules! label_values {
@@ -83,6 +90,39 @@ label_values! {
     }
 }
 
+label_values! {
+    /// What became of a question to the API server.
+    AccessOutcome {
+        /// Yes.
+        Allowed => "allowed",
+        /// No.
+        Denied => "denied",
+        /// The API server cannot be reached, or failed.
+        Unavailable => "unavailable",
+        /// It did not answer in time.
+        Deadline => "deadline",
+        /// It asks to slow down.
+        RateLimited => "rate_limited",
+        /// It does not know us.
+        Unauthenticated => "unauthenticated",
+        /// It does not let us ask.
+        Forbidden => "forbidden",
+        /// Its answer cannot be understood.
+        Malformed => "malformed",
+    }
+}
+
+impl AccessOutcome {
+    pub(super) const fn of_answer(is_yes: bool) -> Self {
+        if is_yes { Self::Allowed } else { Self::Denied }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AccessLabels {
+    outcome: AccessOutcome,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VerdictLabels {
     source: Source,
@@ -102,9 +142,34 @@ impl Metrics {
             verdicts,
             reviews: Family::default(),
             in_flight: Gauge::default(),
-            seconds: Histogram::new([0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]),
+            seconds: Histogram::new(SECONDS),
             judges_none: Gauge::default(),
+            access_answers: Family::default(),
+            access_reviews: Family::default(),
+            access_in_flight: Gauge::default(),
+            access_seconds: Histogram::new(SECONDS),
         };
+        registry.register(
+            "access_answers",
+            "Answers to questions of rules, what somebody may do, by where they came from",
+            values.access_answers.clone(),
+        );
+        registry.register(
+            "access_reviews",
+            "SubjectAccessReview calls to the API server, by what became of them",
+            values.access_reviews.clone(),
+        );
+        registry.register(
+            "access_reviews_in_flight",
+            "SubjectAccessReview calls that are running",
+            values.access_in_flight.clone(),
+        );
+        registry.register_with_unit(
+            "access_review_duration",
+            "How long SubjectAccessReview calls took",
+            Unit::Seconds,
+            values.access_seconds.clone(),
+        );
         registry.register(
             "service_account_tokens",
             "Verdicts about ServiceAccount tokens, by where they came from",
@@ -142,10 +207,22 @@ impl Metrics {
         };
     }
 
+    pub(super) fn access_answer(&self, source: Source) {
+        self.0.access_answers.get_or_create(&VerdictLabels { source }).inc();
+    }
+
+    pub(super) fn access_running(&self) -> Running {
+        Running::count(&self.0.access_in_flight)
+    }
+
+    pub(super) fn access_reviewed(&self, outcome: AccessOutcome, took: Duration) {
+        self.0.access_reviews.get_or_create(&AccessLabels { outcome }).inc();
+        self.0.access_seconds.observe(took.as_secs_f64());
+    }
+
     /// Counts a call as running until the value is dropped.
     pub(super) fn running(&self) -> Running {
-        self.0.in_flight.inc();
-        Running(self.0.in_flight.clone())
+        Running::count(&self.0.in_flight)
     }
 
     pub(super) fn reviewed(&self, outcome: Outcome, took: Duration) {
@@ -158,6 +235,13 @@ impl Metrics {
 #[derive(Debug)]
 pub(super) struct Running(Gauge);
 
+impl Running {
+    fn count(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.dec();
@@ -165,6 +249,19 @@ impl Drop for Running {
 }
 
 impl From<&ReviewError> for Outcome {
+    fn from(error: &ReviewError) -> Self {
+        match error {
+            ReviewError::Unavailable(_) | ReviewError::NotFound => Self::Unavailable,
+            ReviewError::Deadline => Self::Deadline,
+            ReviewError::RateLimited { .. } => Self::RateLimited,
+            ReviewError::Unauthenticated => Self::Unauthenticated,
+            ReviewError::Forbidden => Self::Forbidden,
+            ReviewError::Malformed(_) => Self::Malformed,
+        }
+    }
+}
+
+impl From<&ReviewError> for AccessOutcome {
     fn from(error: &ReviewError) -> Self {
         match error {
             ReviewError::Unavailable(_) | ReviewError::NotFound => Self::Unavailable,

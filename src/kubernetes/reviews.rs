@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::secret::SecretString;
+use crate::{decision::Refusal, reason::Reason, secret::SecretString};
 
 /// What we ask of the Kubernetes API server.
 ///
@@ -73,7 +73,10 @@ pub enum ReviewError {
     #[error("the API server does not accept our own credentials")]
     Unauthenticated,
     /// It does not let us ask (403).
-    #[error("the API server does not allow this call: the ClusterRole needs `create` on tokenreviews")]
+    #[error(
+        "the API server does not allow this call: the ClusterRole needs `create` on tokenreviews, and on \
+         subjectaccessreviews where a rule has `reviews`"
+    )]
     Forbidden,
     /// It does not serve this (404).
     #[error("the API server does not serve this address")]
@@ -81,4 +84,20 @@ pub enum ReviewError {
     /// It said what cannot be understood.
     #[error("the API server's answer cannot be used: {0}")]
     Malformed(&'static str),
+}
+
+impl ReviewError {
+    /// What a request gets that waits for the answer.
+    pub(super) fn refusal(&self) -> Refusal {
+        match self {
+            Self::RateLimited { retry_after: Some(after) } => Refusal::new(Reason::TooManyReviews).retry_in(*after),
+            Self::RateLimited { retry_after: None } => Reason::TooManyReviews.into(),
+            Self::Deadline
+            | Self::Forbidden
+            | Self::Unauthenticated
+            | Self::NotFound
+            | Self::Malformed(_)
+            | Self::Unavailable(_) => Reason::ApiServerUnavailable.into(),
+        }
+    }
 }

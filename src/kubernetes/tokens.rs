@@ -91,7 +91,7 @@ impl ServiceAccountTokens {
             Signatures::new(reviews, clock, config.timeout / 2, &config.issuers, &every_audience)
         });
         let audience_field = join(&every_audience);
-        let reach = Arc::new(Reach::new(&clock));
+        let reach = Arc::new(Reach::new(&clock, "token reviews"));
         let audience_check = AudienceCheck::new(&config, &reviews, &reach, &metrics);
         Ok(Self(Arc::new(Judge {
             every_audience,
@@ -323,7 +323,7 @@ impl Judge {
             Err(error) => {
                 self.metrics.reviewed((&error).into(), took);
                 self.reach.note_failure(&error);
-                return failed(&error);
+                return CallResult::Failed(error.refusal());
             }
         };
         self.reach.note_answer();
@@ -357,19 +357,6 @@ const fn unknown_audiences(known: Audiences) -> Refusal {
     Refusal::new(match known {
         Audiences::ApiServers => Reason::AudienceShared,
         Audiences::Unknown | Audiences::NotAskable | Audiences::Ours => Reason::ApiServerUnavailable,
-    })
-}
-
-fn failed(error: &ReviewError) -> CallResult {
-    CallResult::Failed(match error {
-        ReviewError::RateLimited { retry_after: Some(after) } => Refusal::new(Reason::TooManyReviews).retry_in(*after),
-        ReviewError::RateLimited { retry_after: None } => Reason::TooManyReviews.into(),
-        ReviewError::Deadline
-        | ReviewError::Forbidden
-        | ReviewError::Unauthenticated
-        | ReviewError::NotFound
-        | ReviewError::Malformed(_)
-        | ReviewError::Unavailable(_) => Reason::ApiServerUnavailable.into(),
     })
 }
 

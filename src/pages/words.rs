@@ -113,6 +113,14 @@ enum Words {
 /// The words of a reason. A new one does not compile until somebody chose them.
 const fn words(reason: Reason) -> Words {
     match reason {
+        Reason::ResourceMissing | Reason::ResourceAmbiguous => Words::Advice(
+            "Go back to where you came from and try again from there. If that does not help, give the details below to \
+             the people who run this site.",
+        ),
+        Reason::AccessReviewDenied => Words::Advice(
+            "Ask whoever owns the namespace for the role, and try again a few seconds after you have it. If you have \
+             another account that may, use that one.",
+        ),
         Reason::NotPermitted | Reason::DeniedByRule => Words::Advice(
             "If you need access, ask the people who run this site and give them the details below. If you have another \
              account that may, use that one.",

@@ -109,6 +109,7 @@ fn robot() -> ServiceAccount {
         pod: Some(BoundPod { name: "worker-0".to_owned(), uid: "pod-1".to_owned() }),
         credential_id: Some("JTI=token-1".to_owned()),
         groups: Groups::from_kubernetes([]),
+        extra: std::collections::BTreeMap::new(),
     }
 }
 

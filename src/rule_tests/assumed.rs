@@ -1,14 +1,21 @@
 //! Who is outside, played: an API server that knows one token, and a provider that can be discovered.
 
-use std::fmt;
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::json;
 
+use super::form::{Answer, Review};
 use crate::{
     http_client::{HttpError, OutboundHttp},
-    kubernetes::{ReviewAnswer, ReviewError, ReviewedUser, Reviews},
+    kubernetes::{
+        AccessAnswer, AccessAttributes, AccessQuestion, AccessReviews, ReviewAnswer, ReviewError, ReviewedUser, Reviews,
+    },
     providers::ProviderConfig,
     secret::SecretString,
 };
@@ -45,6 +52,53 @@ impl Reviews for AssumedApiServer {
 
     fn own_token(&self) -> Option<SecretString> {
         None
+    }
+}
+
+/// An API server that answers questions as the case assumes. One that nothing is assumed of has no answer, and is told.
+#[derive(Debug)]
+pub(super) struct AssumedAnswers {
+    answers: Vec<Review>,
+    unassumed: Mutex<BTreeSet<String>>,
+}
+
+impl AssumedAnswers {
+    pub(super) fn new(answers: &[Review]) -> Self {
+        Self { answers: answers.to_vec(), unassumed: Mutex::default() }
+    }
+
+    /// The questions of which nothing is assumed.
+    pub(super) fn unassumed(&self) -> BTreeSet<String> {
+        self.unassumed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl AccessReviews for AssumedAnswers {
+    async fn review_access(&self, question: &AccessQuestion) -> Result<AccessAnswer, ReviewError> {
+        let attributes = &question.attributes;
+        let none = || ReviewError::Unavailable("the case assumes no answer".to_owned());
+        match self.answers.iter().find(|review| review.fits(attributes)).map(|review| review.answer) {
+            Some(Answer::Allowed) => Ok(AccessAnswer { allowed: true, denied: false }),
+            Some(Answer::Denied) => Ok(AccessAnswer::default()),
+            Some(Answer::Unanswered) => Err(none()),
+            None => {
+                self.unassumed.lock().unwrap_or_else(PoisonError::into_inner).insert(attributes.to_string());
+                Err(none())
+            }
+        }
+    }
+}
+
+impl Review {
+    fn fits(&self, question: &AccessAttributes) -> bool {
+        let fits = |assumed: &Option<String>, asked: &String| assumed.as_ref().is_none_or(|assumed| assumed == asked);
+        fits(&self.verb, &question.verb)
+            && fits(&self.group, &question.group)
+            && fits(&self.resource, &question.resource)
+            && fits(&self.subresource, &question.subresource)
+            && fits(&self.namespace, &question.namespace)
+            && fits(&self.name, &question.name)
     }
 }
 

@@ -5,10 +5,10 @@ use thiserror::Error;
 use super::{
     coverage,
     product::{ProductError, Products},
-    report::{CaseReport, Found, Report},
+    report::{CaseReport, Found, Mismatch, Report},
     table::{Case, Table},
 };
-use crate::{clock::SystemClock, config, config_file::ConfigError, decision::HeaderName};
+use crate::{clock::SystemClock, config_file::ConfigError, decision::HeaderName};
 
 /// Why a table was not run to its end.
 #[derive(Debug, Error)]
@@ -38,10 +38,7 @@ pub fn run(table: &Table) -> Result<Report, RunError> {
 
 async fn run_cases(table: &Table) -> Result<Vec<CaseReport>, Problem> {
     let now = table.now.unwrap_or_else(|| SystemClock::shared().now());
-    let products = |with_shadow| {
-        let settings = config::without_files(&table.configuration)?;
-        Ok::<_, Problem>(Products::new(settings, now, with_shadow)?)
-    };
+    let products = |with_shadow| Ok::<_, Problem>(Products::new(table.sources.settings()?, now, with_shadow)?);
     let (enforced, with_shadow) = (products(false)?, products(true)?);
     let mut reports = Vec::with_capacity(table.cases.len());
     for case in &table.cases {
@@ -53,11 +50,15 @@ async fn run_cases(table: &Table) -> Result<Vec<CaseReport>, Problem> {
 
 /// What the case's request would be decided as is told first, since a check may end the session that it comes with.
 async fn run_case(case: &Case, products: &Products, assertion: &HeaderName) -> Result<CaseReport, Problem> {
-    let product = products.build(&case.caller).await?;
+    let product = products.build(&case.caller, &case.reviews).await?;
     let raw = case.request.with(product.credential.as_ref());
     let explanation = product.checker.explain(raw.clone()).await;
     let checked = product.checker.check(raw, None).await;
     let found = Found::of(explanation, &checked, assertion);
-    let mismatches = case.expectation.mismatches(&found);
+    let mut mismatches = case.expectation.mismatches(&found);
+    // What rules in shadow would ask decides nothing.
+    let is_asked = |question: &String| found.reviews.iter().any(|(asked, _)| asked == question);
+    let unassumed = product.answers.unassumed().into_iter().filter(is_asked);
+    mismatches.extend(unassumed.map(|question| Mismatch::new("review", "no question without an answer", &question)));
     Ok(CaseReport { name: case.name.clone(), found, mismatches })
 }

@@ -11,6 +11,9 @@ use serde::Deserialize;
 pub(super) struct File {
     /// The configuration file, seen from the folder of this file.
     pub(super) config: PathBuf,
+    /// Files of further rules, seen from the folder of this file, as if the configuration named them in `rules_from`.
+    #[serde(default)]
+    pub(super) rules_from: Vec<PathBuf>,
     /// The time of it all (RFC 3339), such as `2027-01-15T12:00:00Z`. Absent: now.
     #[serde(default)]
     pub(super) now: Option<String>,
@@ -83,7 +86,6 @@ pub(super) struct Caller {
 /// A question to the API server, and its answer. What is absent fits everything.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "rules do not ask the API server yet")]
 pub(super) struct Review {
     /// The verb, such as `get`.
     #[serde(default)]

@@ -6,8 +6,9 @@ use prometheus_client::registry::Registry;
 use thiserror::Error;
 
 use super::{
-    assumed::{AssumedApiServer, AssumedProvider, AssumedToken},
+    assumed::{AssumedAnswers, AssumedApiServer, AssumedProvider, AssumedToken},
     caller::{Caller, Person},
+    form::Review,
     request::Credential,
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     config::{KeySource, Settings},
     jose::AssertionKey,
     key_directory::KeyDirectoryError,
+    kubernetes::AccessReviews,
     logging::Log,
     providers::Outbound,
     secret::{KeyRingError, RootKeyRing, SecretBytes, SecretString, random_bytes},
@@ -51,6 +53,8 @@ pub(super) struct Products {
 pub(super) struct Product {
     pub(super) checker: Arc<Checker>,
     pub(super) credential: Option<Credential>,
+    /// What was asked of the API server.
+    pub(super) answers: Arc<AssumedAnswers>,
     // Its tasks end with it.
     _assembly: Assembly,
 }
@@ -79,8 +83,8 @@ impl Products {
         Ok(Self { settings, keyrings, clock })
     }
 
-    /// A product that knows the caller.
-    pub(super) async fn build(&self, caller: &Caller) -> Result<Product, ProductError> {
+    /// A product that knows the caller, and an API server that answers so.
+    pub(super) async fn build(&self, caller: &Caller, reviews: &[Review]) -> Result<Product, ProductError> {
         let token = match caller {
             Caller::Account(account) => Some(AssumedToken {
                 token: account.token(self.clock.now()),
@@ -90,7 +94,9 @@ impl Products {
             Caller::Nobody | Caller::Person(_) => None,
         };
         let bearer = token.as_ref().map(|token| Credential::Bearer(token.token.clone()));
+        let answers = Arc::new(AssumedAnswers::new(reviews));
         let outside = Outside {
+            access_reviews: Some(Arc::clone(&answers) as Arc<dyn AccessReviews>),
             reviews: Some(Arc::new(AssumedApiServer(token))),
             ..Outside::configured(Arc::clone(&self.clock), Log::nowhere())
         };
@@ -100,7 +106,7 @@ impl Products {
             Caller::Person(person) => Some(self.sign_in(&assembly.administered().sessions.load_full(), person).await?),
             Caller::Nobody | Caller::Account(_) => bearer,
         };
-        Ok(Product { checker: assembly.checker().load_full(), credential, _assembly: assembly })
+        Ok(Product { checker: assembly.checker().load_full(), credential, answers, _assembly: assembly })
     }
 
     async fn sign_in(&self, sessions: &Sessions, person: &Person) -> Result<Credential, ProductError> {

@@ -75,6 +75,8 @@ pub struct Found {
     pub groups: Vec<String>,
     /// The groups that the rule wants, one of which permits.
     pub wanted_groups: Vec<String>,
+    /// What the API server was asked, each with its answer.
+    pub reviews: Vec<(String, &'static str)>,
     /// The request headers that are set, by name in lower case.
     pub headers: BTreeMap<String, String>,
     /// The request headers that are removed, in lower case.
@@ -135,9 +137,10 @@ impl Found {
             userid: explanation.userid,
             groups: explanation.groups,
             wanted_groups: explanation.wanted_groups,
+            reviews: explanation.reviews.iter().map(|asked| (asked.question.clone(), asked.answer)).collect(),
             headers,
             removed,
-            hints: explanation.hints,
+            hints: explanation.reviews.into_iter().filter_map(|asked| asked.advice).chain(explanation.hints).collect(),
         }
     }
 

@@ -24,13 +24,19 @@ use crate::{
 #[derive(Debug)]
 pub struct Table {
     pub(super) path: PathBuf,
-    /// The configuration's text: each run makes its settings of it.
-    pub(super) configuration: String,
+    pub(super) sources: Sources,
     pub(super) settings: Settings,
     /// None: now.
     pub(super) now: Option<Timestamp>,
     pub(super) unreached_on_purpose: BTreeSet<String>,
     pub(super) cases: Vec<Case>,
+}
+
+/// What a table is about.
+#[derive(Debug)]
+pub(super) struct Sources {
+    configuration: PathBuf,
+    rules: Vec<PathBuf>,
 }
 
 /// A case that can be run.
@@ -39,7 +45,6 @@ pub(super) struct Case {
     pub(super) name: String,
     pub(super) request: Request,
     pub(super) caller: Caller,
-    #[expect(dead_code, reason = "rules do not ask the API server yet")]
     pub(super) reviews: Vec<Review>,
     pub(super) with_shadow: bool,
     pub(super) expectation: Expectation,
@@ -91,20 +96,18 @@ impl Table {
         let of_table = |error| TableError::of(path, error);
         let written: form::File =
             config_file::read_text(path).and_then(|text| config_file::parse_form(&text)).map_err(of_table)?;
-        let config = path.parent().unwrap_or_else(|| Path::new("")).join(&written.config);
-        let of_config = |source| TableError::Config { path: config.clone(), source };
-        let configuration = config_file::read_text(&config).map_err(of_config)?;
-        let settings = config::without_files(&configuration).map_err(of_config)?;
-        Self::of(path, &written, settings, configuration)
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        let sources = Sources {
+            configuration: folder.join(&written.config),
+            rules: written.rules_from.iter().map(|rules| folder.join(rules)).collect(),
+        };
+        let of_config = |source| TableError::Config { path: sources.configuration.clone(), source };
+        let settings = sources.settings().map_err(of_config)?;
+        Self::of(path, &written, settings, sources)
             .map_err(|errors| TableError::Fields { path: path.to_path_buf(), errors })
     }
 
-    fn of(
-        path: &Path,
-        written: &form::File,
-        settings: Settings,
-        configuration: String,
-    ) -> Result<Self, Vec<FieldError>> {
+    fn of(path: &Path, written: &form::File, settings: Settings, sources: Sources) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
         let root = FieldPath::root();
         let rules: BTreeSet<&str> = settings.rules.rules.iter().map(|rule| rule.name.as_str()).collect();
@@ -132,7 +135,14 @@ impl Table {
             return Err(errors);
         }
         let unreached_on_purpose = written.unreached_on_purpose.iter().cloned().collect();
-        Ok(Self { path: path.to_path_buf(), configuration, now, unreached_on_purpose, cases, settings })
+        Ok(Self { path: path.to_path_buf(), sources, now, unreached_on_purpose, cases, settings })
+    }
+}
+
+impl Sources {
+    /// The settings, read anew.
+    pub(super) fn settings(&self) -> Result<Settings, ConfigError> {
+        config::without_files(&self.configuration, &self.rules)
     }
 }
 

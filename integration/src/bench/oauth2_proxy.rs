@@ -80,6 +80,8 @@ async fn sign_in(origin: &str) -> Result<String> {
 /// What a browser sends back of what it was told to keep.
 fn cookies(response: &reqwest::Response) -> String {
     let told = response.headers().get_all("set-cookie").iter().filter_map(|told| told.to_str().ok());
-    let pairs = told.filter_map(|told| told.split(';').next()).filter(|pair| !pair.ends_with('='));
+    // Without a value they are told to be forgotten; with one they may end in base64's padding.
+    let has_value = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty());
+    let pairs = told.filter_map(|told| told.split(';').next()).filter(has_value);
     pairs.collect::<Vec<_>>().join("; ")
 }

@@ -1,9 +1,10 @@
 //! Manifests by kubectl, as people apply them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -65,6 +66,16 @@ impl Cluster {
 pub async fn kustomize(folder: &Path) -> Result<String> {
     let folder = folder.to_str().context("the folder's path is text")?;
     run(Command::new(crate::parts::path("kubectl")?), &["kustomize", folder], "").await
+}
+
+/// Builds a kustomization that is made for a test, and told where the project's files are.
+pub async fn kustomize_with(kustomization: impl Fn(&Path) -> Value) -> Result<String> {
+    let folder = tempfile::TempDir::with_prefix("portcullis-kustomization-")?;
+    // kustomize takes relative paths only.
+    let up: PathBuf = folder.path().canonicalize()?.components().skip(1).map(|_| "..").collect();
+    let kustomization = kustomization(&up.join(crate::project::root().strip_prefix("/")?));
+    std::fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string())?;
+    kustomize(folder.path()).await
 }
 
 async fn run(mut command: Command, arguments: &[&str], input: &str) -> Result<String> {

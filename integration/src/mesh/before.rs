@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::json;
@@ -57,7 +57,7 @@ impl Mesh {
             .start()?;
         process.wait_for_ok(&format!("http://{}/ping", port.address()), READY_WITHIN).await?;
 
-        self.cluster.create_namespace("oauth2-proxy").await?;
+        self.cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: oauth2-proxy}}").await?;
         let keys = self.cluster.kubectl(&["get", "--raw", "/openid/v1/jwks"]).await?;
         let objects = include_str!("before.yaml")
             .replace("${DEX}", issuer)
@@ -71,6 +71,10 @@ impl Mesh {
         fs::write(overlay.join("before.yaml"), objects)?;
         fs::create_dir_all(&site)?;
         symlink(of_an_operator("gateway"), site.join("gateway"))?;
+        fs::create_dir_all(site.join("canary"))?;
+        for file in ["canary/gateway.yaml", "canary/kustomization.yaml"] {
+            fs::write(site.join(file), written(&format!("portcullis/site/{file}"))?)?;
+        }
         symlink(crate::project::root().join("manifests"), checkout.path().join("portcullis/manifests"))?;
         Ok(Before { process, checkout, _port: port })
     }
@@ -103,4 +107,12 @@ impl Before {
     pub fn log_tail(&self) -> String {
         self.process.log_tail()
     }
+}
+
+/// The YAML that the manual shows below this first line.
+pub(super) fn written(first_line: &str) -> Result<String> {
+    let manual = crate::project::read("docs/kubeflow.md");
+    let mut blocks = manual.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let begins = format!("# {first_line}\n");
+    Ok(blocks.find(|block| block.starts_with(&begins)).with_context(|| format!("no `{first_line}`"))?.to_owned())
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::before::written;
 use super::manifests::Manifests;
 use super::names::{CHECK_PORT, KEYS_PORT, OTHER_SERVICE, SECOND_HOST, SECOND_PROVIDER};
 use crate::dex::Dex;
@@ -14,7 +15,7 @@ use crate::portcullis::{Config, HOST};
 use crate::provider::Provider;
 
 /// The configuration of the manifests, with what a pod has and this process has not: its ports, its folders, and Dex's name;
-/// with a second origin, the team's models, and rules for [`OTHER_SERVICE`] and logout tokens.
+/// with two more origins, the team's models, and rules for [`OTHER_SERVICE`] and logout tokens.
 pub(super) fn configure(product: &Manifests, dex: &Dex, second: &Provider) -> Result<Config> {
     let mut config = Config::new()?;
     let mut tree: Value = serde_saphyr::from_str(&product.config()?.replace("kubeflow.example.com", HOST))?;
@@ -54,10 +55,19 @@ pub(super) fn configure(product: &Manifests, dex: &Dex, second: &Provider) -> Re
     let tokens = json!({
         "name": "logout-tokens", "paths": [{ "prefix": "/backchannel-logout" }], "methods": ["POST"], "access": "public",
     });
+    // The canary's, as the manual has it.
+    let canary = written("beside the first of `origins` in portcullis/site/portcullis/portcullis.yaml")?;
+    let [canary]: [Value; 1] = serde_saphyr::from_str(&canary.replace("kubeflow.example.com", HOST))?;
     // The models of the team, inside the cluster.
     let models = json!("*.team-a.svc.cluster.local");
-    let further =
-        [("providers", provider), ("origins", origin), ("hosts", models), ("rules", other), ("rules", tokens)];
+    let further = [
+        ("providers", provider),
+        ("origins", origin),
+        ("origins", canary),
+        ("hosts", models),
+        ("rules", other),
+        ("rules", tokens),
+    ];
     for (list, entry) in further {
         config.tree()[list].as_array_mut().with_context(|| format!("no {list}"))?.push(entry);
     }

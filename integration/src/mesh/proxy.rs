@@ -103,11 +103,16 @@ impl Proxy {
         Ok(Self { process, address: pod.address, _folder: folder })
     }
 
-    /// Waits until its Envoy has all that istiod sends, and listens at `port`.
+    /// Waits until its Envoy has all that istiod sends, and listens at `port` of its own address.
     pub(super) async fn ready(&mut self, port: u16) -> Result<()> {
+        self.listens((self.address, port).into()).await
+    }
+
+    /// Likewise, where it listens at another address.
+    pub(super) async fn listens(&mut self, at: SocketAddr) -> Result<()> {
         let url = format!("http://{}:{ADMIN_PORT}/ready", self.address);
         self.process.wait_for_ok(&url, READY_WITHIN).await?;
-        self.process.wait_for_port((self.address, port).into(), READY_WITHIN).await
+        self.process.wait_for_port(at, READY_WITHIN).await
     }
 
     /// Waits until `GET url` answers 200.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use tokio::process::Command;
 
+use super::applications::applications;
 use super::kubeflow::{over_the_distribution, with_both_gateways};
+use super::manual::Checkout;
 use super::{component_in, fs, gates, installations, kustomize, manifests, shadow};
 
 /// What the analyzer says about objects that are installed together; none where it has no complaint, not even a remark.
@@ -36,16 +38,20 @@ async fn complaint(texts: &[String]) -> Option<String> {
 async fn the_analyzer_complains_of_nothing() {
     let gateway = kustomize(&manifests().join("overlays/kubeflow/gateway")).await.unwrap();
     let team = component_in("team-a", "verify-assertion").await;
+    let kubeflow = [over_the_distribution("kubeflow-tls").await, applications().await];
     for folder in installations() {
         let mut texts = vec![kustomize(&folder).await.unwrap(), team.clone()];
         if !gates().contains(&folder) {
             texts.extend([gateway.clone(), kustomize(&shadow()).await.unwrap()]);
+            texts.extend(kubeflow.clone());
         }
         assert_eq!(complaint(&texts).await, None, "{}", folder.display());
     }
-    let mut texts = Vec::from(with_both_gateways().await);
-    texts.push(over_the_distribution("kubeflow-tls").await);
-    assert_eq!(complaint(&texts).await, None);
+    let texts = [Vec::from(with_both_gateways().await), Vec::from(kubeflow.clone())].concat();
+    assert_eq!(complaint(&texts).await, None, "with the gateway inside the cluster");
+    let canary = kustomize(&Checkout::new().site_folder("canary")).await.unwrap();
+    let texts = [vec![with_both_gateways().await[0].clone(), canary], Vec::from(kubeflow)].concat();
+    assert_eq!(complaint(&texts).await, None, "the canary");
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use kube::api::PostParams;
 use portcullis_integration::mesh::of_an_operator;
 use portcullis_integration::project;
 
-use super::manual::{Checkout, the_manual_s_commands_do_what_they_say};
+use super::applications::Applied;
+use super::manual::{Checkout, the_canary_goes, the_manual_s_commands_do_what_they_say};
 use super::{
     Cluster, Objects, Value, built, component_in, fs, gateways, granted, json, kustomize, manifests, port, shadow,
 };
@@ -45,14 +46,15 @@ pub(super) async fn the_api_server_takes_what_is_for_kubeflow(cluster: &Cluster)
         let text = over_the_distribution(component).await;
         cluster.apply(&text).await.unwrap_or_else(|error| panic!("{component}: {error:#}"));
     }
-    let gateway = kustomize(&manifests().join("overlays/kubeflow/gateway")).await.unwrap();
-    cluster.apply(&gateway).await.unwrap();
+    let applications = Applied::beside_ours(cluster).await;
     for text in with_both_gateways().await {
         cluster.apply(&text).await.unwrap();
     }
     let checkout = Checkout::new();
     the_manual_s_commands_do_what_they_say(cluster, &checkout).await;
     nothing_of_oauth2_proxy_is_left(cluster, &checkout).await;
+    the_canary_goes(cluster, &checkout).await;
+    applications.are_what_they_were(cluster).await;
     cluster.apply(&component_in("team-a", "access-portcullis").await).await.unwrap();
     a_notebook_s_pod_gets_the_token(cluster).await;
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use portcullis_integration::project;
 use tempfile::TempDir;
 
-use super::{Cluster, Objects, Path, Value, fs, json, kustomize, manifests};
+use super::{Cluster, Objects, Path, PathBuf, Value, fs, json, manifests};
 
 const MANUAL: &str = "docs/kubeflow.md";
 /// What stands in for the distribution.
@@ -38,9 +38,10 @@ impl Checkout {
         for block in written {
             let (name, content) = block.split_once('\n').unwrap();
             fs::write(at(&format!("portcullis/site/{name}")), content).unwrap();
-            names.push(name.strip_suffix("/kustomization.yaml").unwrap().to_owned());
+            names.push(name.strip_suffix("/kustomization.yaml").unwrap_or(name).to_owned());
         }
-        assert_eq!(names, ["portcullis", "gateway", "istio", "dex", "kubeflow-gateway"]);
+        let wanted = ["portcullis", "gateway", "istio", "dex", "kubeflow-gateway", "canary/gateway.yaml", "canary"];
+        assert_eq!(names, wanted);
         let copies = [
             ("overlays/kubeflow/portcullis/portcullis.yaml", "portcullis/portcullis.yaml"),
             ("components/kubeflow-dex/client.yaml", "dex/client.yaml"),
@@ -58,8 +59,12 @@ impl Checkout {
         cluster.paste(self.0.path(), &lines.join("\n")).await.unwrap();
     }
 
+    pub(super) fn site_folder(&self, name: &str) -> PathBuf {
+        self.0.path().join("portcullis/site").join(name)
+    }
+
     async fn site(&self, name: &str) -> Objects {
-        Objects::parse(&kustomize(&self.0.path().join("portcullis/site").join(name)).await.unwrap())
+        Objects::of(&self.site_folder(name)).await
     }
 }
 
@@ -77,6 +82,32 @@ async fn what_the_manual_tells_people_to_write_is_what_the_overlays_are() {
     checkout.site("dex").await.get("NetworkPolicy", "allow-portcullis");
     let gateway = checkout.site("kubeflow-gateway").await;
     assert_eq!(gateway.get("Gateway", "kubeflow-gateway")["spec"]["servers"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn the_canary_s_policies_are_the_second_step_s_and_leave_the_first_gateway_alone() {
+    const CANARY: &str = "istio-ingressgateway-canary";
+    let checkout = Checkout::new();
+    let (canary, gateway) = (checkout.site("canary").await, checkout.site("gateway").await);
+    let selects = json!({ "matchLabels": { "app": CANARY } });
+    let own = |spec: &Value| {
+        let mut spec = spec.clone();
+        assert_eq!(spec.as_object_mut().unwrap().remove("selector").unwrap(), selects, "{spec}");
+        spec
+    };
+    for object in &gateway.0 {
+        let [kind, name] = [&object["kind"], &object["metadata"]["name"]].map(|text| text.as_str().unwrap());
+        let mut wanted = object["spec"].clone();
+        wanted.as_object_mut().unwrap().remove("selector");
+        let at_the_canary = if name == "portcullis" { name } else { "istio-ingressgateway-canary-require-jwt" };
+        assert_eq!(own(&canary.get(kind, at_the_canary)["spec"]), wanted, "{kind} {name}");
+    }
+    // And as Kubeflow's own at the first: requests are let in, and a Service leads there.
+    assert_eq!(canary.0.len(), gateway.0.len() + 2);
+    let lets_in = own(&canary.get("AuthorizationPolicy", CANARY)["spec"]);
+    assert_eq!(lets_in, json!({ "action": "ALLOW", "rules": [{}] }));
+    let labels = json!({ "app": CANARY, "istio": "ingressgateway" });
+    assert_eq!(canary.get("Service", CANARY)["spec"]["selector"], labels);
 }
 
 /// The names of the providers in the mesh's configuration.
@@ -119,4 +150,33 @@ pub(super) async fn the_manual_s_commands_do_what_they_say(cluster: &Cluster, ch
     assert_eq!(servers.as_array().unwrap().len(), 2);
     get("secret", "kubeflow-gateway-tls", "istio-system").await;
     get("deployment", "portcullis", "portcullis").await;
+
+    checkout.paste(cluster, "a second gateway").await;
+    let [first, second] = [
+        get("deployment", "istio-ingressgateway", "istio-system").await["spec"]["template"].clone(),
+        get("deployment", "istio-ingressgateway-canary", "istio-system").await["spec"]["template"].clone(),
+    ];
+    let [names, seconds] = [&first, &second].map(|pod| pod["metadata"]["labels"].clone());
+    assert_eq!([&seconds["app"], &seconds["istio"]], ["istio-ingressgateway-canary", "ingressgateway"]);
+    assert_eq!(seconds["sidecar.istio.io/inject"], names["sidecar.istio.io/inject"]);
+    for part in ["serviceAccountName", "volumes"] {
+        assert_eq!(second["spec"][part], first["spec"][part], "{part}");
+    }
+    let [one, other] = [&first, &second].map(|pod| pod["spec"]["containers"][0].clone());
+    assert_eq!([&other["image"], &other["ports"]], [&one["image"], &one["ports"]]);
+    let selector = get("deployment", "istio-ingressgateway-canary", "istio-system").await["spec"]["selector"].clone();
+    assert_eq!(selector, json!({ "matchLabels": { "app": "istio-ingressgateway-canary", "istio": "ingressgateway" } }));
+}
+
+/// After the switch, which holds for every gateway again.
+pub(super) async fn the_canary_goes(cluster: &Cluster, checkout: &Checkout) {
+    checkout.paste(cluster, "the canary goes").await;
+    let kinds = "deployments,services,authorizationpolicies,requestauthentications";
+    let left = cluster.kubectl(&["get", kinds, "-n", "istio-system", "-o", "json"]).await.unwrap();
+    assert!(!left.contains("ingressgateway-canary"), "{left}");
+    let left = Objects(serde_json::from_str::<Value>(&left).unwrap()["items"].as_array().unwrap().clone());
+    let spec = |kind: &str| &left.get(kind, "portcullis")["spec"];
+    let selects = json!({ "matchLabels": { "istio": "ingressgateway" } });
+    assert_eq!(spec("AuthorizationPolicy")["selector"], selects);
+    assert_eq!(spec("RequestAuthentication").get("selector"), None);
 }

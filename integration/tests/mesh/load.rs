@@ -18,7 +18,7 @@ const FORGED: (&str, &str) = ("kubeflow-userid", "root@example.com");
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A request that was answered.
-struct Seen {
+pub(crate) struct Seen {
     status: u16,
     at: Instant,
 }
@@ -31,8 +31,9 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Begins: of whoever has `person`'s cookies, of a token, of nobody, and of nobody who shows something that is no token.
-    pub(crate) async fn start(mesh: &Mesh, name: &'static str, person: &Visitor) -> Self {
+    /// Begins at a gateway: of whoever has `person`'s cookies, of a token, of nobody, and of nobody who shows something that
+    /// is no token.
+    pub(crate) async fn start(mesh: &Mesh, gateway: &Target, name: &'static str, person: &Visitor) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let token = bearer(mesh, NEIGHBOUR).await;
         let mut kinds = Vec::new();
@@ -42,7 +43,7 @@ impl Load {
         kinds.push(("cookie", tokio::spawn(ask(flag, name, "cookie", cookie))));
         let others = [("token", Some(token)), ("nobody", None), ("basic", Some("Basic cm9vdDpyb290".to_owned()))];
         for (kind, authorization) in others {
-            let (flag, gateway) = (Arc::clone(&stop), mesh.gateway());
+            let (flag, gateway) = (Arc::clone(&stop), gateway.clone());
             let request = async move |path: &str| get(&gateway, path, authorization.as_deref()).await;
             kinds.push((kind, tokio::spawn(ask(flag, name, kind, request))));
         }
@@ -51,16 +52,33 @@ impl Load {
 
     /// Ends it, and holds what was seen to what must hold at every moment.
     pub(crate) async fn stop(self, mesh: &Mesh) {
+        let name = self.name;
+        for (kind, seen) in self.stop_at_a_gateway_that_goes(mesh).await {
+            let failures: Vec<_> = seen.iter().filter(|seen| seen.status >= 500).map(|seen| seen.at).collect();
+            if let [first, .., last] = failures[..] {
+                assert!(last - first < Duration::from_secs(5), "{name}: {kind}: 5xx for {:?}", last - first);
+            }
+        }
+    }
+
+    /// Likewise, where nothing may be noticed of what was done meanwhile.
+    pub(crate) async fn stop_unnoticed(self, mesh: &Mesh) {
+        let name = self.name;
+        for (kind, seen) in self.stop_at_a_gateway_that_goes(mesh).await {
+            let refused: Vec<_> = seen.iter().map(|seen| seen.status).filter(|status| *status != 200).collect();
+            assert!(refused.is_empty() || !matches!(kind, "cookie" | "token"), "{name}: {kind}: {refused:?}");
+        }
+    }
+
+    /// Likewise, where nobody need be answered any more. Gives what each kind was answered.
+    pub(crate) async fn stop_at_a_gateway_that_goes(self, mesh: &Mesh) -> Vec<(&'static str, Vec<Seen>)> {
         self.stop.store(true, Ordering::Relaxed);
         let name = format!("system:serviceaccount:{TEAM}:{NEIGHBOUR}");
         let names = [("cookie", Some("alice@example.com")), ("token", Some(name.as_str()))];
+        let mut answered = Vec::new();
         for (kind, requests) in self.kinds {
             let seen = requests.await.unwrap();
             assert!(seen.len() > 3, "{kind}: {} requests are no load", seen.len());
-            let failures: Vec<_> = seen.iter().filter(|seen| seen.status >= 500).map(|seen| seen.at).collect();
-            if let [first, .., last] = failures[..] {
-                assert!(last - first < Duration::from_secs(5), "{}: {kind}: 5xx for {:?}", self.name, last - first);
-            }
             let wanted = names.iter().find(|(of, _)| *of == kind).and_then(|(_, name)| *name);
             for received in mesh.workload.received_with(&format!("/load/{}/{kind}?", self.name)) {
                 let told = received.headers.all(FORGED.0);
@@ -68,7 +86,9 @@ impl Load {
                 assert_eq!(told, wanted.into_iter().collect::<Vec<_>>(), "{}: {kind}: {received:?}", self.name);
                 assert!(wanted.is_some(), "{}: {kind} reached a service: {received:?}", self.name);
             }
+            answered.push((kind, seen));
         }
+        answered
     }
 }
 

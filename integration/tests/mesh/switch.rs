@@ -5,53 +5,97 @@ use portcullis_integration::project;
 use portcullis_integration::visitor::Visitor;
 use serde_json::{Value, json};
 
+use super::applications::{Applications, the_workload_comes_back, the_workload_steps_aside};
 use super::load::Load;
 use super::policies::{allow, put_back, take_away};
 use super::{at_workload, bearer, eventually, signed_in};
 
-async fn paste(mesh: &Mesh, before: &Before, comment: &str) {
-    mesh.cluster.paste(before.checkout(), &project::commands("docs/kubeflow.md", comment)).await.unwrap();
+/// Runs the manual's commands below a comment, but what waits for controllers, of which there are none here.
+pub(crate) async fn paste(mesh: &Mesh, before: &Before, comment: &str) {
+    let commands = project::commands("docs/kubeflow.md", comment);
+    let lines: Vec<_> = commands.lines().filter(|line| !line.contains(" rollout status ")).collect();
+    mesh.cluster.paste(before.checkout(), &lines.join("\n")).await.unwrap();
 }
 
-pub(crate) async fn the_manual_s_switch_and_way_back_let_nobody_in(mesh: &mut Mesh) {
-    let before = mesh.before().await.unwrap();
-    // Nothing that verifies the assertion: what oauth2-proxy brings has none.
+/// Lets nobody verify the assertion: what oauth2-proxy brings has none.
+pub(crate) async fn nobody_verifies(mesh: &Mesh) {
     take_away(mesh).await;
     let gateway = format!("cluster.local/ns/{ISTIO_NAMESPACE}/sa/{GATEWAY_ACCOUNT}");
     mesh.cluster.apply(&allow("from-the-gateway", &json!({ "principals": [gateway] }))).await.unwrap();
+}
+
+/// The way back, until it is in force.
+pub(crate) async fn lead_back(mesh: &Mesh, before: &Before, token: &[(&str, &str)]) {
+    paste(mesh, before, "the way back").await;
+    eventually("oauth2-proxy is asked, and Dex's tokens are known", async || {
+        let anonymous = mesh.get("/switch?page", &[("accept", "text/html")]).await.unwrap();
+        Before::is_its_page(&anonymous) && mesh.get("/switch?token", token).await.unwrap().is_from_upstream()
+    })
+    .await;
+}
+
+/// The switch, until it is in force.
+pub(crate) async fn switch(mesh: &Mesh, before: &Before, token: &[(&str, &str)]) {
+    paste(mesh, before, "the switch").await;
+    eventually("Portcullis is asked, and its assertion is known", async || {
+        let anonymous = mesh.get("/switch?refused", &[]).await.unwrap();
+        let reason = anonymous.json::<Value>().is_ok_and(|problem| problem["reason"] == "not_signed_in");
+        reason && mesh.get("/switch?token-again", token).await.unwrap().is_from_upstream()
+    })
+    .await;
+}
+
+/// Kubeflow's applications are in place all the while.
+pub(crate) async fn the_manual_s_switch_and_way_back_let_nobody_in(mesh: &mut Mesh) {
+    let before = mesh.before().await.unwrap();
+    nobody_verifies(mesh).await;
     let token = bearer(mesh, NEIGHBOUR).await;
     let token = [("authorization", token.as_str())];
     let mut person = signed_in(mesh, "alice", "/switch?at-first").await;
 
-    let load = Load::start(mesh, "back", &person).await;
-    paste(mesh, &before, "the way back").await;
-    eventually("oauth2-proxy is asked, and Dex's tokens are known", async || {
-        let anonymous = mesh.get("/switch?page", &[("accept", "text/html")]).await.unwrap();
-        Before::is_its_page(&anonymous) && mesh.get("/switch?token", &token).await.unwrap().is_from_upstream()
-    })
-    .await;
+    let load = Load::start(mesh, &mesh.gateway(), "back", &person).await;
+    lead_back(mesh, &before, &token).await;
     load.stop(mesh).await;
     let mut returned = mesh.visitor().unwrap();
     people_sign_in_by_oauth2_proxy(mesh, &before, &mut returned).await;
+    let applications = Applications::start(mesh).await;
+    the_applications_are_reached(mesh, &applications, "back", &returned, &token).await;
 
     the_gateway_asks_both_and_goes_on_whatever_we_say(mesh, &before, &token).await;
 
     // One who has both gates' cookies passes at both.
     person.cookies.extend(returned.cookies.clone());
-    let load = Load::start(mesh, "there", &person).await;
-    paste(mesh, &before, "the switch").await;
-    eventually("Portcullis is asked, and its assertion is known", async || {
-        let anonymous = mesh.get("/switch?refused", &[]).await.unwrap();
-        let reason = anonymous.json::<Value>().is_ok_and(|problem| problem["reason"] == "not_signed_in");
-        reason && mesh.get("/switch?token-again", &token).await.unwrap().is_from_upstream()
-    })
-    .await;
+    let load = Load::start(mesh, &mesh.gateway(), "there", &person).await;
+    switch(mesh, &before, &token).await;
     load.stop(mesh).await;
     signed_in(mesh, "bob", "/switch?at-last").await;
     let received = at_workload(mesh, "/switch?at-last");
     assert_eq!(received.headers.all("kubeflow-userid"), ["bob@example.com"]);
     assert!(received.headers.has("portcullis-assertion"));
+    the_applications_are_reached(mesh, &applications, "there", &person, &token).await;
     put_back(mesh).await;
+}
+
+/// By a person and by a script, each under one name, and by nobody else, whichever gate is in force.
+async fn the_applications_are_reached(
+    mesh: &Mesh,
+    applications: &Applications,
+    gate: &str,
+    person: &Visitor,
+    token: &[(&str, &str)],
+) {
+    let asserted = gate == "there";
+    the_workload_steps_aside(mesh).await;
+    let mut person = person.clone();
+    let session = async |path: &str| person.navigate(path).await;
+    applications.are_reached(&format!("{gate}-session"), "alice@example.com", asserted, session).await;
+    let account = format!("system:serviceaccount:{TEAM}:{NEIGHBOUR}");
+    let script = async |path: &str| mesh.get(path, token).await;
+    applications.are_reached(&format!("{gate}-token"), &account, asserted, script).await;
+    let forged = [("kubeflow-userid", "root@example.com")];
+    let nobody = async |path: &str| mesh.get(path, &forged).await;
+    applications.are_out_of_reach(&format!("{gate}-nobody"), nobody).await;
+    the_workload_comes_back(mesh).await;
 }
 
 /// What oauth2-proxy lets pass reaches the service as it would without us, and we tell what we would have decided.

@@ -255,10 +255,68 @@ const TABLE: &[(&str, &str, &str)] = &[
         "rules[0].further_audience",
     ),
     ("access: public", "access: public\n    mode: shadows", "rules[0].mode"),
-    ("rules:\n", "shadow: {gateway: true}\nrules:\n", "shadow.gateway"),
+    // What rules ask Kubernetes.
+    ("rules:\n", "rules_from: [/missing-rules.yaml]\nrules:\n", "rules_from[0]"),
+    ("rules:\n", "rules_from: [/garbage-rules.yaml]\nrules:\n", "rules_from[0]"),
+    ("rules:\n", "rules_from: [/wrong-rules.yaml]\nrules:\n", "rules_from[0].rules[0].path"),
+    ("rules:\n", "access_reviews: {cache_ttl: 6m}\nrules:\n", "access_reviews.cache_ttl"),
+    ("rules:\n", "access_reviews: {denied_cache_ttl: 11s}\nrules:\n", "access_reviews.denied_cache_ttl"),
+    ("rules:\n", "access_reviews: {max_concurrent_reviews: 0}\nrules:\n", "access_reviews.max_concurrent_reviews"),
+    ("rules:\n", "access_reviews: {kubeconfig: /missing}\nrules:\n", "access_reviews.kubeconfig"),
+    ("rules:\n", "rules:\n  - {name: all, reviews: [{resource: pods}]}\n", "rules[0].reviews"),
+    ("access: public", "access: public\n    reviews: [{resource: pods}]", "rules[0].reviews"),
+    ("access: public", "access: authenticated\n    captures: [{query: namespace}]", "rules[0].captures"),
+    ("access: public", "access: public\n    only_where: [{query: a}]", "rules[0].only_where"),
+    ("access: public", "access: deny\n    only_where: [{header: referer}]", "rules[0].only_where[0]"),
+    ("access: public", "access: deny\n    only_where: [{query: 'a b'}]", "rules[0].only_where[0].query"),
+    ("{prefix: /assets/}", "{template: '/a/**/b'}", "rules[0].paths[0].template"),
+    ("{prefix: /assets/}", "{template: '/a%20b/*'}", "rules[0].paths[0].template"),
     ("rules:\n", "default: {access: public}\nrules:\n", "default.access"),
     ("rules:\n", "default: {access: optional}\nrules:\n", "default.access"),
 ];
+
+/// The same of one rule that asks Kubernetes: what is replaced of it.
+const REVIEWS: &[(&str, &str, &str)] = &[
+    ("/n/{ns}/**", "n/{ns}/**", "rules[0].captures[0].path[0]"),
+    ("/n/{ns}/**", "/n/{ns}-x/**", "rules[0].captures[0].path[0]"),
+    ("{path: ['/n/{ns}/**']}", "{path: ['/n/{ns}/**'], query: ns}", "rules[0].captures[0]"),
+    ("{path: ['/n/{ns}/**']}", "{path: ['/n/{ns}/**'], as: ns}", "rules[0].captures[0]"),
+    ("{path: ['/n/{ns}/**']}", "{query: ns, as: ns, key: ['a/{ns}']}", "rules[0].captures[0].as"),
+    ("{path: ['/n/{ns}/**']}", "{query: 'n s'}", "rules[0].captures[0].query"),
+    ("{path: ['/n/{ns}/**']}", "{header: X-NS}", "rules[0].captures[0]"),
+    ("{path: ['/n/{ns}/**']}", "{header: 'x ns', as: ns}", "rules[0].captures[0].header"),
+    ("{path: ['/n/{ns}/**']}", "{path: ['/n/{ns}/**']}, {query: name}", "rules[0].captures[1]"),
+    ("namespace: '{ns}'", "namespace: '{namespace}'", "rules[0].reviews[0].namespace"),
+    ("namespace: '{ns}'", "namespace: '{ns'", "rules[0].reviews[0].namespace"),
+    ("resource: pods", "resource: Pods", "rules[0].reviews[0].resource"),
+    ("resource: pods", "resource: pods.v1", "rules[0].reviews[0].resource"),
+    ("resource: pods", "resource: pods, verb: GET", "rules[0].reviews[0].verb"),
+    ("resource: pods", "resource: pods, only_where: [{contains: a}]", "rules[0].reviews[0].only_where[0]"),
+];
+
+#[test]
+fn what_a_rule_asks_kubernetes_is_read_strictly() {
+    const RULE: &str = "access_reviews: {}\nrules:\n  - {name: n, captures: [{path: ['/n/{ns}/**']}], reviews: [{resource: pods, namespace: '{ns}'}]}\n";
+    assert_eq!(errors(&with("rules:\n", RULE)), Vec::<String>::new());
+    for (old, new, path) in REVIEWS {
+        assert!(RULE.contains(old), "{old}");
+        let errors = errors(&with("rules:\n", &RULE.replace(old, new)));
+        assert!(
+            errors.iter().any(|error| error.starts_with(&format!("{path}: ")) && error.contains("; write")),
+            "{new}: {errors:?}"
+        );
+    }
+}
+
+#[test]
+fn rules_of_another_file_come_after_these() {
+    let settings = load(&with("rules:\n", "rules_from: [/more-rules.yaml]\nrules:\n")).unwrap();
+    assert_eq!(settings.rules.rules.last().unwrap().name, "more");
+    let twice = "rules_from: [/more-rules.yaml, /more-rules.yaml]\nrules:\n";
+    assert!(errors(&with("rules:\n", twice))[0].starts_with("rules_from[1].rules[0].name: "));
+    let kubeflow = "access_reviews: {}\nrules_from: [/etc/portcullis/kubeflow-rules.yaml]\nrules:\n";
+    assert!(load(&with("rules:\n", kubeflow)).unwrap().rules.rules.len() > 30);
+}
 
 #[test]
 fn every_error_tells_its_field_and_what_to_write() {

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::values::DurationText;
+use super::{
+    reviews::{Capture, Condition, Review},
+    values::DurationText,
+};
 
 /// Kubernetes ServiceAccount tokens as bearers.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -125,6 +128,9 @@ pub(crate) struct Rule {
     /// The paths it holds for. Empty: all.
     #[serde(default)]
     pub(crate) paths: Vec<PathPattern>,
+    /// It holds only where the request has all of this; with `access: deny` alone.
+    #[serde(default)]
+    pub(crate) only_where: Vec<Condition>,
     /// Who may pass: `authenticated` where nothing is written.
     #[serde(default)]
     pub(crate) access: Access,
@@ -137,6 +143,12 @@ pub(crate) struct Rule {
     /// Only these service accounts: `namespace/name`, or `namespace/*`.
     #[serde(default)]
     pub(crate) service_accounts: Vec<String>,
+    /// Where a request names what `reviews` ask about.
+    #[serde(default)]
+    pub(crate) captures: Vec<Capture>,
+    /// What Kubernetes is asked besides; each must be answered with yes.
+    #[serde(default)]
+    pub(crate) reviews: Vec<Review>,
     /// Whose a bearer token in the `authorization` header is: ours where its issuer is, or the application's in any case.
     #[serde(default)]
     pub(crate) bearer: Bearer,
@@ -204,7 +216,7 @@ pub(crate) struct FurtherHeaders {
     pub(crate) groups: Option<String>,
 }
 
-/// A path, or all paths below one: exactly one of the two.
+/// A path, all paths below one, or those that a template stands for: exactly one of these.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PathPattern {
@@ -214,6 +226,9 @@ pub(crate) struct PathPattern {
     /// This path and every path below it, by whole segments.
     #[serde(default)]
     pub(crate) prefix: Option<String>,
+    /// Every path of this shape: `*` stands for a segment or for its end (`Get*`), `/**` for all below.
+    #[serde(default)]
+    pub(crate) template: Option<String>,
 }
 
 /// Who may pass.

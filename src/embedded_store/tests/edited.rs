@@ -31,6 +31,7 @@ fn account(name: &str) -> ServiceAccount {
         pod: Some(BoundPod { name: "worker-0".to_owned(), uid: "pod-1".to_owned() }),
         credential_id: None,
         groups: Groups::from_kubernetes([]),
+        extra: std::collections::BTreeMap::new(),
     }
 }
 
