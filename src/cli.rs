@@ -4,10 +4,14 @@ mod administration;
 mod connection;
 mod explain;
 mod failure;
+mod junit;
 mod migrate;
 mod probe;
 mod provider;
 mod revocations;
+mod rule_test_words;
+mod rule_tests;
+mod rules;
 mod shadow;
 mod table;
 #[cfg(test)]
@@ -23,13 +27,15 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 
 use self::{
     administration::AdministrationCommand, failure::Fault, migrate::MigrateCommand, probe::Probe,
-    provider::ProviderCommand, shadow::ShadowCommand,
+    provider::ProviderCommand, rule_tests::Test, rules::Rules, shadow::ShadowCommand,
 };
 use crate::{
     app::{self, AppError},
     config, config_file,
 };
 
+/// What was tested is not as it is expected.
+const EXIT_FAILED: u8 = 1;
 /// The configuration or the command line is wrong (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
 /// The running process, or what it needs, does not answer (`EX_UNAVAILABLE`).
@@ -39,7 +45,7 @@ const EXIT_INTERNAL: u8 = 70;
 
 /// The authenticating gatekeeper beside an Envoy or Istio ingress gateway.
 ///
-/// Exit codes: 0 fine, 64 the configuration or the command line is wrong, 69 the running process or what it needs
+/// Exit codes: 0 fine, 1 a test of rules failed, 64 the configuration or the command line is wrong, 69 the running process or what it needs
 /// does not answer or has a fault, 70 something else failed.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, about)]
@@ -62,6 +68,12 @@ enum Command {
         /// The configuration file (YAML).
         file: PathBuf,
     },
+    /// Run tables of requests against the rules of a configuration, offline: what is decided, by which rule, and what the
+    /// service is told. Fails on a decision that is otherwise than expected, on a rule that no case reaches, and on one that
+    /// can never match. Files that the configuration names are not read.
+    Test(Test),
+    /// Print the rules of a configuration in their order, as they are read, and which comes first for what others hold for.
+    Rules(Rules),
     /// Print the JSON Schema of the configuration file.
     Schema,
     /// Ask the process of this machine whether it is ready, for container engines that run a command to know.
@@ -113,6 +125,23 @@ fn command(command: Command) -> ExitCode {
             }
         },
         Command::CheckConfig { file } => check_config(&file, &mut io::stdout(), &mut io::stderr()),
+        Command::Test(test) => match test.run() {
+            Ok(tested) => {
+                let printed = print(&mut io::stdout(), &tested.text);
+                if tested.is_good { printed } else { ExitCode::from(EXIT_FAILED) }
+            }
+            Err(error) => {
+                let _ = print(&mut io::stderr(), &format!("portcullis: {error}"));
+                ExitCode::from(if error.is_usage() { EXIT_CONFIG } else { EXIT_INTERNAL })
+            }
+        },
+        Command::Rules(rules) => match rules.run() {
+            Ok(text) => print(&mut io::stdout(), &text),
+            Err(error) => {
+                let _ = print(&mut io::stderr(), &error.to_string());
+                ExitCode::from(EXIT_CONFIG)
+            }
+        },
         Command::Provider { command } => match command.run() {
             Ok(checked) => {
                 let printed = print(&mut io::stdout(), &checked.text);

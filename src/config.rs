@@ -13,6 +13,7 @@ mod keys;
 mod listener;
 mod listeners;
 mod names;
+mod offline;
 mod origins;
 mod provider_client;
 mod provider_requests;
@@ -35,6 +36,7 @@ mod tests;
 
 pub(crate) use faults::faults;
 pub use listener::{Bind, Listener, Listeners, ServerTls};
+pub(crate) use offline::without_files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use reload::of_text;
 pub use reload::{Metrics, Source, load};

@@ -16,8 +16,8 @@ pub use error::{ConfigError, FieldError, FieldPath};
 pub(crate) use material::{Material, Reference};
 #[cfg(test)]
 pub(crate) use parse::parse;
-pub(crate) use parse::parse_rules;
+pub(crate) use parse::{parse_form, parse_rules};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use reading::written;
-pub(crate) use reading::{Look, Written, look, written_alone};
+pub(crate) use reading::{Look, Written, look, read_text, written_alone};
 pub use schema::json_schema;

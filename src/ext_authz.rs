@@ -28,11 +28,12 @@ use hyper::body::Body;
 
 pub use reply::Reply;
 
-use self::receive::{Received, Unread};
-#[cfg(any(test, feature = "fuzzing"))]
-use crate::check::Checked;
+use self::{
+    answer::Answer,
+    receive::{Received, Unread},
+};
 use crate::{
-    check::Checker,
+    check::{Checked, Checker},
     memory::{self, Budget, Taken},
     reason::Reason,
     request::RawRequest,
@@ -121,6 +122,15 @@ where
 {
     let received = Received::of(head, body, taken).await?;
     Ok(decode::raw_request(received.message()?)?)
+}
+
+/// The HTTP status with which a gateway answers in our name; nothing where the request goes on.
+#[must_use]
+pub fn status(checked: &Checked) -> Option<u16> {
+    match Answer::to(checked) {
+        Answer::Allowed(_) => None,
+        Answer::Denied(denied) => Some(denied.status),
+    }
 }
 
 /// A check as [`Checks`] answers it: how it was decided, and the bytes of the answer. `None` where the bytes are no check.

@@ -90,6 +90,7 @@ pub mod app;
 pub mod migrate;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod properties;
+pub mod rule_tests;
 
 // Floor 14.
 pub mod cli;

@@ -207,3 +207,18 @@ fn what_only_tests_use_is_no_circle() {
     ];
     assert_eq!(circles_of(&files), [""; 0]);
 }
+
+/// A configuration that is read without its files has no keys, no secrets and no callers that are named: it is for who
+/// judges rules, and nobody is served by it.
+#[test]
+fn what_is_read_without_its_files_serves_nobody() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("src");
+    let uses = files(&src, "rs").into_iter().filter(|path| {
+        let source = fs::read_to_string(path).expect("sources are text");
+        without_comments(&source).contains("without_files")
+    });
+    let uses: BTreeSet<String> =
+        uses.map(|path| path.strip_prefix(&src).expect("it was found there").display().to_string()).collect();
+    let expected = ["cli/rules.rs", "config.rs", "config/offline.rs", "rule_tests/table.rs"].map(str::to_owned);
+    assert_eq!(uses, BTreeSet::from(expected));
+}

@@ -1,5 +1,7 @@
 //! Patterns for service accounts.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::principal::{Namespace, ServiceAccount, ServiceAccountName};
@@ -34,5 +36,14 @@ impl ServiceAccountPattern {
     pub(super) fn matches(&self, account: &ServiceAccount) -> bool {
         self.namespace.as_str() == account.namespace
             && self.account.as_ref().is_none_or(|named| named.name() == account.name)
+    }
+}
+
+impl fmt::Display for ServiceAccountPattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.account {
+            Some(account) => write!(formatter, "{account}"),
+            None => write!(formatter, "{}/*", self.namespace),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! One rule, as the configuration says it and as it is matched.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
@@ -122,6 +122,17 @@ impl PathPattern {
         }
     }
 
+    /// Whether it holds for every path that `other` holds for.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Exact(path)) | (Self::Prefix(_), Self::Prefix(path)) => self.matches(path),
+            (Self::Exact(_), Self::Prefix(_) | Self::Template(_)) => false,
+            (Self::Prefix(path), Self::Template(template)) => template.is_below(path),
+            (Self::Template(template), Self::Prefix(path)) => template.covers_below(path),
+            (Self::Template(template), Self::Template(other)) => template.covers(other),
+        }
+    }
+
     fn matches(&self, path: &str) -> bool {
         match self {
             Self::Exact(exact) => path == exact,
@@ -129,6 +140,17 @@ impl PathPattern {
                 path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }
             Self::Template(template) => template.matches(path),
+        }
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(path) => write!(formatter, "exact {path}"),
+            Self::Prefix(path) if path.is_empty() => formatter.write_str("prefix /"),
+            Self::Prefix(path) => write!(formatter, "prefix {path}"),
+            Self::Template(template) => write!(formatter, "template {template}"),
         }
     }
 }
@@ -337,7 +359,7 @@ impl Rule {
     }
 
     /// A rule for GET holds for HEAD, which is GET without the content (RFC 9110 section 9.3.2).
-    fn takes_method(&self, method: &str) -> bool {
+    pub(super) fn takes_method(&self, method: &str) -> bool {
         let listed = |method: &str| self.config.methods.iter().any(|have| have == method);
         self.config.methods.is_empty() || listed(method) || (method == "HEAD" && listed("GET"))
     }

@@ -131,6 +131,28 @@ impl Template {
         self.is_open || parts.next().is_none()
     }
 
+    /// Whether it stands for every text that `other` stands for, where that can be told segment by segment.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let (own, others) = (&self.segments, &other.segments);
+        let ends_alike = self.is_open || (!other.is_open && own.len() == others.len());
+        self.separator == other.separator
+            && ends_alike
+            && own.len() <= others.len()
+            && own.iter().zip(others).all(|(own, other)| own.covers(other))
+    }
+
+    /// Whether it stands for a path and for everything below it.
+    pub(super) fn covers_below(&self, path: &str) -> bool {
+        self.is_open && (self.segments.is_empty() || self.matches(path))
+    }
+
+    /// Whether all paths that it stands for begin with these whole segments, of which the first is empty (`/a/b`).
+    pub(super) fn is_below(&self, path: &str) -> bool {
+        let mut segments = self.segments.iter();
+        let is_next = |part| matches!(segments.next(), Some(Segment::Literal(text)) if text == part);
+        self.separator == Separator::Path && path.split('/').skip(1).all(is_next)
+    }
+
     /// The same for texts that are folded to lower case.
     pub(super) fn folded(&self) -> Self {
         let fold = |segment: &Segment| match segment {
@@ -171,6 +193,16 @@ impl Segment {
             Self::Literal(text) => part == text,
             Self::Beginning(text) => !part.is_empty() && part.starts_with(text.as_str()),
             Self::Variable(_) => !part.is_empty(),
+        }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Variable(_), _) => true,
+            (Self::Beginning(own), Self::Literal(text) | Self::Beginning(text)) => text.starts_with(own.as_str()),
+            (Self::Beginning(own), Self::Variable(_)) => own.is_empty(),
+            (Self::Literal(own), Self::Literal(text)) => own == text,
+            (Self::Literal(_), Self::Beginning(_) | Self::Variable(_)) => false,
         }
     }
 

@@ -19,15 +19,23 @@ pub(super) const DAY: Duration = Duration::from_hours(24);
 pub(super) struct Context<'a> {
     material: &'a Material,
     errors: Vec<FieldError>,
+    /// The fields that name what was not looked for. Each has its error, too.
+    unread: Vec<FieldPath>,
 }
 
 impl<'a> Context<'a> {
     pub(super) const fn new(material: &'a Material) -> Self {
-        Self { material, errors: Vec::new() }
+        Self { material, errors: Vec::new(), unread: Vec::new() }
     }
 
     pub(super) fn into_errors(self) -> Vec<FieldError> {
         self.errors
+    }
+
+    /// What is wrong, but for what was not looked for.
+    pub(super) fn into_errors_but_unread(self) -> Vec<FieldError> {
+        let Self { errors, unread, .. } = self;
+        errors.into_iter().filter(|error| !unread.contains(error.path())).collect()
     }
 
     /// Notes that something is wrong.
@@ -86,7 +94,9 @@ impl<'a> Context<'a> {
     pub(super) fn file(&mut self, at: &FieldPath, path: &Path) -> Option<&'a SecretBytes> {
         let path = self.absolute(at, path)?;
         let material = self.material;
-        match material.get(&Reference::File(path.clone())) {
+        let reference = Reference::File(path.clone());
+        self.note_unread(at, &reference);
+        match material.get(&reference) {
             Ok(contents) => Some(contents),
             Err(problem) => {
                 let error = FieldError::new(at, format!("the file cannot be read ({problem})"))
@@ -108,11 +118,19 @@ impl<'a> Context<'a> {
             );
         }
         let material = self.material;
-        match material.get(&Reference::Env(name.to_owned())) {
+        let reference = Reference::Env(name.to_owned());
+        self.note_unread(at, &reference);
+        match material.get(&reference) {
             Ok(contents) => Some(contents),
             Err(problem) => {
                 self.refuse(FieldError::new(at, problem).write("set it for this process, or name another one"))
             }
+        }
+    }
+
+    fn note_unread(&mut self, at: &FieldPath, reference: &Reference) {
+        if !self.material.was_read(reference) {
+            self.unread.push(at.clone());
         }
     }
 }

@@ -30,6 +30,17 @@ pub(super) fn resolve(written: &Written) -> Result<Settings, ConfigError> {
     }
 }
 
+/// Checks all but what the file refers to, of which nothing was read.
+///
+/// # Errors
+/// All that is wrong with what is written.
+pub(super) fn check_alone(written: &Written) -> Result<(), ConfigError> {
+    let mut context = Context::new(&written.material);
+    let _ = whole(&mut context, &written.file);
+    let errors = context.into_errors_but_unread();
+    if errors.is_empty() { Ok(()) } else { Err(ConfigError::Fields(errors)) }
+}
+
 fn whole(context: &mut Context<'_>, file: &forms::File) -> Option<Settings> {
     let root = FieldPath::root();
     let listeners = listeners::resolve(context, &root.key("listeners"), &file.listeners);

@@ -82,7 +82,7 @@ pub(crate) struct File {
 }
 
 /// A file of rules.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RulesFile {
     /// What is served to whom; the first match decides.

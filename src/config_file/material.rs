@@ -37,6 +37,16 @@ impl Material {
         Self(references(file).into_iter().map(read).collect())
     }
 
+    /// Reads files of rules and nothing else, for who judges rules where the other files are elsewhere. One that lies in
+    /// `folder` is read there, under whatever path it will be mounted.
+    pub(crate) fn of_rules(files: &[PathBuf], folder: &Path) -> Self {
+        let read = |path: &PathBuf| {
+            let beside = path.file_name().map(|name| folder.join(name)).filter(|path| path.is_file());
+            (Reference::File(path.clone()), read_file(beside.as_ref().unwrap_or(path)))
+        };
+        Self(files.iter().map(read).collect())
+    }
+
     /// The contents of `reference`, or why they cannot be read.
     pub(crate) fn get(&self, reference: &Reference) -> Result<&SecretBytes, &str> {
         match self.0.get(reference) {
@@ -44,6 +54,11 @@ impl Material {
             Some(Err(problem)) => Err(problem),
             None => Err("it was not read"),
         }
+    }
+
+    /// Whether `reference` was looked for, so that there is something to say about it.
+    pub(crate) fn was_read(&self, reference: &Reference) -> bool {
+        self.0.contains_key(reference)
     }
 
     /// A hash of all of it, to see whether anything changed.

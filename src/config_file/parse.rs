@@ -1,5 +1,6 @@
 //! YAML to the forms, strictly, and with every wrong field told at once where that can be done.
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment as SerdeSegment;
@@ -18,16 +19,17 @@ const SECRET_FIELDS: [&str; 2] = ["client_secret", "keys"];
 
 /// Reads the text of a configuration file.
 pub(crate) fn parse(text: &str) -> Result<forms::File, ConfigError> {
-    parse_as(text)
+    parse_form(text)
 }
 
 /// Reads the text of a file of rules, which is as if it stood in a configuration file.
 pub(crate) fn parse_rules(text: &str) -> Result<Vec<forms::Rule>, ConfigError> {
-    parse_as::<forms::RulesFile>(text).map(|file| file.rules)
+    parse_form::<forms::RulesFile>(text).map(|file| file.rules)
 }
 
-fn parse_as<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
-    let first = match read(text) {
+/// Reads the text of a file that has another form than the configuration, as strictly and with the same words.
+pub(crate) fn parse_form<Form: DeserializeOwned + JsonSchema>(text: &str) -> Result<Form, ConfigError> {
+    let first = match read::<Form>(text) {
         Ok(file) => return Ok(file),
         Err(failure) => failure,
     };
@@ -35,14 +37,14 @@ fn parse_as<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     let mut tree = match serde_saphyr::from_str_with_options::<Value>(text, yaml_options()) {
         Ok(tree @ Value::Object(_)) => tree,
         Ok(_) => return Err(ConfigError::Syntax("it must be a mapping of fields to values".to_owned())),
-        Err(YamlError::DuplicateMappingKey { .. }) => return Err(first.into_error()),
+        Err(YamlError::DuplicateMappingKey { .. }) => return Err(first.into_error::<Form>()),
         Err(error) => return Err(syntax(&error)),
     };
     let mut failure = first;
     let mut errors = Vec::new();
     while errors.len() < MOST_ERRORS {
         let Failure { path, problem } = failure;
-        match problem.into_field_error(&path) {
+        match problem.into_field_error::<Form>(&path) {
             // Missing because it was cut out, or something in it was: told already.
             Some(error) if errors.iter().any(|told: &FieldError| told.path().is_within(error.path())) => break,
             Some(error) => errors.push(error),
@@ -51,7 +53,7 @@ fn parse_as<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
         if !prune(&mut tree, path.segments()) {
             break;
         }
-        match read::<T>(&tree.to_string()) {
+        match read::<Form>(&tree.to_string()) {
             Ok(_) => break,
             Err(next) => failure = next,
         }
@@ -75,10 +77,10 @@ struct Failure {
 
 struct Problem(Box<YamlError>);
 
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+fn read<Form: DeserializeOwned>(text: &str) -> Result<Form, Failure> {
     let mut path = FieldPath::root();
     let outcome = serde_saphyr::with_deserializer_from_str_with_options(text, yaml_options(), |deserializer| {
-        serde_path_to_error::deserialize::<_, T>(deserializer).map_err(|error| {
+        serde_path_to_error::deserialize::<_, Form>(deserializer).map_err(|error| {
             path = error.path().iter().fold(FieldPath::root(), |path, segment| match segment {
                 SerdeSegment::Map { key } => path.with(Segment::Key(key.clone())),
                 SerdeSegment::Seq { index } => path.with(Segment::Index(*index)),
@@ -91,9 +93,9 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
 }
 
 impl Failure {
-    fn into_error(self) -> ConfigError {
+    fn into_error<Form: JsonSchema>(self) -> ConfigError {
         let syntax = syntax(&self.problem.0);
-        self.problem.into_field_error(&self.path).map_or(syntax, |error| ConfigError::Fields(vec![error]))
+        self.problem.into_field_error::<Form>(&self.path).map_or(syntax, |error| ConfigError::Fields(vec![error]))
     }
 }
 
@@ -108,7 +110,7 @@ fn syntax(error: &YamlError) -> ConfigError {
 
 impl Problem {
     /// What is wrong, in the words of the configuration; nothing where the text is no YAML at all.
-    fn into_field_error(self, path: &FieldPath) -> Option<FieldError> {
+    fn into_field_error<Form: JsonSchema>(self, path: &FieldPath) -> Option<FieldError> {
         let hidden = path.segments().iter().any(|segment| match segment {
             Segment::Key(key) => SECRET_FIELDS.contains(&key.as_str()),
             Segment::Index(_) => false,
@@ -118,28 +120,30 @@ impl Problem {
             YamlError::SerdeUnknownField { expected, .. } => {
                 FieldError::new(path, "there is no such field").write(format!("fields here: {}", expected.join(", ")))
             }
-            YamlError::SerdeMissingField { field, .. } => advise(FieldError::new(&path.key(field), "it is missing")),
+            YamlError::SerdeMissingField { field, .. } => {
+                advise::<Form>(FieldError::new(&path.key(field), "it is missing"))
+            }
             YamlError::SerdeUnknownVariant { variant, expected, .. } => {
                 found(FieldError::new(path, "there is no such value"), variant)
                     .write(format!("write one of: {}", expected.join(", ")))
             }
             YamlError::SerdeInvalidType { unexpected, expected, .. }
             | YamlError::SerdeInvalidValue { unexpected, expected, .. } => {
-                advise(found(FieldError::new(path, format!("it must be {expected}")), unexpected))
+                advise::<Form>(found(FieldError::new(path, format!("it must be {expected}")), unexpected))
             }
             YamlError::DuplicateMappingKey { key, .. } => {
                 let twice = key.as_ref().map_or_else(|| path.clone(), |key| path.key(key));
                 FieldError::new(&twice, "it is written twice").write("keep one of the two")
             }
             _ if path.segments().is_empty() => return None,
-            _ if hidden => advise(FieldError::new(path, "it cannot be read")),
-            other => advise(FieldError::new(path, format!("it cannot be read: {other}"))),
+            _ if hidden => advise::<Form>(FieldError::new(path, "it cannot be read")),
+            other => advise::<Form>(FieldError::new(path, format!("it cannot be read: {other}"))),
         })
     }
 }
 
-fn advise(error: FieldError) -> FieldError {
-    match describe(error.path()) {
+fn advise<Form: JsonSchema>(error: FieldError) -> FieldError {
+    match describe::<Form>(error.path()) {
         Some(description) => error.write(format!("what to write: {description}")),
         None => error,
     }

@@ -31,7 +31,7 @@ pub(crate) struct Look {
 /// Reads the configuration file and everything that it refers to, as it is now. What the file refers to and cannot be
 /// read is an error of its field, which is told when that field is resolved.
 pub(crate) fn look(path: &Path) -> Look {
-    let text = match read(path) {
+    let text = match read_text(path) {
         Ok(text) => text,
         Err(error) => return Look { digest: sha256(error.to_string().as_bytes()), outcome: Err(error) },
     };
@@ -56,7 +56,8 @@ pub(crate) fn written_alone(text: &str) -> Result<Written, ConfigError> {
     Ok(Written { file: parse(text)?, material: Material::default() })
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+/// The text of a file.
+pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |problem: String| ConfigError::Unreadable { path: path.to_path_buf(), problem };
     let contents = read_file(path).map_err(unreadable)?;
     String::from_utf8(contents.expose().to_vec()).map_err(|_| unreadable("it is no UTF-8 text".to_owned()))

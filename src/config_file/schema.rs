@@ -1,6 +1,6 @@
 //! The JSON Schema of the configuration, generated from the types that read it.
 
-use schemars::schema_for;
+use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 
 use super::{
@@ -14,9 +14,9 @@ pub fn json_schema() -> Value {
     schema_for!(forms::File).to_value()
 }
 
-/// What the schema says about the field at `path`: what to write there.
-pub(super) fn describe(path: &FieldPath) -> Option<String> {
-    let root = json_schema();
+/// What the schema of a form says about the field at `path`: what to write there.
+pub(super) fn describe<Form: JsonSchema>(path: &FieldPath) -> Option<String> {
+    let root = schema_for!(Form).to_value();
     let mut node = &root;
     for segment in path.segments() {
         let target = follow(&root, node);
@@ -68,8 +68,8 @@ mod tests {
     #[test]
     fn a_field_is_found_through_lists_and_optional_fields() {
         let path = FieldPath::root().key("providers").index(0).key("client_secret").key("file");
-        assert!(describe(&path).is_some_and(|text| text.starts_with("The absolute path of a file")));
-        assert_eq!(describe(&FieldPath::root().key("providers").index(0).key("colour")), None);
+        assert!(describe::<forms::File>(&path).is_some_and(|text| text.starts_with("The absolute path of a file")));
+        assert_eq!(describe::<forms::File>(&FieldPath::root().key("providers").index(0).key("colour")), None);
     }
 
     /// `portcullis schema > docs/configuration.schema.json` writes it.

@@ -89,6 +89,12 @@ pub struct HeaderConfig {
 }
 
 impl HeaderConfig {
+    /// The name of the assertion's header.
+    #[must_use]
+    pub const fn assertion(&self) -> &HeaderName {
+        &self.assertion
+    }
+
     /// Reads the names: the user's, the groups', the method's and the assertion's header, and further ones that are
     /// stripped.
     ///
