@@ -23,7 +23,7 @@ use crate::{
     logging::Log,
     providers::Outbound,
     secret::{KeyRingError, RootKeyRing, SecretBytes, SecretString, random_bytes},
-    session::{CreateError, NewSession, Sessions, Tokens},
+    session::{CreateError, Login, NewSession, Sessions, Tokens},
 };
 
 /// What opened sessions may take: a case has one.
@@ -124,7 +124,8 @@ impl Products {
                 nonce: None,
             },
             provider_session: None,
-            authenticated_at: None,
+            // Just now, and by nothing that was told.
+            login: Login::new(Some(self.clock.now()), None, []),
         };
         let (ticket, _) = sessions.create(new).await?;
         let pair = format!("{}={}", person.session_cookie, ticket.expose());
