@@ -34,6 +34,7 @@ pub mod request;
 pub mod store;
 
 // Floor 2.
+mod config_values;
 pub mod jose;
 pub mod origin;
 pub mod pages;

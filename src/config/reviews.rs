@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::context::{Context, MINUTE, SECOND};
 use crate::{
     authz::{Capture, Condition, Naming, Review, Reviews, Separator, Template, Value},
     config_file::{FieldError, FieldPath, forms},
+    config_values::{
+        Context,
+        context::{MINUTE, SECOND},
+    },
     kubernetes::AccessConfig,
 };
 

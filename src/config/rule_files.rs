@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::context::Context;
 use crate::config_file::{ConfigError, FieldError, FieldPath, forms, parse_rules};
+use crate::config_values::Context;
 
 /// A rule, and where it stands.
 pub(super) struct Standing<'a> {

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{
-    context::{Context, MINUTE},
-    issuers::Issuers,
-};
+use super::issuers::Issuers;
 use crate::{
     config_file::{FieldError, FieldPath, forms},
+    config_values::{Context, context::MINUTE},
     kubernetes::{self, ConfigError},
 };
 
