@@ -54,6 +54,7 @@ pub mod embedded_store;
 pub mod identity;
 pub mod providers;
 pub mod redis_store;
+pub mod removals;
 
 // Floor 5.
 pub mod claims;

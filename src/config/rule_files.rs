@@ -32,8 +32,12 @@ pub(super) fn all<'a>(context: &mut Context<'_>, root: &FieldPath, file: &'a for
                     context.report(error.below(&at));
                 }
             }
-            Ok(Err(error)) => context.report(FieldError::new(&at, error.to_string())),
-            Err(_) => context.report(FieldError::new(&at, "it is no UTF-8 text")),
+            Ok(Err(error)) => context.report(
+                FieldError::new(&at, error.to_string()).write("write the path of a file that holds `rules: [...]`"),
+            ),
+            Err(_) => context.report(
+                FieldError::new(&at, "it is no UTF-8 text").write("write the path of a file that holds `rules: [...]`"),
+            ),
         }
     }
     all
