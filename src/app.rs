@@ -8,6 +8,7 @@ mod drain;
 mod gathering;
 mod grpc;
 mod limits;
+mod lingering;
 mod places;
 mod reload;
 mod serve;

@@ -8,6 +8,7 @@ mod permissions {
     pub(crate) mod vectors;
 }
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use portcullis_integration::lateness::Lateness;
@@ -303,15 +304,20 @@ async fn a_removal_behind_the_gate_s_back_revokes_too() {
 async fn it_may_ask_and_nothing_else() {
     let ground = Ground::start(|config| config).await;
     let account = "--as=system:serviceaccount:portcullis:portcullis";
-    let list = ground.cluster.kubectl(&["auth", "can-i", "--list", account]).await.unwrap();
-    // What has a resource; every account may get the addresses of discovery.
-    let granted: Vec<&str> = list.lines().skip(1).filter(|line| !line.starts_with(' ')).map(str::trim_end).collect();
-    for line in &granted {
-        let asks = line.contains("reviews.auth") && line.ends_with("[create]");
-        let watches = line.starts_with("rolebindings.rbac.authorization.k8s.io ") && line.ends_with("[list watch]");
-        assert!(asks || watches, "{line}\n{list}");
-    }
-    assert!(granted.iter().any(|line| line.starts_with("subjectaccessreviews.")), "{list}");
+    let granted = async |account: &str| -> BTreeSet<String> {
+        let list = ground.cluster.kubectl(&["auth", "can-i", "--list", account]).await.unwrap();
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        list.lines().map(words).collect()
+    };
+    // Beyond what every account may.
+    let everybody = granted("--as=system:serviceaccount:portcullis:nobody").await;
+    let own: Vec<String> = granted(account).await.difference(&everybody).cloned().collect();
+    let wanted = [
+        "rolebindings.rbac.authorization.k8s.io [] [] [list watch]",
+        "subjectaccessreviews.authorization.k8s.io [] [] [create]",
+        "tokenreviews.authentication.k8s.io [] [] [create]",
+    ];
+    assert_eq!(own, wanted);
     for what in ["get secrets", "create rolebindings", "impersonate users", "create serviceaccounts/token"] {
         let (verb, resource) = what.split_once(' ').unwrap();
         let answer = ground.cluster.kubectl(&["auth", "can-i", verb, resource, account, "--all-namespaces"]).await;

@@ -24,6 +24,7 @@ use super::{
     accept::Stream,
     answering::Answering,
     gathering::Gathering,
+    lingering::Lingering,
     places::{Cause, Place, Turn},
 };
 use crate::panics::{Panicked, caught};
@@ -81,7 +82,8 @@ pub(super) async fn serve<S, B>(
 {
     let answers = Arc::new(answers);
     let service = service_fn(move |request| answer(Arc::clone(&answers), request, place.turn()));
-    let mut connection = std::pin::pin!(protocol.serve_connection(TokioIo::new(Gathering::new(stream)), service));
+    let mut connection =
+        std::pin::pin!(protocol.serve_connection(TokioIo::new(Gathering::new(Lingering::new(stream))), service));
     let mut timer = first;
     let mut ends = std::pin::pin!(ends);
     let (mut closing, mut ended, mut crowded) = (false, false, false);

@@ -72,7 +72,7 @@ fn refuse_idle(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule,
                 .write("write `access: authenticated`, or remove them"),
         );
     }
-    if !written.reviews.is_empty() && !is_described {
+    if !written.reviews.is_empty() && written.access == forms::Access::Authenticated && !is_described {
         context.report(
             FieldError::new(&at.key("reviews"), "nobody is asked what somebody may do")
                 .write("write `access_reviews: {}` at the top of the file, or remove them"),
@@ -105,7 +105,7 @@ pub(super) fn revokes(context: &mut Context<'_>, at: &FieldPath, written: &forms
                     "whoever passes would revoke the tokens of a namespace that nothing is asked about",
                 )
                 .found(&naming.to_string())
-                .write("name the `methods` that remove somebody, and a variable that a review asks about"),
+                .write("write the `methods` that remove somebody, and a variable that a review asks about"),
             );
         }
     }
@@ -124,7 +124,9 @@ fn refuse_unnamed(context: &mut Context<'_>, at: &FieldPath, reviews: &Reviews) 
                     context.report(
                         FieldError::new(&at.key("reviews").index(index).key(field), "no capture names this variable")
                             .found(variable)
-                            .write("name it in `captures`, such as `[{path: [\"/notebook/{namespace}/**\"]}]`"),
+                            .write(
+                                "write a capture of it, such as `captures: [{path: [\"/notebook/{namespace}/**\"]}]`",
+                            ),
                     );
                 }
             }
@@ -134,7 +136,7 @@ fn refuse_unnamed(context: &mut Context<'_>, at: &FieldPath, reviews: &Reviews) 
         if capture.variables().next().is_some() && !capture.variables().any(|name| asked.contains(name)) {
             context.report(
                 FieldError::new(&at.key("captures").index(index), "no review asks about what it names")
-                    .write("use its variables in `reviews`, or remove it"),
+                    .write("write a review that uses its variables, or remove it"),
             );
         }
     }

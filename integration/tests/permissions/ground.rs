@@ -39,13 +39,13 @@ pub(crate) enum Who {
 impl Who {
     pub(crate) const ALL: [Self; 8] = [
         Self::Nobody,
+        Self::DefaultViewer,
+        Self::DefaultEditor,
         Self::Stranger,
         Self::Viewer,
         Self::Editor,
         Self::Admin,
         Self::ClusterAdmin,
-        Self::DefaultViewer,
-        Self::DefaultEditor,
     ];
     const PEOPLE: [Self; 5] = [Self::Stranger, Self::Viewer, Self::Editor, Self::Admin, Self::ClusterAdmin];
     const ACCOUNTS: [Self; 2] = [Self::DefaultViewer, Self::DefaultEditor];

@@ -35,7 +35,7 @@ const fn row(mode: Mode, method: &'static str, path: &'static str, asks: &'stati
 
 use Mode::{Denied, Enforced, Shadow};
 
-/// In the order of the rules.
+/// In the order of the rules, but for the last.
 pub(crate) const RULES: &[Row] = &[
     row(Denied, "GET", "/kfam/v1/bindings", "", ""),
     row(Denied, "GET", "/pipeline/apis/v1beta1/_proxy/http://other/", "", ""),
@@ -134,14 +134,6 @@ pub(crate) const RULES: &[Row] = &[
         "team-a",
     )
     .with_login(),
-    row(
-        Enforced,
-        "DELETE",
-        "/api/workgroup/remove-contributor/team-a",
-        "delete rolebindings.rbac.authorization.k8s.io",
-        "team-a",
-    )
-    .with_login(),
     row(Enforced, "DELETE", "/api/workgroup/nuke-self", "", "").with_login(),
     row(
         Enforced,
@@ -154,4 +146,13 @@ pub(crate) const RULES: &[Row] = &[
     row(Enforced, "GET", "/api/model_registry/v1alpha3/registered_models", "get services", "kubeflow"),
     row(Enforced, "POST", "/api/model_registry/v1alpha3/registered_models", "update services", "kubeflow"),
     row(Enforced, "GET", "/debug", "list namespaces", ""),
+    // The last one: whom it lets pass, it lets revoke the tokens of all.
+    row(
+        Enforced,
+        "DELETE",
+        "/api/workgroup/remove-contributor/team-a",
+        "delete rolebindings.rbac.authorization.k8s.io",
+        "team-a",
+    )
+    .with_login(),
 ];
