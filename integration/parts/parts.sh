@@ -9,7 +9,7 @@ cache=${PORTCULLIS_CACHE:-${HOME:?set HOME or PORTCULLIS_CACHE}/.cache/portculli
 # The order is that of `get all`: what is needed first, and what is quick, comes first.
 all_parts=()
 for envoy_version in $ENVOY_VERSIONS; do all_parts+=("envoy-$envoy_version"); done
-all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah keycloak etcd kubernetes kube-controller-manager dex oauth2-proxy istio istioctl)
+all_parts+=(cargo-deny oidc-provider tools redis browser h2load faketime buildah keycloak etcd kubernetes kube-controller-manager dex oauth2-proxy jupyterlab katib-ui istio istioctl)
 # Got by name only: what `get all` is for does without.
 further_parts=(cargo-shear typos cargo-auditable syft valgrind perf inferno authorino font)
 
@@ -68,6 +68,11 @@ describe() {
       version=$ISTIO_VERSION recipe=istioctl needs=go hint='2 min' files=istioctl ;;
     oauth2-proxy)
       version=$OAUTH2_PROXY_VERSION recipe=oauth2-proxy needs=go hint='2 min' files=oauth2-proxy ;;
+    katib-ui)
+      version=$KATIB_VERSION recipe=katib-ui needs=go hint='2 min' files=katib-ui ;;
+    jupyterlab)
+      version=$JUPYTERLAB_VERSION recipe=jupyterlab needs=pip hint='a minute'
+      files=jupyterlab pins="wheels/jupyterlab-$version.txt" ;;
     authorino)
       version=$AUTHORINO_VERSION recipe=authorino needs=go hint='5 min'
       files='authorino authorino.kuadrant.io_authconfigs.yaml' ;;

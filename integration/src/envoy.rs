@@ -66,6 +66,7 @@ impl Envoy {
             http2: None,
             tls: None,
             host_routes: Vec::new(),
+            path_routes: Vec::new(),
             edits: Vec::new(),
         })
     }

@@ -3,7 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a panic fails the test and shows what its children wrote")]
 
 mod permissions {
+    pub(crate) mod applications;
+    mod front;
     pub(crate) mod ground;
+    mod jupyterlab;
+    mod katib;
     pub(crate) mod rules;
     pub(crate) mod vectors;
 }
@@ -15,6 +19,7 @@ use portcullis_integration::lateness::Lateness;
 use portcullis_integration::portcullis::binary;
 use serde_json::{Value, json};
 
+use self::permissions::applications::nothing_of_the_attack_table_arrives;
 use self::permissions::ground::{Answered, Ground, TEAM, Who};
 use self::permissions::rules::{Mode, RULES, Row};
 use self::permissions::vectors::VECTORS;
@@ -125,6 +130,7 @@ async fn no_way_of_writing_it_reaches_another_team() {
         };
         assert_eq!(reason, vector.reason, "{} {}", vector.method, vector.target);
     }
+    nothing_of_the_attack_table_arrives(&ground).await;
     // The same rights, in their own team, are worth something.
     assert_eq!(ground.ask("GET", "/notebook/team-a/nb/lab", Who::Editor).await, Answered::Passed);
 }

@@ -31,6 +31,9 @@ pub(super) fn render(envoy: &Builder) -> Value {
     for route in &envoy.host_routes {
         clusters.push(cluster(&route.host, &[socket(route.address)], false));
     }
+    for route in &envoy.path_routes {
+        clusters.push(cluster(&route.prefix, &[socket(route.address)], false));
+    }
     json!({
         "admin": { "address": socket(ports.admin.address()) },
         "static_resources": { "listeners": listeners, "clusters": clusters },
@@ -50,11 +53,12 @@ fn listener(envoy: &Builder, name: &str, address: SocketAddr, cluster: &str, tls
 
 fn connection_manager(envoy: &Builder, name: &str, cluster: &str) -> Value {
     let mut virtual_hosts: Vec<Value> = envoy.host_routes.iter().map(virtual_host).collect();
-    virtual_hosts.push(json!({
-        "name": "all",
-        "domains": ["*"],
-        "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": cluster } }],
-    }));
+    let path_routes = envoy.path_routes.iter().map(|route| (route.prefix.as_str(), route.prefix.as_str()));
+    let routes: Vec<Value> = path_routes
+        .chain([("/", cluster)])
+        .map(|(prefix, cluster)| json!({ "match": { "prefix": prefix }, "route": { "cluster": cluster } }))
+        .collect();
+    virtual_hosts.push(json!({ "name": "all", "domains": ["*"], "routes": routes }));
     let mut manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network\
                   .http_connection_manager.v3.HttpConnectionManager",

@@ -42,6 +42,13 @@ pub struct HostRoute {
     pub checked: bool,
 }
 
+/// What lies below a path, on every host without a route of its own.
+#[derive(Debug, Clone)]
+pub(super) struct PathRoute {
+    pub(super) prefix: String,
+    pub(super) address: SocketAddr,
+}
+
 /// An Envoy that is not started yet. Its addresses are known already.
 #[derive(Debug)]
 pub struct Builder {
@@ -56,6 +63,7 @@ pub struct Builder {
     pub(super) http2: Option<SocketAddr>,
     pub(super) tls: Option<Identity>,
     pub(super) host_routes: Vec<HostRoute>,
+    pub(super) path_routes: Vec<PathRoute>,
     pub(super) edits: Vec<fn(&mut Value)>,
 }
 
@@ -130,6 +138,13 @@ impl Builder {
     #[must_use]
     pub fn host_route(mut self, route: HostRoute) -> Self {
         self.host_routes.push(route);
+        self
+    }
+
+    /// Routes what begins with a path, as it is written, to a server (HTTP/1.1), on every listener. The first that fits counts.
+    #[must_use]
+    pub fn path_route(mut self, prefix: &str, address: SocketAddr) -> Self {
+        self.path_routes.push(PathRoute { prefix: prefix.to_owned(), address });
         self
     }
 

@@ -8,8 +8,10 @@ use portcullis_integration::check_client::{Answer, Check, CheckClient};
 use portcullis_integration::check_visitor::CheckVisitor;
 use portcullis_integration::cluster::{Cluster, Controllers, ISSUER, kustomize_with};
 use portcullis_integration::patience::until;
-use portcullis_integration::portcullis::{Config, HOST, Portcullis, TOKEN_AUDIENCE};
+use portcullis_integration::portcullis::{Config, HOST, ORIGIN, Portcullis, TOKEN_AUDIENCE};
 use portcullis_integration::provider::{Provider, Settings, User};
+use portcullis_integration::raw_client::Target;
+use portcullis_integration::visitor::Visitor;
 use serde_json::{Value, json};
 
 use super::rules::Row;
@@ -158,8 +160,18 @@ impl Ground {
 
     /// Gives somebody a role in the team.
     pub(crate) async fn bind(&self, name: &str, role: &str, user: &str) {
+        self.bind_in(TEAM, name, role, user).await;
+    }
+
+    /// Gives somebody a role in a namespace.
+    pub(crate) async fn bind_in(&self, namespace: &str, name: &str, role: &str, user: &str) {
         let (role, user) = (format!("--clusterrole={role}"), format!("--user={user}"));
-        self.cluster.kubectl(&["create", "rolebinding", name, "-n", TEAM, &role, &user]).await.unwrap();
+        self.cluster.kubectl(&["create", "rolebinding", name, "-n", namespace, &role, &user]).await.unwrap();
+    }
+
+    /// An account's token.
+    pub(crate) fn token(&self, who: Who) -> &str {
+        &self.tokens[&who]
     }
 
     /// What the API server says to an administrator who asks.
@@ -204,6 +216,13 @@ impl Ground {
         let answer = self.visitors[&who].clone().navigate(target).await.unwrap();
         let Answer::Deny { body, .. } = answer else { panic!("{target}: {answer:?}") };
         body
+    }
+
+    /// Somebody who is signed in, at a gateway.
+    pub(crate) fn visitor(&self, gateway: Target, who: Who) -> Visitor {
+        let mut visitor = Visitor::new(gateway, ORIGIN).unwrap();
+        visitor.cookies.clone_from(&self.visitors[&who].cookies);
+        visitor
     }
 
     /// The value of somebody's cookie header.
