@@ -167,7 +167,8 @@ fn capture(context: &mut Context<'_>, at: &FieldPath, written: &forms::Capture) 
 fn value(context: &mut Context<'_>, at: &FieldPath, own_name: &str, written: &forms::Capture) -> Option<Value> {
     if !written.key.is_empty() && written.variable.is_some() {
         return context.refuse(
-            FieldError::new(&at.key("as"), "the templates of `key` name the variables").write("remove it, or `key`"),
+            FieldError::new(&at.key("as"), "the templates of `key` name the variables")
+                .write("write one of `as` and `key`"),
         );
     }
     if !written.key.is_empty() {
