@@ -152,6 +152,8 @@ fn seeds(target: &str) -> BTreeMap<String, Vec<u8>> {
             "**\n/x\nkey=a\\..\\b\nkey",
             "{name}.{namespace}.example.com\n/x\n%6eamespace=a+b&NAMESPACE=c&namespace%00=d",
             "/{a}/{b}/{c}\n/\u{ff41}/%ff/x\nnamespace=x]=y",
+            "/**\n/\nkey=shared\nkey",
+            "//**\n/a//b",
             "/**/a*b/{A}\nx\n%ff=1",
         ]),
         _ => texts(&[
