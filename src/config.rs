@@ -5,14 +5,12 @@
 //! resolving here, the component's own `Config`, and the documents; the JSON Schema and the error about a missing field
 //! follow from the form. What refers to a file or a variable is named in `config_file/material.rs` too.
 
-mod context;
 mod faults;
 mod identity;
 mod issuers;
 mod keys;
 mod listener;
 mod listeners;
-mod names;
 mod offline;
 mod origins;
 mod provider_client;

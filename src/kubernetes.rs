@@ -31,7 +31,7 @@ pub use answer::ReviewedServiceAccount;
 pub use client::{ClientError, KubeReviews};
 pub use config::{Config, ConfigError, NEGATIVE_CACHE_TTL};
 pub use known_audiences::{is_api_servers_audience, is_same_audience};
-pub use lists::{KubeLists, ListError};
+pub use lists::{Changes, KubeLists, ListError, ObjectChange};
 pub use metrics::Metrics;
 pub use our_audiences::Audiences;
 pub use reviews::{ReviewAnswer, ReviewError, ReviewedUser, Reviews};

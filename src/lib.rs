@@ -34,6 +34,7 @@ pub mod request;
 pub mod store;
 
 // Floor 2.
+mod config_values;
 pub mod jose;
 pub mod origin;
 pub mod pages;
@@ -53,6 +54,7 @@ pub mod embedded_store;
 pub mod identity;
 pub mod providers;
 pub mod redis_store;
+pub mod removals;
 
 // Floor 5.
 pub mod claims;

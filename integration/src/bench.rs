@@ -24,6 +24,7 @@ mod plan;
 mod plot;
 mod plots;
 mod probe;
+mod questions;
 mod report;
 mod rotating;
 mod rows;
@@ -63,6 +64,7 @@ impl Results {
             Box::pin(rows::connections(&ground, &plan, say)).await?,
             Box::pin(rows::one_at_a_time(&ground, &plan, say)).await?,
             Box::pin(sessions::unseen_tokens(&ground, &plan, say)).await?,
+            Box::pin(questions::ask(&ground, &plan, say)).await?,
         ];
         if plan.envoy {
             found.push(Box::pin(through_envoy::added(&ground, &plan, say)).await?);

@@ -236,6 +236,7 @@ fn tokens(ring: SharedRootKeyRing, clock: &SharedClock) -> ServiceAccountTokens 
         negative_cache_ttl: Duration::from_secs(10),
         max_concurrent_reviews: 16,
         timeout: Duration::from_secs(30),
+        revoke_with_role_bindings: Vec::new(),
         verify_signatures: false,
     };
     let metrics = TokenMetrics::register(&mut <_>::default());

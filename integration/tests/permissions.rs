@@ -272,7 +272,33 @@ async fn a_removal_revokes_what_the_team_s_accounts_were_issued() {
     assert!(audit["about"].as_str().unwrap().contains("namespace team-a"), "{audit}");
 }
 
-/// What the component gives to Portcullis's account: to ask, and nothing else.
+/// A removal that does not pass the gate revokes what the team's accounts were issued as well, where RoleBindings are watched.
+#[tokio::test]
+async fn a_removal_behind_the_gate_s_back_revokes_too() {
+    let roles = json!(["kubeflow-edit"]);
+    let ground = Ground::start(|config| config.set("/service_accounts/revoke_with_role_bindings", roles)).await;
+    let passes = async || ground.ask("GET", "/", Who::DefaultEditor).await;
+    // Of another role, and of an account, nothing follows.
+    ground.cluster.kubectl(&["delete", "rolebinding", Who::Viewer.name(), "-n", TEAM]).await.unwrap();
+    ground.cluster.kubectl(&["delete", "rolebinding", Who::DefaultViewer.name(), "-n", TEAM]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(passes().await, Answered::Passed);
+    let lateness = Lateness::watch();
+    ground.cluster.kubectl(&["delete", "rolebinding", Who::Editor.name(), "-n", TEAM]).await.unwrap();
+    let removed = Instant::now();
+    while passes().await == Answered::Passed {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let took = removed.elapsed();
+    assert!(took < Duration::from_secs(1) + lateness.p99(), "{took:?}");
+    assert_eq!(passes().await, Answered::Refused("token_revoked".to_owned()));
+    let records = ground.portcullis.records().await.unwrap();
+    let audits: Vec<&Value> = records.iter().filter(|record| record["act"] == "revoke_with_role_binding").collect();
+    let [audit] = audits[..] else { panic!("{audits:?}") };
+    assert!(audit["detail"].as_str().unwrap().starts_with("editor@example.com went"), "{audit}");
+}
+
+/// What the components give to Portcullis's account: to ask, to watch RoleBindings, and nothing else.
 #[tokio::test]
 async fn it_may_ask_and_nothing_else() {
     let ground = Ground::start(|config| config).await;
@@ -281,10 +307,12 @@ async fn it_may_ask_and_nothing_else() {
     // What has a resource; every account may get the addresses of discovery.
     let granted: Vec<&str> = list.lines().skip(1).filter(|line| !line.starts_with(' ')).map(str::trim_end).collect();
     for line in &granted {
-        assert!(line.contains("reviews.auth") && line.ends_with("[create]"), "{line}\n{list}");
+        let asks = line.contains("reviews.auth") && line.ends_with("[create]");
+        let watches = line.starts_with("rolebindings.rbac.authorization.k8s.io ") && line.ends_with("[list watch]");
+        assert!(asks || watches, "{line}\n{list}");
     }
     assert!(granted.iter().any(|line| line.starts_with("subjectaccessreviews.")), "{list}");
-    for what in ["get secrets", "list rolebindings", "impersonate users", "create serviceaccounts/token"] {
+    for what in ["get secrets", "create rolebindings", "impersonate users", "create serviceaccounts/token"] {
         let (verb, resource) = what.split_once(' ').unwrap();
         let answer = ground.cluster.kubectl(&["auth", "can-i", verb, resource, account, "--all-namespaces"]).await;
         assert!(answer.is_err_and(|error| format!("{error:#}").contains("no")), "{what}");

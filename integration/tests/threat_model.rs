@@ -2,7 +2,8 @@
 //! class of the attack suite.
 //!
 //! In `docs/threat-model.md` a test is written `` `flow.rs: a_spent_state_is_not_exchanged_again` ``, with as much of the
-//! file's path as makes it one file, and a case of the attack suite `` `attacks: the-case's-name` ``. In
+//! file's path as makes it one file, and a case of the attack suite `` `attacks: the-case's-name` ``; so are tests in the
+//! table of exploits in `docs/kubeflow.md`. In
 //! `integration/attacks/advisories.yaml` a test is written with its whole path: `src/oidc/tests/flow.rs::its_name`.
 
 use std::{
@@ -15,6 +16,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 const THREAT_MODEL: &str = "docs/threat-model.md";
+/// What it says of Kubeflow's exploits, with the tests that show it.
+const KUBEFLOW: &str = "docs/kubeflow.md";
 const SUITE: &str = "integration/attacks";
 const ADVISORIES: &str = "integration/attacks/advisories.yaml";
 /// What stands before the name of a case.
@@ -121,6 +124,20 @@ fn every_test_that_the_threat_model_names_is_there() {
     assert!(references.len() > 50, "the references were not found");
     let wrong: Vec<String> = references.into_iter().filter_map(|reference| shown.objection(reference)).collect();
     assert!(wrong.is_empty(), "{THREAT_MODEL}: {wrong:#?}");
+}
+
+#[test]
+fn every_test_that_the_manual_for_kubeflow_names_is_there() {
+    let (document, shown) = (read(KUBEFLOW), Shown::read());
+    let (_, table) = document.split_once("\n| exploit |").expect("the exploits have a table");
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 8, "the exploits were not found");
+    for row in rows {
+        let references = references(row);
+        assert!(!references.is_empty(), "shown by which tests? {row}");
+        let wrong: Vec<String> = references.into_iter().filter_map(|reference| shown.objection(reference)).collect();
+        assert!(wrong.is_empty(), "{KUBEFLOW}: {wrong:#?}");
+    }
 }
 
 #[test]

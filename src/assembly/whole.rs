@@ -66,7 +66,7 @@ impl Assembly {
         ));
         revocations.begin().await;
         let accounts = match &settings.service_accounts {
-            Some(config) => Some(Accounts::new(config, keyrings, &metrics, &outside).await?),
+            Some(config) => Some(Accounts::new(config, keyrings, &metrics, &outside, &revocations).await?),
             None => None,
         };
         let access = match &settings.access_reviews {
@@ -111,7 +111,9 @@ impl Assembly {
                 accounts.reload().await?;
                 Some(accounts.clone())
             }
-            (Some(wanted), _, _) => Some(Accounts::new(wanted, keyrings, metrics, &self.outside).await?),
+            (Some(wanted), _, _) => {
+                Some(Accounts::new(wanted, keyrings, metrics, &self.outside, &self.built.revocations).await?)
+            }
             (None, _, _) => None,
         };
         let access = match (&settings.access_reviews, &before.access_reviews, &self.built.access) {

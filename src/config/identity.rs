@@ -1,12 +1,13 @@
 //! The trusted headers and the assertion.
 
-use super::{
-    context::{Context, MINUTE, SECOND},
-    issuers::Issuers,
-    names::{self, PlainHttp},
-};
+use super::issuers::Issuers;
 use crate::{
     config_file::{FieldError, FieldPath, forms},
+    config_values::{
+        Context,
+        context::{MINUTE, SECOND},
+        names::{self, PlainHttp},
+    },
     decision::FurtherHeaders,
     identity::{AssertionConfig, HeaderConfig, HeaderConfigError, identity_header_name},
     jose::Audience,

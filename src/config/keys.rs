@@ -2,13 +2,11 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
-use super::{
-    context::{Context, DAY},
-    settings::{KeySource, Keys},
-};
+use super::settings::{KeySource, Keys};
 use crate::{
     clock::Timestamp,
     config_file::{FieldError, FieldPath, forms},
+    config_values::{Context, context::DAY},
     jose::AssertionKey,
     secret::{KeyRingError, RootKeyRing, SecretBytes, root_key_of_file},
     stores::StoreConfig,

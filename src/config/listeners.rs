@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, path::Path};
 
 use super::{
-    context::Context,
     listener::{Bind, Listener, Listeners, ServerTls},
     tls,
 };
 use crate::config_file::{FieldError, FieldPath, forms};
+use crate::config_values::Context;
 
 pub(super) fn resolve(context: &mut Context<'_>, at: &FieldPath, written: &forms::Listeners) -> Option<Listeners> {
     let check = check(context, &at.key("check"), &written.check);

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use url::Url;
 
-use super::{
-    context::Context,
-    names::{self, PlainHttp},
-};
 use crate::{
     config_file::{FieldError, FieldPath, forms},
+    config_values::{
+        Context,
+        names::{self, PlainHttp},
+    },
     decision::Location,
     origin::{LoginOrigin, Origin},
     principal::ProviderName,

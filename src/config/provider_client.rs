@@ -2,9 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{context::Context, weak_secrets, written::visible};
+use super::{weak_secrets, written::visible};
 use crate::{
     config_file::{FieldError, FieldPath, forms},
+    config_values::Context,
     jose::ClientKey,
     providers::{ClientAuthentication, SecretMethod},
     secret::SecretString,

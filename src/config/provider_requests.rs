@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    context::Context,
-    names::{self, PlainHttp},
-    written::{optional, visible},
-};
+use super::written::{optional, visible};
 use crate::{
     config_file::{FieldError, FieldPath, forms},
+    config_values::{
+        Context,
+        names::{self, PlainHttp},
+    },
     jose::Algorithm,
     providers::{EndpointsConfig, Scopes},
 };

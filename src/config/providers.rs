@@ -7,13 +7,16 @@ use std::{
 };
 
 use super::{
-    context::{Context, MINUTE, SECOND},
-    names::{self, PlainHttp},
     provider_client, provider_requests, tls,
     written::{optional, visible},
 };
 use crate::{
     config_file::{FieldError, FieldPath, forms},
+    config_values::{
+        Context,
+        context::{MINUTE, SECOND},
+        names::{self, PlainHttp},
+    },
     principal::ProviderName,
     providers::{ClaimsConfig, LogoutConfig, Outbound, ProviderConfig, RefreshConfig, StrictAsk, StrictConfig},
 };

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::context::Context;
 use crate::{
     config_file::{
         FieldError, FieldPath,
         forms::{self, RedisMode},
     },
+    config_values::Context,
     redis_store::{RedisAddress, RedisConfig, RedisServers, RedisTls},
 };
 

@@ -3,15 +3,15 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    context::{Context, MINUTE},
     identity,
     issuers::Issuers,
-    keys, listeners, names, origins, providers, reviews, rule_files, rules, service_accounts, sessions,
+    keys, listeners, origins, providers, reviews, rule_files, rules, service_accounts, sessions,
     settings::{Drain, Settings},
 };
 use crate::{
     authz::{self, Access},
     config_file::{ConfigError, FieldError, FieldPath, Written, forms},
+    config_values::{Context, context::MINUTE, names},
     logging,
     request::HostPattern,
 };

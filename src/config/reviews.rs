@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::context::{Context, MINUTE, SECOND};
 use crate::{
     authz::{Capture, Condition, Naming, Review, Reviews, Separator, Template, Value},
     config_file::{FieldError, FieldPath, forms},
+    config_values::{
+        Context,
+        context::{MINUTE, SECOND},
+    },
     kubernetes::AccessConfig,
 };
 
@@ -167,8 +170,7 @@ fn capture(context: &mut Context<'_>, at: &FieldPath, written: &forms::Capture) 
 fn value(context: &mut Context<'_>, at: &FieldPath, own_name: &str, written: &forms::Capture) -> Option<Value> {
     if !written.key.is_empty() && written.variable.is_some() {
         return context.refuse(
-            FieldError::new(&at.key("as"), "the templates of `key` name the variables")
-                .write("write one of `as` and `key`"),
+            FieldError::new(&at.key("as"), "the templates of `key` name the variables").write("write one of the two"),
         );
     }
     if !written.key.is_empty() {

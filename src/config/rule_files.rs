@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::context::Context;
 use crate::config_file::{ConfigError, FieldError, FieldPath, forms, parse_rules};
+use crate::config_values::Context;
 
 /// A rule, and where it stands.
 pub(super) struct Standing<'a> {
@@ -32,8 +32,12 @@ pub(super) fn all<'a>(context: &mut Context<'_>, root: &FieldPath, file: &'a for
                     context.report(error.below(&at));
                 }
             }
-            Ok(Err(error)) => context.report(FieldError::new(&at, error.to_string())),
-            Err(_) => context.report(FieldError::new(&at, "it is no UTF-8 text")),
+            Ok(Err(error)) => context.report(
+                FieldError::new(&at, error.to_string()).write("write the path of a file that holds `rules: [...]`"),
+            ),
+            Err(_) => context.report(
+                FieldError::new(&at, "it is no UTF-8 text").write("write the path of a file that holds `rules: [...]`"),
+            ),
         }
     }
     all

@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{
-    context::{Context, DAY, MINUTE},
-    identity, names, reviews,
-    rule_files::Standing,
-};
+use super::{identity, reviews, rule_files::Standing};
 use crate::{
     authz::{
         self, Access, BearerUse, FurtherAudience, LoginRequirement, LoginRequirementError, Mode, Opening, PathPattern,
@@ -14,6 +10,11 @@ use crate::{
     },
     clock::Timestamp,
     config_file::{FieldError, FieldPath, forms},
+    config_values::{
+        Context,
+        context::{DAY, MINUTE},
+        names,
+    },
     kubernetes,
     principal::{Email, Group},
     request::HostPattern,

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{
-    context::{Context, MINUTE},
-    issuers::Issuers,
-};
+use super::issuers::Issuers;
 use crate::{
     config_file::{FieldError, FieldPath, forms},
+    config_values::{Context, context::MINUTE},
     kubernetes::{self, ConfigError},
 };
 
@@ -34,6 +32,7 @@ pub(super) fn resolve(
         negative_cache_ttl: negative_cache_ttl.unwrap_or_default(),
         max_concurrent_reviews: usize::from(written.max_concurrent_reviews),
         timeout: timeout.unwrap_or(MINUTE),
+        revoke_with_role_bindings: written.revoke_with_role_bindings.clone(),
         verify_signatures: written.verify_signatures,
     };
     for problem in config.problems() {

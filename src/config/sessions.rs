@@ -1,11 +1,12 @@
 //! Sessions, and the store that they are kept in.
 
-use super::{
-    context::{Context, DAY, SECOND},
-    redis,
-};
+use super::redis;
 use crate::{
     config_file::{FieldError, FieldPath, forms},
+    config_values::{
+        Context,
+        context::{DAY, SECOND},
+    },
     memory, session,
     stores::StoreConfig,
 };

@@ -80,7 +80,7 @@ fn invent(reference: &Reference) -> Result<Vec<u8>, String> {
             include_bytes!("../../manifests/components/kubeflow-permissions/kubeflow-rules.yaml").to_vec()
         }
         name if name.ends_with("/more-rules.yaml") => b"rules: [{name: more, paths: [{prefix: /more}]}]".to_vec(),
-        name if name.ends_with("/wrong-rules.yaml") => b"rules: [{name: more, path: /more}]\ncolour: red".to_vec(),
+        name if name.ends_with("/wrong-rules.yaml") => b"rules: [{name: more, path: /more}]".to_vec(),
         name if name.contains("garbage") => b"garbage".to_vec(),
         name if name.contains("short") => b"0123456789".to_vec(),
         name if name.contains("well-known") => b"pUBnBOY80SnXgjibTYM9ZWNzY2xreNGQok\n".to_vec(),

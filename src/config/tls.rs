@@ -5,8 +5,9 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use rustls::{RootCertStore, crypto::aws_lc_rs, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-use super::{context::Context, listener::ServerTls};
+use super::listener::ServerTls;
 use crate::config_file::{FieldError, FieldPath};
+use crate::config_values::Context;
 
 /// A server's certificate and key, and the authorities of its clients, of which none is named yet.
 pub(super) fn server(

@@ -1,7 +1,7 @@
 //! What many fields have in common.
 
-use super::context::Context;
 use crate::config_file::{FieldError, FieldPath};
+use crate::config_values::Context;
 
 /// What may be left out: nothing where what is written is wrong, `Some(None)` where nothing is written.
 #[expect(clippy::option_option, reason = "nothing can be told, or there is nothing")]

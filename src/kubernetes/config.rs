@@ -26,6 +26,8 @@ pub struct Config {
     pub max_concurrent_reviews: usize,
     /// The deadline of a review, and the longest that a check waits for one.
     pub timeout: Duration,
+    /// The ClusterRoles of a team: where a RoleBinding of one goes, what the namespace's accounts were issued is revoked.
+    pub revoke_with_role_bindings: Vec<String>,
     /// Whether signatures are verified by the API server's own keys before it is asked, where it serves them.
     pub verify_signatures: bool,
 }

@@ -50,7 +50,7 @@ impl Who {
     const PEOPLE: [Self; 5] = [Self::Stranger, Self::Viewer, Self::Editor, Self::Admin, Self::ClusterAdmin];
     const ACCOUNTS: [Self; 2] = [Self::DefaultViewer, Self::DefaultEditor];
 
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Nobody => "",
             Self::Stranger => "stranger",
@@ -250,7 +250,10 @@ async fn manifests() -> String {
     let built = kustomize_with(|root| {
         json!({
             "resources": [root.join("manifests/overlays/kubeflow/portcullis")],
-            "components": [root.join("manifests/components/kubeflow-permissions")],
+            "components": [
+                root.join("manifests/components/kubeflow-permissions"),
+                root.join("manifests/components/kubeflow-watch-role-bindings"),
+            ],
         })
     });
     let built = built.await.unwrap();

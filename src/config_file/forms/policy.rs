@@ -33,6 +33,10 @@ pub(crate) struct ServiceAccounts {
     /// How long one TokenReview may take.
     #[serde(default = "three_seconds")]
     pub(crate) timeout: DurationText,
+    /// `ClusterRole`s of a team: where a `RoleBinding` of one goes, or somebody goes from it, what the namespace's accounts were
+    /// issued until then is revoked. Needs `list` and `watch` on `rolebindings`.
+    #[serde(default)]
+    pub(crate) revoke_with_role_bindings: Vec<String>,
     /// Verifies signatures with the API server's own keys before a review, where it serves them.
     #[serde(default = "yes")]
     pub(crate) verify_signatures: bool,

@@ -281,6 +281,7 @@ pub(super) fn config() -> Config {
         negative_cache_ttl: Duration::from_secs(5),
         max_concurrent_reviews: 16,
         timeout: Duration::from_secs(3),
+        revoke_with_role_bindings: Vec::new(),
         verify_signatures: true,
     }
 }

@@ -2,14 +2,14 @@
 
 use url::Url;
 
-use super::context::Context;
+use super::Context;
 use crate::{
     config_file::{FieldError, FieldPath},
     request::{Host, HostName, HostPattern, HostPatternError, PlainPath},
 };
 
 /// A name of ours: `[a-z0-9-]`, 1 to 63 of them.
-pub(super) fn name(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
+pub(crate) fn name(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if (1..=63).contains(&text.len()) && text.bytes().all(plain) {
         return Some(text.to_owned());
@@ -20,7 +20,7 @@ pub(super) fn name(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Opt
 }
 
 /// A host as requests are compared with it: lower case, no port, no dot at its end.
-pub(super) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<HostName> {
+pub(crate) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<HostName> {
     match HostName::parse(text).ok() {
         Some(normal) if normal.as_str() == text => Some(normal),
         Some(normal) => context.refuse(
@@ -37,7 +37,7 @@ pub(super) fn host(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Opt
 }
 
 /// Hosts as requests are compared with them: lower case, no port, no dot at the end; or `*.` or `**.` and a domain.
-pub(super) fn hosts(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<HostPattern> {
+pub(crate) fn hosts(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<HostPattern> {
     match HostPattern::parse(text) {
         Ok(normal) if normal.to_string() == text => Some(normal),
         Ok(normal) => context.refuse(
@@ -61,13 +61,13 @@ pub(super) fn hosts(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Op
 }
 
 /// The host of an origin's URL, where it has one that requests can name.
-pub(super) fn host_of_origin(url: &str) -> Option<HostName> {
+pub(crate) fn host_of_origin(url: &str) -> Option<HostName> {
     HostName::parse(&Url::parse(url).ok()?.host()?.to_string()).ok()
 }
 
 /// Whether `http://` may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PlainHttp {
+pub(crate) enum PlainHttp {
     Never,
     /// Not now; this word would allow it.
     Unless(&'static str),
@@ -77,7 +77,7 @@ pub(super) enum PlainHttp {
 }
 
 /// A URL without credentials, query and fragment.
-pub(super) fn url(context: &mut Context<'_>, at: &FieldPath, text: &str, plain_http: PlainHttp) -> Option<Url> {
+pub(crate) fn url(context: &mut Context<'_>, at: &FieldPath, text: &str, plain_http: PlainHttp) -> Option<Url> {
     let Ok(url) = Url::parse(text) else {
         return context.refuse(
             FieldError::new(at, "it is no URL").found(text).write("write a URL such as `https://host.example.com`"),
@@ -124,7 +124,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// A path of ours, or that browsers are led to.
-pub(super) fn plain_path(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<PlainPath> {
+pub(crate) fn plain_path(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<PlainPath> {
     if let Ok(path) = PlainPath::parse(text) {
         return Some(path);
     }
@@ -134,7 +134,7 @@ pub(super) fn plain_path(context: &mut Context<'_>, at: &FieldPath, text: &str) 
 }
 
 /// The value of an `Origin` header (RFC 6454 section 6.2), as browsers send it.
-pub(super) fn origin(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
+pub(crate) fn origin(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {
     let normal = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     match normal.map(|url| url.origin().ascii_serialization()) {
         Some(normal) if normal == text => Some(normal),

@@ -11,12 +11,12 @@ use crate::{
     secret::SecretBytes,
 };
 
-pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const MINUTE: Duration = Duration::from_mins(1);
-pub(super) const DAY: Duration = Duration::from_hours(24);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const DAY: Duration = Duration::from_hours(24);
 
 /// Collects what is wrong while the fields are read.
-pub(super) struct Context<'a> {
+pub(crate) struct Context<'a> {
     material: &'a Material,
     errors: Vec<FieldError>,
     /// The fields that name what was not looked for. Each has its error, too.
@@ -24,38 +24,38 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) const fn new(material: &'a Material) -> Self {
+    pub(crate) const fn new(material: &'a Material) -> Self {
         Self { material, errors: Vec::new(), unread: Vec::new() }
     }
 
-    pub(super) fn into_errors(self) -> Vec<FieldError> {
+    pub(crate) fn into_errors(self) -> Vec<FieldError> {
         self.errors
     }
 
     /// What is wrong, but for what was not looked for.
-    pub(super) fn into_errors_but_unread(self) -> Vec<FieldError> {
+    pub(crate) fn into_errors_but_unread(self) -> Vec<FieldError> {
         let Self { errors, unread, .. } = self;
         errors.into_iter().filter(|error| !unread.contains(error.path())).collect()
     }
 
     /// Notes that something is wrong.
-    pub(super) fn report(&mut self, error: FieldError) {
+    pub(crate) fn report(&mut self, error: FieldError) {
         self.errors.push(error);
     }
 
     /// Notes that something is wrong, where a value would have been.
-    pub(super) fn refuse<T>(&mut self, error: FieldError) -> Option<T> {
+    pub(crate) fn refuse<T>(&mut self, error: FieldError) -> Option<T> {
         self.report(error);
         None
     }
 
     /// How many errors were noted so far.
-    pub(super) const fn errors(&self) -> usize {
+    pub(crate) const fn errors(&self) -> usize {
         self.errors.len()
     }
 
     /// A duration between two bounds.
-    pub(super) fn duration(
+    pub(crate) fn duration(
         &mut self,
         at: &FieldPath,
         text: &DurationText,
@@ -79,7 +79,7 @@ impl<'a> Context<'a> {
     }
 
     /// A path that means the same wherever the process was started.
-    pub(super) fn absolute(&mut self, at: &FieldPath, path: &Path) -> Option<PathBuf> {
+    pub(crate) fn absolute(&mut self, at: &FieldPath, path: &Path) -> Option<PathBuf> {
         let plain = !path.components().any(|part| matches!(part, std::path::Component::ParentDir));
         if path.is_absolute() && plain {
             return Some(path.to_path_buf());
@@ -91,7 +91,7 @@ impl<'a> Context<'a> {
     }
 
     /// The contents of a file.
-    pub(super) fn file(&mut self, at: &FieldPath, path: &Path) -> Option<&'a SecretBytes> {
+    pub(crate) fn file(&mut self, at: &FieldPath, path: &Path) -> Option<&'a SecretBytes> {
         let path = self.absolute(at, path)?;
         let material = self.material;
         let reference = Reference::File(path.clone());
@@ -108,7 +108,7 @@ impl<'a> Context<'a> {
     }
 
     /// The contents of an environment variable.
-    pub(super) fn env(&mut self, at: &FieldPath, name: &str) -> Option<&'a SecretBytes> {
+    pub(crate) fn env(&mut self, at: &FieldPath, name: &str) -> Option<&'a SecretBytes> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || !name.bytes().all(plain) {
             return self.refuse(
