@@ -20,6 +20,8 @@ mod rule;
 mod template;
 
 pub use account_pattern::{ServiceAccountPattern, ServiceAccountPatternError};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use captures::named;
 pub use captures::{Capture, Value};
 pub use condition::Condition;
 pub use further_audience::FurtherAudience;

@@ -7,6 +7,7 @@
 //! account; and panics where a property of [`PROPERTIES`] does not hold. Time stands still, and what is random in an
 //! answer decides nothing: an input that fails once fails always.
 
+mod captures;
 mod codec;
 mod exchange;
 mod grammar;
@@ -17,6 +18,7 @@ mod sign_in;
 
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, attribute_context::HttpRequest};
 
+pub use captures::what_is_captured_is_what_is_read;
 pub use codec::messages_are_read_as_by_the_stock_codec;
 pub use exchange::Exchange;
 pub use holds::{
@@ -48,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "path", run: path },
     Target { name: "cookies", run: cookies },
     Target { name: "return_target", run: the_way_back_leads_home },
+    Target { name: "captures", run: what_is_captured_is_what_is_read },
 ];
 
 /// Bytes as Envoy's message, decoded and read: it neither panics, nor takes more memory than [`most_allocated`].

@@ -120,7 +120,7 @@ async fn what_people_send_passes() {
 async fn no_way_of_writing_it_reaches_another_team() {
     let ground = Ground::start(|config| config).await;
     for vector in VECTORS {
-        let mut check = ground.check(vector.method, vector.target);
+        let mut check = Ground::check(vector.method, vector.target);
         for (name, value) in vector.lines {
             check = check.header(name, value);
         }

@@ -57,7 +57,7 @@ impl Administrator {
         let place = self.books.log.audit_place().await;
         let whole = async move {
             let outcome = caught(work).await.unwrap_or_else(|Panicked| Err(failed_inside()));
-            self.record(act, &outcome, found);
+            self.record(&act, &outcome, found);
             self.books.log.written().await;
             drop(place);
             outcome
@@ -66,7 +66,7 @@ impl Administrator {
     }
 
     /// Writes the record of an act that ended so, and counts it.
-    fn record<T>(&self, act: Act, outcome: &Result<T, Status>, found: impl FnOnce(&T) -> String) {
+    fn record<T>(&self, act: &Act, outcome: &Result<T, Status>, found: impl FnOnce(&T) -> String) {
         let detail = match outcome {
             Ok(answer) => found(answer),
             Err(status) => status.message().to_owned(),

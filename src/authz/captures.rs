@@ -107,6 +107,16 @@ pub(super) fn all(captures: &[Capture], request: &Request) -> Result<Captured, R
     Ok(all)
 }
 
+/// What all these places of a request name, each variable once, as rules take it.
+///
+/// # Errors
+/// As [`all`].
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn named(captures: &[Capture], request: &Request) -> Result<Vec<(String, String)>, Reason> {
+    let named = all(captures, request)?;
+    Ok(named.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
 fn of_path(templates: &[Template], request: &Request) -> Result<Captured, Reason> {
     let readings = request.path().readings().map_err(|_| Reason::AmbiguousPath)?;
     let mut found = readings.iter().map(|reading| first(templates, reading));

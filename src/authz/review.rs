@@ -229,9 +229,10 @@ pub(super) fn subject(principal: &Principal, with_groups_of_people: bool) -> Acc
     match principal {
         Principal::User(user) => AccessSubject {
             user: user.userid.as_str().to_owned(),
-            groups: match with_groups_of_people {
-                true => groups().chain([AUTHENTICATED.to_owned()]).collect(),
-                false => Vec::new(),
+            groups: if with_groups_of_people {
+                groups().chain([AUTHENTICATED.to_owned()]).collect()
+            } else {
+                Vec::new()
             },
             ..AccessSubject::default()
         },

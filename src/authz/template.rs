@@ -83,7 +83,8 @@ impl Template {
             (text, _) => text.strip_suffix("/**").map_or((text, false), |inner| (inner, true)),
         };
         let mut segments = Vec::new();
-        if !(inner.is_empty() && is_open) {
+        // `//**` has an empty segment, and is not everything.
+        if text != "**" || separator == Separator::Host {
             for part in inner.split(separator.character()) {
                 segments.push(Segment::parse(part)?);
             }
@@ -300,6 +301,7 @@ mod tests {
             ("a", TemplateError::Segment),
             ("/a//b", TemplateError::Segment),
             ("/a/", TemplateError::Segment),
+            ("//**", TemplateError::Segment),
             ("/a/../b", TemplateError::Segment),
             ("/a%20b", TemplateError::Segment),
             ("/a;b", TemplateError::Segment),
@@ -315,5 +317,6 @@ mod tests {
         ] {
             assert_eq!(Template::parse(text, Separator::Path), Err(error), "{text}");
         }
+        assert_eq!(Template::parse("/**", Separator::Key), Err(TemplateError::Segment));
     }
 }

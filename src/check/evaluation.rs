@@ -60,13 +60,13 @@ pub enum Evaluation<'a> {
     },
 }
 
-impl Evaluation<'_> {
+impl<'a> Evaluation<'a> {
     pub(super) fn refuse(reason: Reason) -> Self {
         Self::refuse_with(reason.into(), None, None)
     }
 
-    const fn refuse_with<'a>(refusal: Refusal, rule: Option<&'a Rule>, who: Option<Authenticated>) -> Evaluation<'a> {
-        Evaluation::Refuse { refusal, rule, who, missing: None }
+    const fn refuse_with(refusal: Refusal, rule: Option<&'a Rule>, who: Option<Authenticated>) -> Self {
+        Self::Refuse { refusal, rule, who, missing: None }
     }
 
     /// The rule, where one was chosen.

@@ -21,7 +21,7 @@ use crate::{
     config::{self, Settings},
     ext_authz,
     jose::AssertionKeyRing,
-    kubernetes::{ReviewAnswer, ReviewError, ReviewedUser, Reviews},
+    kubernetes::{AccessReviews, ReviewAnswer, ReviewError, ReviewedUser, Reviews},
     logging::Log,
     principal::{Email, Groups, User, Userid},
     providers::Outbound,
@@ -47,7 +47,7 @@ pub(super) const TOKEN: &str = "{token}";
 
 const CLUSTER: &str = "https://kubernetes.default.svc.cluster.local";
 const AUDIENCE: &str = "portcullis.test";
-const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
 /// What the house is built of; each rule is named by what it asks.
 const CONFIGURATION: &str = r"
@@ -107,12 +107,25 @@ impl House {
         Self::of(&settings(&CONFIGURATION.replace("rules:\n", &format!("rules:\n{lines}"))))
     }
 
+    /// As [`House::new`], with these rules and no other, an API server that answers their questions, and a person who has
+    /// signed in so.
+    #[cfg(test)]
+    pub(super) fn asking(lines: &str, api_server: Arc<dyn AccessReviews>, login: Login) -> Self {
+        let (others, _) = CONFIGURATION.split_once("rules:\n").expect("the configuration has rules");
+        let settings = settings(&format!("{others}access_reviews: {{}}\nrules:\n{lines}"));
+        Self::with(&settings, Some(api_server), login)
+    }
+
     fn of(settings: &Settings) -> Self {
+        Self::with(settings, None, Login::default())
+    }
+
+    fn with(settings: &Settings, access_reviews: Option<Arc<dyn AccessReviews>>, login: Login) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .expect("a runtime without threads needs only memory");
-        let (checker, ticket) = runtime.block_on(build(settings));
+        let (checker, ticket) = runtime.block_on(build(settings, access_reviews, login));
         Self { checker, ticket, token: token(), runtime }
     }
 
@@ -135,18 +148,25 @@ impl House {
     }
 }
 
-async fn build(settings: &Settings) -> (Arc<Checker>, String) {
+async fn build(
+    settings: &Settings,
+    access_reviews: Option<Arc<dyn AccessReviews>>,
+    login: Login,
+) -> (Arc<Checker>, String) {
     let keys = RootKeyRing::new(&[SecretBytes::new((0..32).collect())]).expect("the key is long and varied enough");
     let keyrings = Keyrings::given(keys, AssertionKeyRing::of_a_new_key(), &CLOCK);
     let metrics = Metrics::register(&mut Registry::default());
-    let outside =
-        Outside { reviews: Some(Arc::new(ApiServer)), ..Outside::configured(Arc::clone(&CLOCK), Log::nowhere()) };
+    let outside = Outside {
+        reviews: Some(Arc::new(ApiServer)),
+        access_reviews,
+        ..Outside::configured(Arc::clone(&CLOCK), Log::nowhere())
+    };
     let assembly = Assembly::build(settings, &keyrings, metrics, outside).await.expect("nothing outside is asked");
-    let ticket = sign_in(&assembly.administered().sessions.load()).await;
+    let ticket = sign_in(&assembly.administered().sessions.load(), login).await;
     (assembly.checker().load_full(), ticket)
 }
 
-async fn sign_in(sessions: &Sessions) -> String {
+async fn sign_in(sessions: &Sessions, login: Login) -> String {
     let user = User {
         provider: provider::name(),
         issuer: provider::ISSUER.into(),
@@ -169,7 +189,7 @@ async fn sign_in(sessions: &Sessions) -> String {
             nonce: None,
         },
         provider_session: None,
-        login: Login::default(),
+        login,
     };
     let (ticket, _) = sessions.create(new).await.expect("an empty store takes a session");
     ticket.expose().to_owned()

@@ -1,3 +1,5 @@
+mod narrowing;
+
 use std::collections::BTreeMap;
 
 use allocation_counter::measure;
@@ -83,7 +85,7 @@ const IN_SHADOW: &str = r"
 ";
 
 /// Why a request ends how, and what becomes of its headers; an assertion is never signed twice alike.
-fn outcome(house: &House, message: &[u8]) -> Option<(Reason, String)> {
+pub(super) fn outcome(house: &House, message: &[u8]) -> Option<(Reason, String)> {
     let (checked, _) = house.answer(message)?;
     let changes = match &checked.decision {
         Decision::Allow(allow) => {
@@ -114,6 +116,21 @@ proptest! {
     #[test]
     fn the_way_back_leads_home(target in "\\PC{0,30}|/[/\\\\@:.%a-z0-9?#&\t\r\n]{0,30}|[a-z]{0,6}:?/{0,3}[a-z@./\\\\]{0,20}") {
         super::the_way_back_leads_home(target.as_bytes());
+    }
+}
+
+/// A template, a path, a query and a parameter that have much to do with each other.
+const CAPTURES: &str = "(/(\\{a\\}|a|a\\*|\\*){1,3}(/\\*\\*)?|(\\{a\\}|p|\\*)(/(\\{a\\}|p|\\*)){0,2}(/\\*\\*)?|\\PC{0,12})\n\
+    (/(a|b|p|%61|%2f|%5c|%252f|;x|;|\\.|\\.\\.|%2e|#|!|\\\\|/|é|%ff|%){0,6}){1,3}\n\
+    ((namespace|NameSpace|%6eamespace|%256eamespace|key|a|[\\[\\]%&;=+ ]|%5[bBdD]|%255b|\\[\\]|%00|%ff){0,4}=(p|a|/|%2f|%252f|\\.\\.|%2e|\\\\|[;&\\]=%+]){0,5}[&;]?){0,4}\n\
+    (key|namespace|a)?";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn what_is_captured_is_what_is_read(lines in CAPTURES) {
+        super::what_is_captured_is_what_is_read(lines.as_bytes());
     }
 }
 

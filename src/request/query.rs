@@ -22,6 +22,8 @@ pub enum Parameter {
 
 /// How often a name or a value is decoded at most.
 const MOST_DECODINGS: usize = 8;
+/// How many parts of a query every server reads: some read no more than these (`qs`, PHP, Tomcat).
+const MOST_PARTS: usize = 1000;
 
 /// The query of a request, without the `?`. It may hold a code or an application's token, and does not print.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -58,17 +60,17 @@ impl Query {
     }
 
     /// What a parameter says to every server behind. Some part a query at `&` alone and some at `;` too, some decode
-    /// names twice, fold them, or take `name[]` and `name[x]` for a list: whatever any of them could take for the parameter
-    /// counts as one.
+    /// names twice, fold them, take `name[]` and `name[x]` for a list, or `[name]` for the name (`qs`, and so Express):
+    /// whatever any of them could take for the parameter counts as one.
     #[must_use]
     pub fn for_every_server(&self, name: &str) -> Parameter {
         let Some(raw) = self.raw() else { return Parameter::Absent };
         let of = |separators: &[char]| {
-            let mut parts = raw.split(separators).filter(|part| may_name(part, name));
+            let mut parts = raw.split(separators).enumerate().filter(|(_, part)| may_name(part, name));
             match (parts.next(), parts.next()) {
                 (None, _) => Parameter::Absent,
-                (Some(part), None) => plainly(part, name),
-                (Some(_), Some(_)) => Parameter::Ambiguous,
+                (Some((place, part)), None) if place < MOST_PARTS => plainly(part, name),
+                (Some(_), _) => Parameter::Ambiguous,
             }
         };
         match (of(&['&']), of(&['&', ';'])) {
@@ -98,13 +100,18 @@ fn may_name(part: &str, name: &str) -> bool {
     let written = part.split('=').next().unwrap_or_default().replace('+', " ");
     // What has no end or is no text might be anything.
     let Some(decoded) = fully_decoded(&written) else { return true };
-    let plain = decoded.split('[').next().unwrap_or_default();
-    plain.trim_matches(|character: char| character.is_whitespace() || character.is_control()).to_lowercase()
-        == name.to_lowercase()
+    let is_blank = |character: char| character.is_whitespace() || character.is_control();
+    let inner = decoded.trim_start_matches(|character| character == '[' || is_blank(character));
+    let plain = inner.split(['[', ']']).next().unwrap_or_default();
+    plain.trim_end_matches(is_blank).to_lowercase() == name.to_lowercase()
 }
 
-/// The value of a part that names the parameter, where every server takes it for the name.
+/// The value of a part that names the parameter, where every server takes it for the name. A name ends at the first `=`,
+/// and to `qs` at the first `]=`.
 fn plainly(part: &str, name: &str) -> Parameter {
+    if part.contains("]=") || part.to_ascii_lowercase().contains("%5d=") {
+        return Parameter::Ambiguous;
+    }
     let mut pairs = url::form_urlencoded::parse(part.as_bytes());
     match (pairs.next(), pairs.next()) {
         (Some((have, value)), None) if have == name => Parameter::Once(value.into_owned()),
@@ -145,7 +152,7 @@ mod tests {
             assert!(said(raw) == once("team-a"), "{raw}");
         }
         assert!(said("namespace=") == once("") && said("namespace") == once(""));
-        for raw in ["", "a=namespace", "namespaces=x", "ns=x", "xnamespace=x", "a=%26namespace%3Dx"] {
+        for raw in ["", "a=namespace", "namespaces=x", "ns=x", "xnamespace=x", "x[namespace]=x", "a=%26namespace%3Dx"] {
             assert!(said(raw) == Parameter::Absent, "{raw}");
         }
         for raw in [
@@ -160,6 +167,14 @@ mod tests {
             "namespace[]=team-b",
             "namespace=team-a&namespace[0]=team-b",
             "namespace%5B%5D=team-b",
+            "[namespace]=team-b",
+            "namespace=team-a&[namespace]=team-b",
+            "namespace=team-a&%5Bnamespace%5D=team-b",
+            "namespace=team-a&%255bnamespace%255d[]=team-b",
+            "namespace=team-a&[namespace]x=team-b",
+            "namespace=team-a&namespace]=team-b",
+            "namespace=x]=y",
+            "namespace=x%5D=y",
             "Namespace=team-b",
             "namespace=team-a&NAMESPACE=team-b",
             "+namespace=team-b",
@@ -169,6 +184,8 @@ mod tests {
             assert!(said(raw) == Parameter::Ambiguous, "{raw}");
         }
         assert!(Query::new(None).for_every_server("namespace") == Parameter::Absent);
+        let behind = |parts: usize| said(&format!("{}namespace=team-a", "a&".repeat(parts)));
+        assert!(behind(999) == once("team-a") && behind(1000) == Parameter::Ambiguous, "some servers read 1000 parts");
         assert!(!format!("{:?}", once("hunter2")).contains("hunter2"));
     }
 

@@ -1,5 +1,7 @@
 //! Who sends a case's request: somebody that the configuration could really let in, or the table is wrong.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::form;
@@ -14,6 +16,7 @@ use crate::{
     providers::ProviderConfig,
     request::HostName,
     secret::encode,
+    session::Login,
 };
 
 const EMAIL: &str = "email";
@@ -40,6 +43,22 @@ pub(super) struct Person {
     pub(super) client_id: String,
     pub(super) origin: String,
     pub(super) session_cookie: String,
+    pub(super) sign_in: SignIn,
+}
+
+/// What the provider told of a person's sign-in.
+#[derive(Debug)]
+pub(super) struct SignIn {
+    age: Duration,
+    context: Option<String>,
+    methods: Vec<String>,
+}
+
+impl SignIn {
+    /// The login behind the session.
+    pub(super) fn login(&self, now: Timestamp) -> Login {
+        Login::new(Some(now.minus(self.age)), self.context.as_deref(), self.methods.iter().map(String::as_str))
+    }
 }
 
 /// A service account with a token.
@@ -57,11 +76,17 @@ impl Caller {
         settings: &Settings,
         host: &HostName,
     ) -> Result<Self, FieldError> {
-        let form::Caller { user, email, groups, service_account, audience } = written;
+        let form::Caller { user, email, groups, service_account, audience, signed_in, acr, amr } = written;
+        let has_signed_in = signed_in.is_some() || acr.is_some() || !amr.is_empty();
         match (user, service_account) {
             (Some(user), None) if audience.is_none() => {
                 let origin = origin(at, settings, host)?;
-                person(at, &Written { user, email: email.as_deref(), groups }, settings, origin)
+                let sign_in = sign_in(at, written)?;
+                person(at, &Written { user, email: email.as_deref(), groups }, settings, origin, sign_in)
+            }
+            (None, Some(_)) if has_signed_in => {
+                Err(FieldError::new(at, "`signed_in`, `acr` and `amr` are a person's: a token is no login")
+                    .write("write `{service_account: NAMESPACE/NAME}`"))
             }
             (None, Some(name)) if email.is_none() && groups.is_empty() => {
                 account(at, name, audience.as_deref(), settings)
@@ -94,8 +119,36 @@ fn origin<'a>(at: &FieldPath, settings: &'a Settings, host: &HostName) -> Result
     })
 }
 
+/// What a session keeps of the sign-in: all that is written, or the table is wrong.
+fn sign_in(at: &FieldPath, written: &form::Caller) -> Result<SignIn, FieldError> {
+    let age = match &written.signed_in {
+        None => Duration::ZERO,
+        Some(text) => humantime::parse_duration(&text.0).map_err(|_| {
+            FieldError::new(&at.key("signed_in"), "it is no duration")
+                .found(&text.0)
+                .write("write how long ago that was, such as `42m`")
+        })?,
+    };
+    let sign_in = SignIn { age, context: written.acr.clone(), methods: written.amr.clone() };
+    let kept = sign_in.login(Timestamp::from_unix_seconds(0));
+    let too_much = |field: &str| FieldError::new(&at.key(field), "no session keeps this: it is empty, or too much");
+    if kept.context() != written.acr.as_deref() {
+        return Err(too_much("acr"));
+    }
+    if !kept.methods().eq(written.amr.iter().map(String::as_str)) {
+        return Err(too_much("amr"));
+    }
+    Ok(sign_in)
+}
+
 /// The person that an ID token of the provider would make, by the provider's own settings.
-fn person(at: &FieldPath, written: &Written<'_>, settings: &Settings, origin: &Origin) -> Result<Caller, FieldError> {
+fn person(
+    at: &FieldPath,
+    written: &Written<'_>,
+    settings: &Settings,
+    origin: &Origin,
+    sign_in: SignIn,
+) -> Result<Caller, FieldError> {
     let at_user = at.key("user");
     let none = || FieldError::new(&at_user, "the host's origin has no provider");
     let provider =
@@ -132,6 +185,7 @@ fn person(at: &FieldPath, written: &Written<'_>, settings: &Settings, origin: &O
         client_id: provider.client_id.clone(),
         origin: origin.login.url.clone(),
         session_cookie: origin.session_cookie.clone(),
+        sign_in,
     })))
 }
 

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config_file::forms::DurationText;
+
 /// A table of requests to a configuration.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +79,12 @@ pub(super) struct Caller {
     pub(super) email: Option<String>,
     /// The groups that the provider tells of the person.
     pub(super) groups: Vec<String>,
+    /// How long ago the provider authenticated the person (`auth_time`), such as `42m`. Absent: just now.
+    pub(super) signed_in: Option<DurationText>,
+    /// The authentication context class that the provider told (`acr`). Absent: none.
+    pub(super) acr: Option<String>,
+    /// The authentication methods that the provider told (`amr`). Absent: none.
+    pub(super) amr: Vec<String>,
     /// A service account, `NAMESPACE/NAME`, whose token the API server accepts.
     pub(super) service_account: Option<String>,
     /// The audience of the token. Absent: the first of `service_accounts.audiences`.

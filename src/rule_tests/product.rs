@@ -23,7 +23,7 @@ use crate::{
     logging::Log,
     providers::Outbound,
     secret::{KeyRingError, RootKeyRing, SecretBytes, SecretString, random_bytes},
-    session::{CreateError, Login, NewSession, Sessions, Tokens},
+    session::{CreateError, NewSession, Sessions, Tokens},
 };
 
 /// What opened sessions may take: a case has one.
@@ -124,8 +124,7 @@ impl Products {
                 nonce: None,
             },
             provider_session: None,
-            // Just now, and by nothing that was told.
-            login: Login::new(Some(self.clock.now()), None, []),
+            login: person.sign_in.login(self.clock.now()),
         };
         let (ticket, _) = sessions.create(new).await?;
         let pair = format!("{}={}", person.session_cookie, ticket.expose());

@@ -203,6 +203,28 @@ fn the_time_of_a_table_is_the_time_of_its_cases() {
 }
 
 #[test]
+fn a_login_is_as_old_and_of_the_kind_that_a_case_says() {
+    let asking = format!(
+        "{CONFIGURATION}  - {{name: recent, paths: [{{prefix: /recent}}], login: {{max_age: 15m}}}}
+  - {{name: strong, paths: [{{prefix: /strong}}], login: {{acr: [gold], amr: [hwk, otp]}}}}
+"
+    );
+    let report = Folder::new(&asking).run(&table(
+        "
+        request: {url: 'https://kf.example.com/recent'}, who: {user: a@example.com}, expect: {decision: allowed, rule: recent}
+        request: {url: 'https://kf.example.com/recent'}, who: {user: a@example.com, signed_in: 15m}, expect: {decision: allowed, rule: recent}
+        request: {url: 'https://kf.example.com/recent'}, who: {user: a@example.com, signed_in: 20m}, expect: {decision: refused, status: 401, rule: recent, reason: insufficient_user_authentication}
+        request: {url: 'https://kf.example.com/recent', navigation: true}, who: {user: a@example.com, signed_in: 1h 5m}, expect: {decision: sign_in, status: 302, rule: recent, reason: login_started}
+        request: {url: 'https://kf.example.com/recent'}, who: {service_account: a/b}, expect: {decision: refused, status: 401, rule: recent, reason: insufficient_user_authentication}
+        request: {url: 'https://kf.example.com/strong'}, who: {user: a@example.com, acr: gold, amr: [pwd, otp], signed_in: 7h}, expect: {decision: allowed, rule: strong}
+        request: {url: 'https://kf.example.com/strong'}, who: {user: a@example.com, acr: silver, amr: [otp]}, expect: {decision: refused, rule: strong, reason: insufficient_user_authentication}
+        request: {url: 'https://kf.example.com/strong'}, who: {user: a@example.com, acr: gold}, expect: {decision: refused, rule: strong, reason: insufficient_user_authentication}
+        ",
+    ));
+    assert_eq!(mismatches(&report), vec![String::new(); report.cases.len()]);
+}
+
+#[test]
 fn somebody_who_could_not_be_there_is_an_error_of_the_table() {
     let person = |host: &str, who: &str| {
         let case = format!("request: {{url: 'https://{host}/'}}, who: {{{who}}}, expect: {{decision: allowed}}");
@@ -218,6 +240,10 @@ fn somebody_who_could_not_be_there_is_an_error_of_the_table() {
         ("second.example.com", "user: a@example.com", "cases[0].who.user: the provider `company` signs in nobody"),
         ("kf.example.com", "service_account: ada", "cases[0].who.service_account: a service account is written"),
         ("kf.example.com", "service_account: a/b, groups: [x]", "cases[0].who: `email` and `groups` are a person's"),
+        ("kf.example.com", "service_account: a/b, signed_in: 5m", "cases[0].who: `signed_in`, `acr` and `amr` are a"),
+        ("kf.example.com", "user: a@example.com, signed_in: noon", "cases[0].who.signed_in: it is no duration"),
+        ("kf.example.com", "user: a@example.com, acr: ''", "cases[0].who.acr: no session keeps this"),
+        ("kf.example.com", "user: a@example.com, amr: [otp, '']", "cases[0].who.amr: no session keeps this"),
         ("kf.example.com", "user: a@example.com, audience: x", "cases[0].who.audience: sessions have no audience"),
         ("kf.example.com", "user: a@b.c, service_account: a/b", "cases[0].who: it names nobody, or two"),
         ("kf.example.com", "", "cases[0].who: it names nobody, or two"),

@@ -179,13 +179,13 @@ impl Ground {
         row.asks.is_empty() || self.cluster.may(&who.userid(), row.asks, row.namespace).await.unwrap()
     }
 
-    pub(crate) fn check(&self, method: &str, target: &str) -> Check {
+    pub(crate) fn check(method: &str, target: &str) -> Check {
         Check::new(method, HOST, target)
     }
 
     /// Asks as a script of a page of ours does, or as a program with a token.
     pub(crate) async fn ask(&self, method: &str, target: &str, who: Who) -> Answered {
-        self.send(self.check(method, target), who).await
+        self.send(Self::check(method, target), who).await
     }
 
     pub(crate) async fn send(&self, check: Check, who: Who) -> Answered {
@@ -206,7 +206,7 @@ impl Ground {
 
     /// The problem document of a refusal.
     pub(crate) async fn refusal(&self, method: &str, target: &str, who: Who) -> Value {
-        let answer = self.answer(self.check(method, target), who).await;
+        let answer = self.answer(Self::check(method, target), who).await;
         let Answer::Deny { body, .. } = answer else { panic!("{target}: {answer:?}") };
         serde_json::from_str(&body).unwrap()
     }

@@ -11,8 +11,8 @@ use crate::{
     request::RawRequest,
 };
 
-fn naming(text: &str) -> Option<Naming> {
-    Some(Naming::parse(text).unwrap())
+fn naming(text: &str) -> Naming {
+    Naming::parse(text).unwrap()
 }
 
 fn notebooks() -> Reviews {
@@ -26,13 +26,13 @@ fn notebooks() -> Reviews {
                 verb: Some("create".to_owned()),
                 resource: "pods".to_owned(),
                 subresource: "exec".to_owned(),
-                namespace: naming("{namespace}"),
-                name: naming("{name}-0"),
+                namespace: Some(naming("{namespace}")),
+                name: Some(naming("{name}-0")),
                 ..Review::default()
             },
             Review {
                 resource: "secrets".to_owned(),
-                namespace: naming("{namespace}"),
+                namespace: Some(naming("{namespace}")),
                 only_where: vec![Condition::Query("providerInfo".to_owned())],
                 ..Review::default()
             },
@@ -129,8 +129,8 @@ fn somebody_is_asked_about_as_services_know_them() {
 
 #[test]
 fn names_are_read_with_their_variables() {
-    assert_eq!(naming("{name}-0").unwrap().to_string(), "{name}-0");
-    assert_eq!(naming("{a}x{b}").unwrap().variables().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(naming("{name}-0").to_string(), "{name}-0");
+    assert_eq!(naming("{a}x{b}").variables().collect::<Vec<_>>(), ["a", "b"]);
     for text in ["", "{", "{a", "a}", "{A}", "{}", "a b"] {
         assert_eq!(Naming::parse(text), Err(NamingError), "{text}");
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::secret::sha256;
 
-/// What would be done (ResourceAttributes of `authorization.k8s.io/v1`). An empty text is what Kubernetes takes it for: the
+/// What would be done (`ResourceAttributes` of `authorization.k8s.io/v1`). An empty text is what Kubernetes takes it for: the
 /// core group, no subresource, every name; an empty namespace is the whole cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessAttributes {

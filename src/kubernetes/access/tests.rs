@@ -105,8 +105,17 @@ fn question(resource: &str, name: &str) -> AccessQuestion {
     AccessQuestion { subject: Arc::new(subject), attributes }
 }
 
-fn unavailable() -> Option<ReviewError> {
-    Some(ReviewError::Unavailable("scripted".to_owned()))
+#[expect(clippy::disallowed_methods, reason = "it is tokio's paused clock, by which deadlines are kept")]
+fn paused_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+fn subject(question: &mut AccessQuestion) -> &mut AccessSubject {
+    Arc::make_mut(&mut question.subject)
+}
+
+fn unavailable() -> ReviewError {
+    ReviewError::Unavailable("scripted".to_owned())
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,9 +151,6 @@ async fn who_asks_the_same_shares_one_call_and_nobody_else_does() {
         change(&mut question);
         question
     };
-    fn subject(question: &mut AccessQuestion) -> &mut AccessSubject {
-        Arc::make_mut(&mut question.subject)
-    }
     let others = [
         other(|question| question.attributes.namespace = "team-b".to_owned()),
         other(|question| question.attributes.verb = "list".to_owned()),
@@ -169,12 +175,12 @@ async fn without_an_answer_nobody_passes_and_what_was_answered_counts_to_its_end
     assert_eq!(house.ask(&known).await, None);
     for error in [
         unavailable(),
-        Some(ReviewError::Forbidden),
-        Some(ReviewError::Unauthenticated),
-        Some(ReviewError::NotFound),
-        Some(ReviewError::Malformed("scripted")),
+        ReviewError::Forbidden,
+        ReviewError::Unauthenticated,
+        ReviewError::NotFound,
+        ReviewError::Malformed("scripted"),
     ] {
-        house.fail(error);
+        house.fail(Some(error));
         assert_eq!(house.ask(&unknown).await, Some(Reason::ApiServerUnavailable));
         assert_eq!(house.ask(&known).await, None);
     }
@@ -193,7 +199,7 @@ async fn without_an_answer_nobody_passes_and_what_was_answered_counts_to_its_end
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_does_not_answer_is_left_alone_for_a_second() {
     let house = House::new();
-    house.fail(unavailable());
+    house.fail(Some(unavailable()));
     for name in ["a", "b", "c"] {
         assert_eq!(house.ask(&question("notebooks", name)).await, Some(Reason::ApiServerUnavailable));
     }
@@ -228,7 +234,7 @@ async fn calls_are_bounded_and_have_a_deadline() {
 
     *house.api.takes.lock().unwrap() = 60 * SECOND;
     let slow = question("notebooks", "slow");
-    let begun = tokio::time::Instant::now();
+    let begun = paused_now();
     assert_eq!(house.ask(&slow).await, Some(Reason::ApiServerUnavailable));
     assert_eq!(begun.elapsed(), 3 * SECOND);
     assert_eq!(house.ask(&questions[0]).await, None, "what is known waits for nobody");
@@ -245,7 +251,7 @@ async fn ever_new_questions_leave_places_to_those_that_were_answered_with_yes() 
     let all = async { join_all(new.iter().map(|question| house.ask(question))).await };
     let own = async {
         tokio::time::sleep(SECOND / 10).await;
-        let begun = tokio::time::Instant::now();
+        let begun = paused_now();
         (house.ask(&known).await, begun.elapsed())
     };
     let (_, (answer, took)) = tokio::join!(all, own);
@@ -260,7 +266,7 @@ async fn a_denial_wins_and_an_explanation_tells_how_old_an_answer_is() {
     assert_eq!(house.ask(&one).await, Some(Reason::AccessReviewDenied));
     house.clock.advance(SECOND);
     assert_eq!(house.reviewer.tell(&one).await, AccessTold::Answered { is_yes: false, age: SECOND });
-    house.fail(unavailable());
+    house.fail(Some(unavailable()));
     house.clock.advance(SECOND);
     assert_eq!(house.reviewer.tell(&one).await, AccessTold::Unanswered(Reason::ApiServerUnavailable));
 }
