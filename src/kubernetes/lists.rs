@@ -166,14 +166,17 @@ impl Changes {
     /// Where that broke off, or the version is too old to watch from.
     pub async fn next(&mut self) -> Result<Option<ObjectChange>, ListError> {
         loop {
-            while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
                 let line = self.rest.split_to(end + 1);
                 let event: Event =
                     serde_json::from_slice(&line).map_err(|error| wrong(&self.path, error.to_string()))?;
                 match event.kind.as_str() {
                     "ADDED" | "MODIFIED" => return Ok(Some(ObjectChange { is_deleted: false, object: event.object })),
                     "DELETED" => return Ok(Some(ObjectChange { is_deleted: true, object: event.object })),
-                    _ => return Err(wrong(&self.path, format!("{}: {}", event.kind, event.object["message"]))),
+                    _ => {
+                        let message = event.object.get("message").and_then(Value::as_str).unwrap_or_default();
+                        return Err(wrong(&self.path, format!("{}: {message}", event.kind)));
+                    }
                 }
             }
             if self.rest.len() > MAX_PAGE_BYTES {

@@ -45,7 +45,7 @@ impl Bindings {
 
     /// Takes one change.
     pub(super) fn change(&mut self, change: &ObjectChange) -> Option<Removed> {
-        let uid = change.object["metadata"]["uid"].as_str()?;
+        let uid = change.object.get("metadata")?.get("uid")?.as_str()?;
         let now = if change.is_deleted { None } else { self.read(&change.object).map(|(_, binding)| binding) };
         let before = self.known.remove(uid);
         let removed = before.and_then(|before| before.left(now.as_ref()));
