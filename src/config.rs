@@ -26,7 +26,6 @@ mod service_accounts;
 mod sessions;
 mod settings;
 mod tls;
-mod weak_secrets;
 mod written;
 
 #[cfg(test)]
@@ -39,4 +38,3 @@ pub(crate) use offline::without_files;
 pub(crate) use reload::of_text;
 pub use reload::{Metrics, Source, load};
 pub use settings::{Drain, KeySource, Keys, Settings};
-pub(crate) use weak_secrets::weakness;

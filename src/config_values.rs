@@ -3,5 +3,6 @@
 
 pub(crate) mod context;
 pub(crate) mod names;
+pub(crate) mod weak_secrets;
 
 pub(crate) use context::Context;

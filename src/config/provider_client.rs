@@ -2,10 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{weak_secrets, written::visible};
+use super::written::visible;
 use crate::{
     config_file::{FieldError, FieldPath, forms},
-    config_values::Context,
+    config_values::{Context, weak_secrets},
     jose::ClientKey,
     providers::{ClientAuthentication, SecretMethod},
     secret::SecretString,

@@ -7,8 +7,8 @@ use super::{
     work::{Work, carry},
 };
 use crate::{
-    config,
     config_draft::{CLIENT_SECRET, Fields},
+    config_values::weak_secrets::weakness,
     gatekeepers::{Setting, Value},
     request::Host,
     secret::SecretString,
@@ -151,7 +151,7 @@ fn secret_by_hand(work: &mut Work, told: Option<&str>, secret: Option<&SecretStr
     let to = "providers[0].client_secret.file";
     let weakness = secret.and_then(|secret| {
         let text = secret.expose().trim_end();
-        if text == client_id { Some("the secret is the client_id") } else { config::weakness(text.as_bytes()) }
+        if text == client_id { Some("the secret is the client_id") } else { weakness(text.as_bytes()) }
     });
     match (told, weakness) {
         (Some(told), Some(weakness)) => {

@@ -309,12 +309,12 @@ fn a_table_is_read_as_strictly_as_a_configuration() {
         errors(&table.replace(right, wrong)).join("\n")
     };
     let told = [
-        mistaken("request: {", "request: {metod: GET, "),
+        mistaken("request: {", "request: {methods: GET, "),
         mistaken("{user: a@example.com}", "nobody"),
         mistaken("answer: allowed", "allowed: true"),
         mistaken("answer: allowed", "answer: perhaps"),
         mistaken("decision: allowed", "decision: perhaps"),
-        mistaken("now:", "nwo:"),
+        mistaken("now:", "today:"),
         mistaken("name: case 0, ", ""),
     ];
     insta::assert_snapshot!(told.join("\n"));

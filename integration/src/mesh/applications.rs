@@ -10,14 +10,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::names::APPLICATION_NAMESPACES;
 use super::pod::Pod;
 use super::proxy::{Membership, Proxy, Role};
 use super::{Manifests, Mesh};
 use crate::raw_client::Target;
 use crate::upstream::{Protocol, Received, Upstream};
-
-/// The namespaces of Kubeflow's applications.
-pub const APPLICATION_NAMESPACES: [&str; 2] = ["kubeflow", "kubeflow-workspaces"];
 
 /// The ServiceAccount of all stand-ins.
 const ACCOUNT: &str = "stand-in";

@@ -5,13 +5,14 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::json;
 use tempfile::TempDir;
 use url::Url;
 
+use super::manual::written;
 use super::sign_in::{redirect, through_dex};
 use super::{Mesh, of_an_operator};
 use crate::dex::BEFORE;
@@ -107,12 +108,4 @@ impl Before {
     pub fn log_tail(&self) -> String {
         self.process.log_tail()
     }
-}
-
-/// The YAML that the manual shows below this first line.
-pub(super) fn written(first_line: &str) -> Result<String> {
-    let manual = crate::project::read("docs/kubeflow.md");
-    let mut blocks = manual.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let begins = format!("# {first_line}\n");
-    Ok(blocks.find(|block| block.starts_with(&begins)).with_context(|| format!("no `{first_line}`"))?.to_owned())
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::before::written;
 use super::manifests::Manifests;
+use super::manual::written;
 use super::names::{CHECK_PORT, KEYS_PORT, OTHER_SERVICE, SECOND_HOST, SECOND_PROVIDER};
 use crate::dex::Dex;
 use crate::portcullis::{Config, HOST};

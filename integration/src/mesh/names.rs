@@ -14,3 +14,5 @@ pub const OTHER_SERVICE: &str = "/other-service";
 pub const SECOND_HOST: &str = "second.test";
 /// The name of that provider.
 pub const SECOND_PROVIDER: &str = "second";
+/// The namespaces of Kubeflow's applications.
+pub const APPLICATION_NAMESPACES: [&str; 2] = ["kubeflow", "kubeflow-workspaces"];

@@ -1,7 +1,7 @@
 //! Secrets that everybody knows, or that are none.
 
 /// The shortest secret that is accepted, in bytes.
-pub(super) const MIN_BYTES: usize = 16;
+pub(crate) const MIN_BYTES: usize = 16;
 
 /// Secrets from examples, manifests and documentation, in lower case.
 const WELL_KNOWN: [&str; 17] = [
