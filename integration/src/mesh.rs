@@ -39,13 +39,14 @@ use crate::upstream::{Protocol, Upstream};
 use crate::visitor::Visitor;
 
 use addresses::Block;
-pub use applications::{StandIn, distribution};
+pub use applications::StandIn;
 pub use before::Before;
 use configuration::{configure, processes};
 use istiod::Istiod;
 pub use istiod::NAMESPACE as ISTIO_NAMESPACE;
 pub use local_gateway::{LOCAL_GATEWAY_ACCOUNT, LocalGateway, MODEL};
 pub use manifests::{Manifests, folder as manifests_folder};
+pub use manual::distribution;
 pub use names::{APPLICATION_NAMESPACES, NAMESPACE, OTHER_SERVICE, SECOND_HOST, SECOND_PROVIDER};
 use names::{CHECK_PORT, ISTIO_AUDIENCE, KEYS_PORT};
 use pod::Pod;

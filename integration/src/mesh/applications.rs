@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::manual::distribution;
 use super::names::APPLICATION_NAMESPACES;
 use super::pod::Pod;
 use super::proxy::{Membership, Proxy, Role};
@@ -42,12 +42,6 @@ struct Service {
     /// Where the gateway reaches it.
     address: SocketAddr,
     process: Upstream,
-}
-
-/// A folder of what stands for Kubeflow's distribution.
-#[must_use]
-pub fn distribution(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests/distribution").join(folder)
 }
 
 impl Mesh {

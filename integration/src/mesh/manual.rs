@@ -1,6 +1,14 @@
-//! What the manual for Kubeflow shows, for the tests that use it as it is written.
+//! What the manual for Kubeflow shows, and what stands for the distribution that it installs into.
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+
+/// A folder of what stands for Kubeflow's distribution.
+#[must_use]
+pub fn distribution(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests/distribution").join(folder)
+}
 
 /// The YAML that the manual shows below this first line.
 pub(super) fn written(first_line: &str) -> Result<String> {
