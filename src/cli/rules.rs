@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::{administration::Output, table};
 use crate::{
     authz::{
-        self, Access, BearerUse, Condition, Mode, Naming, PathPattern, Precedence, Preflight, Review, RuleConfig, Takes,
+        self, Access, BearerUse, Condition, LoginRequirement, Mode, Naming, PathPattern, Precedence, Preflight, Review,
+        RuleConfig, Takes,
     },
     config,
     config_file::ConfigError,
@@ -122,6 +123,9 @@ fn how(rule: &RuleConfig) -> Vec<String> {
     let preflight = (rule.preflight == Preflight::Allow).then(|| "preflights pass".to_owned());
     let further = [bearer, further_audience, audience, headers, origins, preflight].into_iter().flatten();
     let only = rule.only_where.iter().map(|condition| format!("only where {}", condition_told(condition)));
+    let login = rule.login.as_ref().map(login_told);
+    let revokes = rule.revokes.as_ref().map(|namespace| format!("revokes tokens of the accounts of {namespace}"));
+    let further = login.into_iter().chain(revokes).chain(further);
     only.chain(rule.reviews.questions.iter().map(question)).chain(further).collect()
 }
 
@@ -140,6 +144,15 @@ fn question(review: &Review) -> String {
     let only = if only.is_empty() { String::new() } else { format!(", where {}", only.join(" and ")) };
     let optional = if review.optional { ", where the request names it" } else { "" };
     format!("asks: {attributes}{only}{optional}")
+}
+
+/// What is asked of the login of whoever passes.
+fn login_told(login: &LoginRequirement) -> String {
+    let age = login.max_age().map(|age| format!("at most {} old", humantime::format_duration(age)));
+    let one_of =
+        |name: &str, values: &[String]| (!values.is_empty()).then(|| format!("{name} {}", values.join(" or ")));
+    let asked = [age, one_of("acr", login.contexts()), one_of("amr", login.methods())];
+    format!("asks for a login: {}", asked.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
 fn condition_told(condition: &Condition) -> String {
@@ -257,6 +270,13 @@ rules:
     service_accounts: [team-a/*, ci/robot]
     further_audience: {audience: pipelines.kubeflow.org, until: 2027-01-31}
     audience: pipelines
+  - name: removals
+    methods: [DELETE]
+    paths: [{prefix: /members}]
+    captures: [{path: ['/members/{namespace}']}]
+    reviews: [{resource: rolebindings, group: rbac.authorization.k8s.io, namespace: '{namespace}'}]
+    revoke_service_accounts_of: '{namespace}'
+    login: {max_age: 15m, acr: [gold], amr: [otp, hwk]}
   - {name: models, hosts: ['*.models.example.com'], keep_bearer: true, headers: {user: x-user}}
   - {name: later, mode: shadow, paths: [{prefix: /later}], access: deny}
   - {name: versions, methods: [GET], paths: [{prefix: /pipeline/versions}], access: deny}
