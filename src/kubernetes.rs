@@ -10,10 +10,12 @@
 
 mod access;
 mod answer;
+mod bounds;
 mod cache;
 mod claims;
 mod client;
 mod config;
+mod joined;
 mod known_audiences;
 mod lists;
 mod metrics;

@@ -89,25 +89,29 @@ impl Watcher {
         Ok(())
     }
 
-    /// Revokes until that is stored: what went does not come again.
-    async fn revoke(&self, Removed { namespace, binding, people }: Removed) {
-        let target = Target::Namespace(namespace);
-        let about = target.to_string();
-        let detail = format!("{} went with the RoleBinding {binding}", people.join(", "));
-        let act = "revoke_with_role_binding";
-        let place = self.log.audit_place().await;
+    /// Revokes until that is stored: what went does not come again. That it fails is recorded once. It holds no room in the
+    /// audit log while it rests.
+    async fn revoke(&self, removed: Removed) {
         let mut is_told = false;
-        loop {
-            let Err(error) = self.revocations.revoke(target.clone(), Measure::BeforeNow).await else { break };
-            if !is_told {
-                is_told = true;
-                let detail = format!("{detail}: {error}");
-                Audited { act, about: &about, is_done: false, detail: &detail }.record(&"the watch on RoleBindings");
-            }
+        while !self.log.audited(self.try_to_revoke(&removed, is_told)).await {
+            is_told = true;
             sleep(REST).await;
         }
-        Audited { act, about: &about, is_done: true, detail: &detail }.record(&"the watch on RoleBindings");
-        self.log.written().await;
-        drop(place);
+    }
+
+    async fn try_to_revoke(&self, Removed { namespace, binding, people }: &Removed, is_told: bool) -> bool {
+        let target = Target::Namespace(namespace.clone());
+        let about = target.to_string();
+        let mut detail = format!("{} went with the RoleBinding {binding}", people.join(", "));
+        let outcome = self.revocations.revoke(target, Measure::BeforeNow).await;
+        let is_done = outcome.is_ok();
+        if let Err(error) = outcome {
+            detail = format!("{detail}: {error}");
+        }
+        if is_done || !is_told {
+            let act = "revoke_with_role_binding";
+            Audited { act, about: &about, is_done, detail: &detail }.record(&"the watch on RoleBindings");
+        }
+        is_done
     }
 }

@@ -1,8 +1,8 @@
 //! What earlier rules leave of a rule: the first that matches decides, so one that stands behind may never do.
 //!
-//! It is decided exactly, but for templates. What a rule holds for is a union of parts, each of one pattern for hosts, one method (or all) and
-//! one pattern for paths. Each such part has a request that nothing smaller covers: a label, a method and a segment that no
-//! pattern names. So a part is covered by several rules only where one of them covers it alone.
+//! It is decided exactly, but for templates. What a rule holds for is a union of parts, each of one pattern for hosts, one
+//! method (or all) and one pattern for paths. Each such part has a request that nothing smaller covers: a label, a method
+//! and a segment that no pattern names. So a part is covered by several rules only where one of them covers it alone.
 //!
 //! Templates are compared segment by segment, so that several which cover one together are not found to: what is told as
 //! never reached is.
@@ -332,7 +332,8 @@ mod tests {
                 }
             }
             for (rule, found) in config.rules.iter().zip(found) {
-                // Several patterns may cover a template together. An exact path behind a public rule may be left what no request can ask for.
+                // Several patterns may cover a template together. An exact path behind a public rule may be left what no
+                // request can ask for.
                 let is_left_nothing_clean = rule.access != Access::Public
                     && !found.is_never_reached
                     && found.behind.iter().any(|behind| config.rules[behind.rule].access == Access::Public);

@@ -30,13 +30,7 @@ impl Checker {
         let request_id = visit.request().request_id().as_str().to_owned();
         let (log, revocations) = (self.0.log.clone(), Arc::clone(&self.0.revocations));
         // What has begun goes to its end, whatever becomes of the caller.
-        let whole = async move {
-            let place = log.audit_place().await;
-            let outcome = revoke(&revocations, namespace, &by, &request_id).await;
-            log.written().await;
-            drop(place);
-            outcome
-        };
+        let whole = async move { log.audited(revoke(&revocations, namespace, &by, &request_id)).await };
         tokio::spawn(whole).await.unwrap_or(Err(Reason::Internal)).map_err(Refusal::from)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use super::written::{each, optional};
 use crate::{
     authz::{Capture, Condition, Naming, Review, Reviews, Separator, Template, Value},
     config_file::{FieldError, FieldPath, forms},
@@ -52,13 +53,9 @@ pub(super) fn resolve(
 ) -> Option<Reviews> {
     let before = context.errors();
     refuse_idle(context, at, written, is_described);
-    let mut reviews = Reviews::default();
-    for (index, written) in written.captures.iter().enumerate() {
-        reviews.captures.extend(capture(context, &at.key("captures").index(index), written));
-    }
-    for (index, written) in written.reviews.iter().enumerate() {
-        reviews.questions.extend(review(context, &at.key("reviews").index(index), written));
-    }
+    let captures = each(context, &at.key("captures"), &written.captures, capture);
+    let questions = each(context, &at.key("reviews"), &written.reviews, review);
+    let reviews = Reviews { captures: captures?, questions: questions? };
     if context.errors() == before {
         refuse_unnamed(context, at, &reviews);
     }
@@ -87,10 +84,11 @@ fn refuse_idle(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule,
 }
 
 /// Whose tokens a request that passes revokes.
-#[expect(clippy::option_option, reason = "a field that is not written is no error")]
+#[expect(clippy::option_option, reason = "nothing can be told, or there is nothing")]
 pub(super) fn revokes(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule) -> Option<Option<Naming>> {
     let at = at.key("revoke_service_accounts_of");
-    let naming = naming(context, &at, written.revoke_service_accounts_of.as_ref())?;
+    let text = written.revoke_service_accounts_of.as_deref();
+    let naming = optional(text, |text| naming(context, &at, text))?;
     if let Some(naming) = &naming {
         let is_asked = |variable: &str| {
             written.reviews.iter().any(|review| {
@@ -199,8 +197,7 @@ fn templates(
     written: &[String],
     separator: Separator,
 ) -> Option<Vec<Template>> {
-    let read = |(index, text): (usize, &String)| template(context, &at.index(index), text, separator);
-    written.iter().enumerate().map(read).collect()
+    each(context, at, written, |context, at, text: &String| template(context, at, text, separator))
 }
 
 /// A template, or why it is none.
@@ -249,8 +246,8 @@ fn review(context: &mut Context<'_>, at: &FieldPath, written: &forms::Review) ->
             );
         }
     }
-    let namespace = naming(context, &at.key("namespace"), written.namespace.as_ref());
-    let name = naming(context, &at.key("name"), written.name.as_ref());
+    let namespace = optional(written.namespace.as_deref(), |text| naming(context, &at.key("namespace"), text));
+    let name = optional(written.name.as_deref(), |text| naming(context, &at.key("name"), text));
     let only_where = conditions(context, &at.key("only_where"), &written.only_where);
     let review = Review {
         verb: written.verb.clone(),
@@ -266,11 +263,9 @@ fn review(context: &mut Context<'_>, at: &FieldPath, written: &forms::Review) ->
     (context.errors() == before).then_some(review)
 }
 
-#[expect(clippy::option_option, reason = "a field that is not written is no error")]
-fn naming(context: &mut Context<'_>, at: &FieldPath, written: Option<&String>) -> Option<Option<Naming>> {
-    let Some(text) = written else { return Some(None) };
+fn naming(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<Naming> {
     match Naming::parse(text) {
-        Ok(naming) => Some(Some(naming)),
+        Ok(naming) => Some(naming),
         Err(error) => context.refuse(
             FieldError::new(at, error.to_string())
                 .found(text)
@@ -285,8 +280,7 @@ pub(super) fn conditions(
     at: &FieldPath,
     written: &[forms::Condition],
 ) -> Option<Vec<Condition>> {
-    let read = |(index, written): (usize, &forms::Condition)| condition(context, &at.index(index), written);
-    written.iter().enumerate().map(read).collect()
+    each(context, at, written, condition)
 }
 
 fn condition(context: &mut Context<'_>, at: &FieldPath, written: &forms::Condition) -> Option<Condition> {

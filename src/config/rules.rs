@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{identity, reviews, rule_files::Standing};
+use super::{
+    identity, reviews,
+    rule_files::Standing,
+    written::{each, optional},
+};
 use crate::{
     authz::{
         self, Access, BearerUse, FurtherAudience, LoginRequirement, LoginRequirementError, Mode, Opening, PathPattern,
@@ -125,18 +129,12 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around
         each(context, &at.key("service_accounts"), &written.service_accounts, |context, at, text: &String| {
             account(context, at, text)
         });
-    let login = match &written.login {
-        Some(login) => self::login(context, &at.key("login"), login).map(Some),
-        None => Some(None),
-    };
-    let audience = match &written.audience {
-        Some(audience) => identity::audience(context, &at.key("audience"), audience).map(Some),
-        None => Some(None),
-    };
-    let further_audience = match &written.further_audience {
-        Some(further) => further_audience(context, at, written, further, around.tokens).map(Some),
-        None => Some(None),
-    };
+    let login = optional(written.login.as_ref(), |written| login(context, &at.key("login"), written));
+    let audience =
+        optional(written.audience.as_ref(), |audience| identity::audience(context, &at.key("audience"), audience));
+    let further_audience = optional(written.further_audience.as_ref(), |further| {
+        further_audience(context, at, written, further, around.tokens)
+    });
     let further_headers = identity::further_headers(context, &at.key("headers"), &written.headers, around.headers);
     let allowed_origins =
         each(context, &at.key("allowed_origins"), &written.allowed_origins, |context, at, text: &String| {
@@ -169,18 +167,6 @@ fn rule(context: &mut Context<'_>, at: &FieldPath, written: &forms::Rule, around
             forms::Preflight::Allow => Preflight::Allow,
         },
     })
-}
-
-/// Every item of a list, so that every wrong one is told.
-fn each<Raw, Item>(
-    context: &mut Context<'_>,
-    at: &FieldPath,
-    written: &[Raw],
-    mut read: impl FnMut(&mut Context<'_>, &FieldPath, &Raw) -> Option<Item>,
-) -> Option<Vec<Item>> {
-    let items: Vec<Option<Item>> =
-        written.iter().enumerate().map(|(index, written)| read(context, &at.index(index), written)).collect();
-    items.into_iter().collect()
 }
 
 fn method(context: &mut Context<'_>, at: &FieldPath, text: &str) -> Option<String> {

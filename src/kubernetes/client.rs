@@ -134,9 +134,7 @@ impl KubeReviews {
             Err(error) => Err(ReviewError::Unavailable(describe(error.as_ref()))),
         }
     }
-}
 
-impl KubeReviews {
     /// Creates a review and reads what came of it.
     async fn create<R: Serialize + DeserializeOwned>(&self, at: &'static str, review: &R) -> Result<R, ReviewError> {
         #[expect(clippy::expect_used, reason = "strings and lists of them are JSON")]

@@ -31,7 +31,7 @@ struct Values {
     seconds: Histogram,
     judges_none: Gauge,
     access_answers: Family<VerdictLabels, Counter>,
-    access_reviews: Family<AccessLabels, Counter>,
+    access_reviews: Family<ReviewLabels, Counter>,
     access_in_flight: Gauge,
     access_seconds: Histogram,
 }
@@ -75,27 +75,9 @@ label_values! {
         Accepted => "accepted",
         /// The token is not good, or the answer did not agree with it.
         Rejected => "rejected",
-        /// The API server cannot be reached, or failed.
-        Unavailable => "unavailable",
-        /// It did not answer in time.
-        Deadline => "deadline",
-        /// It asks to slow down.
-        RateLimited => "rate_limited",
-        /// It does not know us.
-        Unauthenticated => "unauthenticated",
-        /// It does not let us ask.
-        Forbidden => "forbidden",
-        /// Its answer cannot be understood.
-        Malformed => "malformed",
-    }
-}
-
-label_values! {
-    /// What became of a question to the API server.
-    AccessOutcome {
-        /// Yes.
+        /// What was asked about may be done.
         Allowed => "allowed",
-        /// No.
+        /// It may not.
         Denied => "denied",
         /// The API server cannot be reached, or failed.
         Unavailable => "unavailable",
@@ -110,17 +92,6 @@ label_values! {
         /// Its answer cannot be understood.
         Malformed => "malformed",
     }
-}
-
-impl AccessOutcome {
-    pub(super) const fn of_answer(is_yes: bool) -> Self {
-        if is_yes { Self::Allowed } else { Self::Denied }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AccessLabels {
-    outcome: AccessOutcome,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -215,8 +186,8 @@ impl Metrics {
         Running::count(&self.0.access_in_flight)
     }
 
-    pub(super) fn access_reviewed(&self, outcome: AccessOutcome, took: Duration) {
-        self.0.access_reviews.get_or_create(&AccessLabels { outcome }).inc();
+    pub(super) fn access_reviewed(&self, outcome: Outcome, took: Duration) {
+        self.0.access_reviews.get_or_create(&ReviewLabels { outcome }).inc();
         self.0.access_seconds.observe(took.as_secs_f64());
     }
 
@@ -249,19 +220,6 @@ impl Drop for Running {
 }
 
 impl From<&ReviewError> for Outcome {
-    fn from(error: &ReviewError) -> Self {
-        match error {
-            ReviewError::Unavailable(_) | ReviewError::NotFound => Self::Unavailable,
-            ReviewError::Deadline => Self::Deadline,
-            ReviewError::RateLimited { .. } => Self::RateLimited,
-            ReviewError::Unauthenticated => Self::Unauthenticated,
-            ReviewError::Forbidden => Self::Forbidden,
-            ReviewError::Malformed(_) => Self::Malformed,
-        }
-    }
-}
-
-impl From<&ReviewError> for AccessOutcome {
     fn from(error: &ReviewError) -> Self {
         match error {
             ReviewError::Unavailable(_) | ReviewError::NotFound => Self::Unavailable,

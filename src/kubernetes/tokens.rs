@@ -1,15 +1,17 @@
 //! The judge of ServiceAccount tokens.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use tokio::time::timeout;
 
 use super::{
     answer::{self, Objection, ReviewedServiceAccount},
+    bounds::Bounds,
     cache::{TokenKey, Verdicts},
     claims::Claims,
     config::{Config, ConfigError},
+    joined::joined,
     metrics::{Metrics, Outcome, Source},
     our_audiences::{AudienceCheck, Audiences},
     reach::Reach,
@@ -17,24 +19,18 @@ use super::{
     signature::{Signature, Signatures},
 };
 use crate::{
-    calls::{Part, Places, RateLimit, SharedCalls, Wanted},
+    calls::{Part, RateLimit, SharedCalls},
     clock::SharedClock,
     decision::Refusal,
     jose,
-    memory::{self, Budget, Taken},
+    memory::{self, Taken},
     reason::Reason,
     secret::{Label, SecretString, SharedRootKeyRing},
 };
 
-/// How long a call waits for a place.
-const PLACE_WAIT: Duration = Duration::from_millis(500);
-/// How many calls may wait for each place.
-const WAITING_PER_PLACE: usize = 64;
 /// How many tokens are reviewed in a second whose key the API server does not serve, and how many at once. Strangers can
 /// make up keys: these few are all that it costs. Tokens that were good before do not count.
 const OF_ANOTHER_KEY: (u32, u32) = (4, 16);
-/// What a call takes beside its token, in bytes.
-const CALL_BYTES: usize = 4 * 1024;
 
 /// The judge of ServiceAccount tokens. Clones share caches and bounds.
 #[derive(Clone, Debug)]
@@ -55,9 +51,7 @@ struct Judge {
     of_another_key: RateLimit,
     verdicts: Verdicts,
     calls: SharedCalls<TokenKey, CallResult>,
-    /// What all calls take together. A quarter is kept for tokens that were good before, and so of the places.
-    room: Arc<Budget>,
-    places: Places,
+    bounds: Bounds,
     metrics: Metrics,
     reach: Arc<Reach>,
     audience_check: Arc<AudienceCheck>,
@@ -90,7 +84,7 @@ impl ServiceAccountTokens {
             let (reviews, clock) = (Arc::clone(&reviews), Arc::clone(&clock));
             Signatures::new(reviews, clock, config.timeout / 2, &config.issuers, &every_audience)
         });
-        let audience_field = join(&every_audience);
+        let audience_field = joined(&every_audience);
         let reach = Arc::new(Reach::new(&clock, "token reviews"));
         let audience_check = AudienceCheck::new(&config, &reviews, &reach, &metrics);
         Ok(Self(Arc::new(Judge {
@@ -100,8 +94,7 @@ impl ServiceAccountTokens {
             of_another_key: RateLimit::new(OF_ANOTHER_KEY.0, OF_ANOTHER_KEY.1),
             verdicts: Verdicts::new(config.cache_ttl, config.negative_cache_ttl),
             calls: SharedCalls::new(),
-            room: Budget::new(memory::REVIEWS),
-            places: Places::with_kept_quarter(config.max_concurrent_reviews),
+            bounds: Bounds::new(config.max_concurrent_reviews, memory::REVIEWS),
             config,
             reviews,
             clock,
@@ -281,19 +274,12 @@ impl Judge {
     /// Takes part in the call for this token, or begins one; the result where it is known already, or there is no room.
     fn join(self: &Arc<Self>, key: TokenKey, token: &str, claims: &Claims) -> Result<Part<CallResult>, CallResult> {
         let was_good = self.verdicts.was_good(&key, self.clock.now());
-        let most = self.config.max_concurrent_reviews.saturating_mul(WAITING_PER_PLACE);
-        let bytes = CALL_BYTES + token.len();
         self.calls.join(key, |running| {
             let accepted = self.verdicts.accepted(&key, &*self.clock).map(Ok);
             if let Some(verdict) = accepted.or_else(|| self.verdicts.refused(&key, &*self.clock).map(Err)) {
                 return Err(CallResult::Decided(verdict));
             }
-            let room = match was_good {
-                true => self.room.take(bytes),
-                false if running < most => self.room.take_common(bytes),
-                false => None,
-            };
-            let room = room.ok_or_else(|| CallResult::Failed(Reason::TooManyReviews.into()))?;
+            let room = self.bounds.room(was_good, running, token.len()).map_err(CallResult::Failed)?;
             Ok(Arc::clone(self).call(key, SecretString::new(token.to_owned()), claims.clone(), was_good, room))
         })
     }
@@ -307,9 +293,9 @@ impl Judge {
         was_good: bool,
         _room: Taken,
     ) -> CallResult {
-        let wanted = if was_good { Wanted::ByTheKnown } else { Wanted::ByAnybody };
-        let Some(_place) = self.places.take(wanted, PLACE_WAIT).await else {
-            return CallResult::Failed(Reason::TooManyReviews.into());
+        let _place = match self.bounds.place(was_good).await {
+            Ok(place) => place,
+            Err(refusal) => return CallResult::Failed(refusal),
         };
         let started = self.clock.monotonic();
         let running = self.metrics.running();
@@ -345,11 +331,6 @@ impl Judge {
         };
         CallResult::Decided(verdict)
     }
-}
-
-/// The texts as one field that no other list gives.
-fn join(texts: &[String]) -> Vec<u8> {
-    texts.iter().flat_map(|text| (text.len() as u64).to_be_bytes().into_iter().chain(text.bytes())).collect()
 }
 
 /// Nothing is judged while an audience of ours is the API server's own, or may be.

@@ -74,6 +74,14 @@ impl Log {
         AuditPlace { _permit: permit }
     }
 
+    /// Does what is recorded in the audit log: once there is room for its record, and until that is written.
+    pub async fn audited<T>(&self, act: impl Future<Output = T>) -> T {
+        let _place = self.audit_place().await;
+        let outcome = act.await;
+        self.written().await;
+        outcome
+    }
+
     /// Waits until everything that was told so far is written.
     pub async fn written(&self) {
         self.queue.written_so_far().await;

@@ -5,8 +5,6 @@ use serde_json::json;
 
 use super::asked::{Asked, HEADERS, Shown};
 use super::case::{Case, Load};
-use super::figures::Figure;
-use super::goal::{Bound, Goal};
 use super::ground::{Gate, Ground, config};
 use super::h2load::Width;
 use super::plan::Plan;
@@ -50,11 +48,6 @@ pub(super) async fn ask(ground: &Ground, plan: &Plan, say: fn(&str)) -> Result<F
     let case = Case::new(name, load, gate.server.processes.clone(), probe);
     let row = section.row(null, case.width(Width { connections: 4, streams: 8 }).requests(each));
     let mut found = section.measure(plan, say).await?;
-    let samples = &found.case(row).samples;
-    let cpu = Figure::of(samples.iter().map(|sample| sample.own));
-    let rate = Figure::of(samples.iter().map(|sample| sample.rate));
-    let goal = |what: &str, found, bound, unit| Goal { what: format!("{name}: {what}"), found, bound, unit };
-    found.goals.push(goal("own CPU", cpu, Bound::AtMost(150.0), "µs"));
-    found.goals.push(goal("rate", rate, Bound::AtLeast(1000.0), "a second"));
+    found.hold_to_calls(name, row);
     Ok(found)
 }

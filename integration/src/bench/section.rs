@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::case::{Case, Sample, in_turns};
-use super::figures::ratio;
-use super::goal::Goal;
+use super::figures::{Figure, ratio};
+use super::goal::{Bound, Goal};
 use super::plan::Plan;
 
 /// One line of a table.
@@ -96,6 +96,16 @@ impl Section {
 }
 
 impl Found {
+    /// Holds a row to what a call of the API server may cost: our own CPU time, and how many are made in a second.
+    pub(super) fn hold_to_calls(&mut self, name: &str, row: usize) {
+        let samples = &self.case(row).samples;
+        let cpu = Figure::of(samples.iter().map(|sample| sample.own));
+        let rate = Figure::of(samples.iter().map(|sample| sample.rate));
+        let goal = |what: &str, found, bound, unit| Goal { what: format!("{name}: {what}"), found, bound, unit };
+        self.goals.push(goal("own CPU", cpu, Bound::AtMost(150.0), "µs"));
+        self.goals.push(goal("rate", rate, Bound::AtLeast(1000.0), "a second"));
+    }
+
     /// The case of a row.
     #[must_use]
     pub(super) fn case(&self, row: usize) -> &Case {

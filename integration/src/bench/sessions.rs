@@ -147,12 +147,7 @@ pub(super) async fn unseen_tokens(ground: &Ground, plan: &Plan, say: fn(&str)) -
     let case = rotating_tokens(&ground.quiet.server, name, tokens, Kind::Asserted, true)?;
     let row = section.row(null, case.width(width).requests(each));
     let mut found = section.measure(plan, say).await?;
-    let samples = &found.case(row).samples;
-    let cpu = Figure::of(samples.iter().map(|sample| sample.own));
-    let rate = Figure::of(samples.iter().map(|sample| sample.rate));
-    let goal = |what: &str, found, bound, unit| Goal { what: format!("{name}: {what}"), found, bound, unit };
-    found.goals.push(goal("own CPU", cpu, Bound::AtMost(150.0), "µs"));
-    found.goals.push(goal("rate", rate, Bound::AtLeast(1000.0), "a second"));
+    found.hold_to_calls(name, row);
     Ok(found)
 }
 

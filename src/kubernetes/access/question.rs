@@ -1,8 +1,8 @@
 //! A question to the API server: may this subject do that?
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
-use crate::secret::sha256;
+use crate::{kubernetes::joined::joined, secret::sha256};
 
 /// What would be done (`ResourceAttributes` of `authorization.k8s.io/v1`). An empty text is what Kubernetes takes it for: the
 /// core group, no subresource, every name; an empty namespace is the whole cluster.
@@ -63,39 +63,26 @@ pub(super) struct QuestionKey([u8; 32]);
 
 impl AccessQuestion {
     pub(super) fn key(&self) -> QuestionKey {
-        let AccessSubject { user, uid, groups, extra } = &*self.subject;
-        let AccessAttributes { namespace, verb, group, resource, subresource, name } = &self.attributes;
-        let mut all = Vec::with_capacity(self.bytes());
-        for text in [namespace, verb, group, resource, subresource, name, user, uid] {
-            push(&mut all, text);
-        }
-        push_list(&mut all, groups);
-        for (key, values) in extra {
-            push(&mut all, key);
-            push_list(&mut all, values);
-        }
-        QuestionKey(sha256(&all))
+        QuestionKey(sha256(&joined(self.fields())))
     }
 
     /// About how many bytes its texts have.
     pub(super) fn bytes(&self) -> usize {
+        self.fields().map(|text| text.len() + size_of::<u64>()).sum()
+    }
+
+    /// All of it as texts; before each list stands how many it has, so that no two questions have the same.
+    fn fields(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let AccessSubject { user, uid, groups, extra } = &*self.subject;
         let AccessAttributes { namespace, verb, group, resource, subresource, name } = &self.attributes;
-        let texts = [namespace, verb, group, resource, subresource, name, user, uid].into_iter().chain(groups);
-        let extra = extra.iter().flat_map(|(key, values)| std::iter::once(key).chain(values));
-        texts.chain(extra).map(|text| text.len() + size_of::<u64>()).sum()
+        let texts = [namespace, verb, group, resource, subresource, name, user, uid]
+            .into_iter()
+            .map(|text| text.as_str().into());
+        let extra = extra.iter().flat_map(|(key, values)| std::iter::once(key.as_str().into()).chain(list(values)));
+        texts.chain(list(groups)).chain(extra)
     }
 }
 
-/// Each text after its length, so that no two lists of texts look alike.
-fn push(all: &mut Vec<u8>, text: &str) {
-    all.extend((text.len() as u64).to_be_bytes());
-    all.extend(text.as_bytes());
-}
-
-fn push_list(all: &mut Vec<u8>, texts: &[String]) {
-    all.extend((texts.len() as u64).to_be_bytes());
-    for text in texts {
-        push(all, text);
-    }
+fn list(texts: &[String]) -> impl Iterator<Item = Cow<'_, str>> {
+    std::iter::once(texts.len().to_string().into()).chain(texts.iter().map(|text| text.as_str().into()))
 }

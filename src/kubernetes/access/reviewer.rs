@@ -11,24 +11,18 @@ use super::{
     question::{AccessQuestion, QuestionKey},
 };
 use crate::{
-    calls::{Breaker, Part, Places, SharedCalls, Wanted},
+    calls::{Breaker, Part, SharedCalls},
     clock::SharedClock,
     decision::Refusal,
     kubernetes::{
-        metrics::{AccessOutcome, Metrics, Source},
+        bounds::Bounds,
+        metrics::{Metrics, Outcome, Source},
         reach::Reach,
         reviews::ReviewError,
     },
-    memory::{self, Budget, Taken},
+    memory::{self, Taken},
     reason::Reason,
 };
-
-/// How long a call waits for a place.
-const PLACE_WAIT: Duration = Duration::from_millis(500);
-/// How many calls may wait for each place.
-const WAITING_PER_PLACE: usize = 64;
-/// What a call takes beside its question, in bytes.
-const CALL_BYTES: usize = 4 * 1024;
 
 /// Asks what somebody may do, and remembers the answers. Clones share caches and bounds.
 #[derive(Clone, Debug)]
@@ -60,10 +54,7 @@ struct Reviewer {
     clock: SharedClock,
     answers: Answers,
     calls: SharedCalls<QuestionKey, Asked>,
-    /// What all calls take together. A quarter is kept for questions that were answered with yes before, and so of the
-    /// places: else who asks ever new questions would keep everybody else from his own.
-    room: Arc<Budget>,
-    places: Places,
+    bounds: Bounds,
     breaker: Breaker,
     reach: Reach,
     metrics: Metrics,
@@ -79,8 +70,7 @@ impl AccessReviewer {
         Self(Arc::new(Reviewer {
             answers: Answers::new(&config),
             calls: SharedCalls::new(),
-            room: Budget::new(memory::ACCESS_CALLS),
-            places: Places::with_kept_quarter(config.max_concurrent_reviews),
+            bounds: Bounds::new(config.max_concurrent_reviews, memory::ACCESS_CALLS),
             breaker: Breaker::new(),
             reach: Reach::new(&clock, "access reviews"),
             config,
@@ -147,8 +137,6 @@ impl Reviewer {
     /// Takes part in the call for this question, or begins one; what is known already, or why none may begin.
     fn join(self: &Arc<Self>, key: QuestionKey, question: &AccessQuestion) -> Result<Part<Asked>, Asked> {
         let was_yes = self.answers.was_yes(&key);
-        let most = self.config.max_concurrent_reviews.saturating_mul(WAITING_PER_PLACE);
-        let bytes = CALL_BYTES + question.bytes();
         self.calls.join(key, |running| {
             let now = self.clock.monotonic();
             if let Some(known) = self.answers.get(&key, now) {
@@ -157,22 +145,14 @@ impl Reviewer {
             if !self.breaker.allows(now) {
                 return Err(Err(Reason::ApiServerUnavailable.into()));
             }
-            let room = match was_yes {
-                true => self.room.take(bytes),
-                false if running < most => self.room.take_common(bytes),
-                false => None,
-            };
-            let room = room.ok_or_else(|| Err(Reason::TooManyReviews.into()))?;
+            let room = self.bounds.room(was_yes, running, question.bytes()).map_err(Err)?;
             Ok(Arc::clone(self).call(key, question.clone(), was_yes, room))
         })
     }
 
     /// One call, in its own task: a place, the review, and what is remembered of it. It takes `_room` while it runs.
     async fn call(self: Arc<Self>, key: QuestionKey, question: AccessQuestion, was_yes: bool, _room: Taken) -> Asked {
-        let wanted = if was_yes { Wanted::ByTheKnown } else { Wanted::ByAnybody };
-        let Some(_place) = self.places.take(wanted, PLACE_WAIT).await else {
-            return Err(Reason::TooManyReviews.into());
-        };
+        let _place = self.bounds.place(was_yes).await?;
         let asked = self.clock.monotonic();
         // It may have been learnt while this one waited.
         if !self.breaker.allows(asked) {
@@ -189,7 +169,7 @@ impl Reviewer {
                 self.breaker.answered();
                 self.reach.note_answer();
                 self.answers.remember(key, is_yes, asked);
-                self.metrics.access_reviewed(AccessOutcome::of_answer(is_yes), age);
+                self.metrics.access_reviewed(if is_yes { Outcome::Allowed } else { Outcome::Denied }, age);
                 Ok(Known { is_yes, age })
             }
             Err(error) => {
